@@ -1,0 +1,1 @@
+//! The agent binary, built and embedded at compile time.

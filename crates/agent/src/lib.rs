@@ -1,0 +1,1 @@
+//! The static binary that runs on a host for the length of a connection.

@@ -1,0 +1,1 @@
+//! Wires inputs, engine and reporters; one file per use case.

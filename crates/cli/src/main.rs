@@ -1,0 +1,3 @@
+//! The `hostler` command.
+
+fn main() {}

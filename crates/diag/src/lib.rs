@@ -1,0 +1,1 @@
+//! Source positions and diagnostics: what is wrong in which file, line and column.

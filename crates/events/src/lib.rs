@@ -1,0 +1,1 @@
+//! The one event enum that the engine emits and every reporter reads.

@@ -1,0 +1,1 @@
+//! Runs plays over hosts: strategies, handlers, blocks, controller-side actions.

@@ -1,0 +1,1 @@
+//! Hosts, groups, ranges, variable files and host patterns.

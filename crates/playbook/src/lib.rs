@@ -1,0 +1,1 @@
+//! Plays, blocks, tasks and handlers: parser and static check.

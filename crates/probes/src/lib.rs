@@ -1,0 +1,1 @@
+//! Typed read-only observers of a host, with pure parsers.

@@ -1,0 +1,1 @@
+//! Events in, bytes out: terminal, plain lines, JSON lines.

@@ -1,0 +1,1 @@
+//! Jinja templates: native types, lazy variables, Ansible's filters and tests.

@@ -1,0 +1,1 @@
+//! SSH connections, agent bootstrap and sessions.
