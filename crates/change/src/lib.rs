@@ -1,1 +1,19 @@
-//! Edits, deltas and plans: what would be or was done on a host, as data.
+//! What would be or was done on a host, as data.
+//!
+//! A module never changes a host: it returns a [`Plan`] of [`Edit`]s, each with the [`Delta`] that explains it.
+//! One place in the agent applies edits. The vocabulary is small and closed on purpose: a new variant needs a reason
+//! in `docs/design/`.
+
+mod command;
+mod delta;
+mod edit;
+mod outcome;
+mod plan;
+
+pub use command::{CommandOutput, Program, Shown};
+pub use delta::{Change, Delta, TEXT_SHOWN_MAX};
+pub use edit::{
+    Attrs, Content, Edit, Fetch, FileKind, Link, MakeDir, Owner, Remove, Run, Times, WriteFile,
+};
+pub use outcome::{Applied, ModuleFailure, Outcome};
+pub use plan::{Plan, Planned};

@@ -6,6 +6,7 @@
 
 mod coerce;
 mod map;
+mod schema;
 mod secret;
 mod serial;
 mod text;

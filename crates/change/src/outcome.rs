@@ -1,0 +1,78 @@
+//! What came of a plan, and of a module as a whole.
+
+use hostler_value::Map;
+use serde::{Deserialize, Serialize};
+
+use crate::{CommandOutput, Delta};
+
+/// What came of one edit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Applied {
+    /// Done.
+    Done,
+    /// A file was written; its backup, if one was asked for and there was something to keep.
+    Wrote {
+        /// Path of the copy of what was there before.
+        backup_file: Option<String>,
+    },
+    /// A program ran.
+    Ran(CommandOutput),
+    /// A download ended.
+    Fetched {
+        /// HTTP status; 200 for other schemes.
+        status: u16,
+        /// What the server said to it.
+        message: String,
+        /// Size in bytes.
+        size: u64,
+        /// False if the server said that it is unchanged, or the content equals what was there.
+        changed: bool,
+        /// Path of the copy of what was there before.
+        backup_file: Option<String>,
+    },
+}
+
+/// Why a module failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFailure {
+    /// One line.
+    pub msg: String,
+    /// What to do about it, if that is known.
+    pub hint: Option<String>,
+}
+
+/// What one module did with one set of arguments: the answer of the agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Did it change the host, or would it in check mode?
+    pub changed: bool,
+    /// It was not carried out (check mode of an unpredictable module, `creates` that is there): the reason is in
+    /// `fields.msg`.
+    pub skipped: bool,
+    /// It failed.
+    pub failed: Option<ModuleFailure>,
+    /// The module's own return values, as ansible-core names them.
+    pub fields: Map,
+    /// Facts to set, without the `ansible_` prefix.
+    pub facts: Option<Map>,
+    /// What differed. Filled in check mode and diff mode, and always for fields (texts only in diff mode).
+    pub deltas: Vec<Delta>,
+    /// Warnings for the user.
+    pub warnings: Vec<String>,
+    /// More may follow (see [`crate::Plan::incomplete`]).
+    pub incomplete: bool,
+}
+
+impl Outcome {
+    /// A failure with a message.
+    pub fn failure(msg: impl Into<String>) -> Self {
+        let failed = Some(ModuleFailure {
+            msg: msg.into(),
+            hint: None,
+        });
+        Outcome {
+            failed,
+            ..Outcome::default()
+        }
+    }
+}

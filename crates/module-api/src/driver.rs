@@ -1,0 +1,179 @@
+//! The order of calls: observe, plan, apply, observe and plan again, report.
+
+use hostler_change::{Applied, Change, Delta, ModuleFailure, Outcome, Plan, Planned};
+use hostler_value::Value;
+
+use crate::{Inspect, Module, ModuleError, Ran, Report, from_value};
+
+/// How often a module may plan again before it is at fault for not settling.
+pub const ROUNDS_MAX: usize = 4;
+
+/// How a task is to be run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mode {
+    /// Stop before anything is changed.
+    pub check: bool,
+    /// Return texts before and after.
+    pub diff: bool,
+}
+
+/// Carries out edits. The agent's applier, and the fake host in tests.
+pub trait Applier {
+    /// Carries out one edit.
+    ///
+    /// # Errors
+    /// What went wrong; nothing half-done is left of this edit, and later edits of the plan are not tried.
+    fn apply(&mut self, edit: &Planned) -> Result<Applied, ModuleError>;
+
+    /// The host as it is now.
+    fn host(&self) -> &dyn Inspect;
+}
+
+/// Runs a module with untyped arguments.
+pub fn execute<M: Module>(args: &Value, mode: Mode, applier: &mut dyn Applier) -> Outcome {
+    let args = match from_value::<M::Args>(args) {
+        Ok(args) => args,
+        Err(error) => return Outcome::failure(error.to_string()),
+    };
+    run::<M>(&args, mode, applier).unwrap_or_else(failed)
+}
+
+fn failed(error: ModuleError) -> Outcome {
+    Outcome {
+        failed: Some(ModuleFailure {
+            msg: error.msg,
+            hint: error.hint,
+        }),
+        fields: error.fields,
+        ..Outcome::default()
+    }
+}
+
+fn run<M: Module>(
+    args: &M::Args,
+    mode: Mode,
+    applier: &mut dyn Applier,
+) -> Result<Outcome, ModuleError> {
+    let before = M::observe(args, applier.host())?;
+    let plan = M::plan(args, &before)?;
+    if mode.check || plan.is_empty() {
+        let ran = Ran {
+            before: &before,
+            after: &before,
+            plan: &plan,
+            applied: &[],
+            check: mode.check,
+        };
+        let report = M::report(args, &ran);
+        let changed = !plan.is_empty() && !plan.unpredictable;
+        return Ok(outcome(report, &plan, changed, mode));
+    }
+    let mut done = Done {
+        applied: Vec::new(),
+        deltas: Vec::new(),
+        changed: false,
+    };
+    let result = settle::<M>(args, &plan, applier, &mut done);
+    let after = match result {
+        Ok(after) => after,
+        Err(error) => {
+            let mut outcome = failed(error);
+            outcome.changed = done.changed;
+            outcome.deltas = shown(done.deltas.iter(), mode);
+            return Ok(outcome);
+        }
+    };
+    let first = &done.applied[..plan.edits.len().min(done.applied.len())];
+    let ran = Ran {
+        before: &before,
+        after: &after,
+        plan: &plan,
+        applied: first,
+        check: false,
+    };
+    let report = M::report(args, &ran);
+    let mut outcome = outcome(report, &plan, done.changed, mode);
+    outcome.deltas = shown(done.deltas.iter(), mode);
+    Ok(outcome)
+}
+
+struct Done {
+    applied: Vec<Applied>,
+    deltas: Vec<Delta>,
+    changed: bool,
+}
+
+/// Applies plans until one is settled; gives the last observation.
+fn settle<M: Module>(
+    args: &M::Args,
+    first: &Plan,
+    applier: &mut dyn Applier,
+    done: &mut Done,
+) -> Result<M::State, ModuleError> {
+    let mut plan = first.clone();
+    for round in 0..ROUNDS_MAX {
+        for edit in &plan.edits {
+            let always = matches!(&edit.edit, hostler_change::Edit::Run(run) if run.always);
+            if round > 0 && always {
+                continue;
+            }
+            let applied = applier.apply(edit)?;
+            done.changed |= !matches!(&applied, Applied::Fetched { changed: false, .. });
+            done.applied.push(applied);
+            done.deltas.extend(edit.deltas.iter().cloned());
+        }
+        let state = M::observe(args, applier.host())?;
+        plan = M::plan(args, &state)?;
+        if plan.is_settled() {
+            return Ok(state);
+        }
+    }
+    let left: Vec<String> = plan.deltas().take(5).map(describe).collect();
+    Err(ModuleError::new(format!(
+        "module `{}` applied its changes {ROUNDS_MAX} times and the host still differs: {}",
+        M::NAME,
+        left.join("; ")
+    ))
+    .hint("something on the host undoes the change, or the module is at fault"))
+}
+
+fn describe(delta: &Delta) -> String {
+    match &delta.change {
+        Change::Field {
+            name,
+            before,
+            after,
+        } => {
+            format!("{}: {name} {before} -> {after}", delta.subject)
+        }
+        Change::Text { .. } | Change::Opaque { .. } => format!("{}: content", delta.subject),
+        Change::Action(what) => format!("{}: {what}", delta.subject),
+    }
+}
+
+fn outcome(report: Report, plan: &Plan, changed: bool, mode: Mode) -> Outcome {
+    let Report {
+        fields,
+        failed,
+        skipped,
+        changed: overruled,
+        facts,
+        warnings,
+    } = report;
+    Outcome {
+        changed: overruled.unwrap_or(changed) && !skipped,
+        skipped,
+        failed,
+        fields,
+        facts,
+        deltas: shown(plan.deltas(), mode),
+        warnings: plan.warnings.iter().cloned().chain(warnings).collect(),
+        incomplete: plan.incomplete && mode.check,
+    }
+}
+
+/// Texts travel only if somebody will look at them.
+fn shown<'a>(deltas: impl Iterator<Item = &'a Delta>, mode: Mode) -> Vec<Delta> {
+    let wanted = |delta: &&Delta| mode.diff || !matches!(delta.change, Change::Text { .. });
+    deltas.filter(wanted).cloned().collect()
+}
