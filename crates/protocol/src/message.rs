@@ -1,0 +1,210 @@
+//! The messages.
+
+use hostler_change::{Content, Outcome};
+use hostler_value::Value;
+use serde::{Deserialize, Serialize};
+
+/// Controller to agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// Run a module, once for each item, in order.
+    Run(RunTask),
+    /// A piece of content that the agent asked for.
+    Blob(Blob),
+    /// The content that the agent asked for cannot be had.
+    NoBlob {
+        /// Its hash.
+        sha256: [u8; 32],
+        /// Why.
+        reason: String,
+    },
+    /// Start the same binary as another user and give it a lane. Only to lane 0.
+    OpenLane {
+        /// Number that the controller chose; it is not in use.
+        lane: u16,
+        /// As whom and how.
+        r#become: Become,
+    },
+    /// End a running task: its programs' process groups are killed. It answers with failed items.
+    Cancel {
+        /// Which.
+        task: u32,
+    },
+    /// Are you there?
+    Ping(u64),
+}
+
+/// A module to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunTask {
+    /// Names the task in answers; the controller does not use a number twice on a lane.
+    pub task: u32,
+    /// Module's short name.
+    pub module: String,
+    /// Arguments of each item: one for a task without a loop, all of a loop's else.
+    pub items: Vec<Item>,
+    /// Check mode.
+    pub check: bool,
+    /// Diff mode.
+    pub diff: bool,
+    /// The task's `environment`.
+    pub environment: Vec<(String, String)>,
+    /// Stop at the first item that fails.
+    pub stop_on_failure: bool,
+}
+
+/// One set of arguments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Item {
+    /// Place in the loop; answers repeat it.
+    pub index: u32,
+    /// The arguments, a mapping.
+    pub args: Value,
+    /// Content that goes with them: a rendered template, a file of the controller. Small ones as bytes, others as a
+    /// blob that the agent asks for if it needs it.
+    pub payload: Option<Content>,
+}
+
+/// A piece of content.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Blob {
+    /// SHA-256 of the whole.
+    pub sha256: [u8; 32],
+    /// Where the piece starts.
+    pub offset: u64,
+    /// The piece, at most [`Blob::PIECE_MAX`] bytes.
+    pub bytes: Vec<u8>,
+    /// Is it the last piece?
+    pub last: bool,
+}
+
+impl Blob {
+    /// Largest piece.
+    pub const PIECE_MAX: usize = 256 << 10;
+}
+
+impl std::fmt::Debug for Blob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Blob({} bytes at {})", self.bytes.len(), self.offset)
+    }
+}
+
+/// How to become another user.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Become {
+    /// By which program.
+    pub method: BecomeMethod,
+    /// Whom.
+    pub user: String,
+    /// Password for that program, written to it and nowhere else.
+    pub password: Option<String>,
+    /// More arguments for it (`become_flags`), already split into words.
+    pub flags: Vec<String>,
+    /// The program's path, if not the method's usual one (`become_exe`).
+    pub exe: Option<String>,
+    /// Seconds until it is given up.
+    pub timeout_s: u32,
+}
+
+impl std::fmt::Debug for Become {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Become({:?} {})", self.method, self.user)
+    }
+}
+
+/// Programs that change the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum BecomeMethod {
+    /// `sudo`.
+    Sudo,
+    /// `su`.
+    Su,
+    /// `doas`.
+    Doas,
+}
+
+/// Agent to controller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// The first message of an agent on its lane.
+    Hello(Hello),
+    /// One item is done.
+    Done {
+        /// Task.
+        task: u32,
+        /// The item's index.
+        index: u32,
+        /// What came of it.
+        outcome: Box<Outcome>,
+    },
+    /// All items that will be done are done.
+    End {
+        /// Task.
+        task: u32,
+    },
+    /// A task needs content; it waits for [`ToAgent::Blob`]s.
+    NeedBlob {
+        /// SHA-256 of it.
+        sha256: [u8; 32],
+    },
+    /// A lane could not be opened. (An opened one announces itself with its own hello.)
+    LaneFailed(LaneError),
+    /// A lane's process ended after it was opened.
+    LaneClosed {
+        /// Which lane.
+        lane: u16,
+        /// How it ended, with the end of what it wrote to standard error.
+        reason: String,
+    },
+    /// Answer to a ping.
+    Pong(u64),
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// SHA-256 of the agent's own binary; the controller refuses any but the one that it carries.
+    pub sha256: [u8; 32],
+    /// Effective user number.
+    pub uid: u32,
+    /// The user's name.
+    pub user: String,
+    /// The user's home directory.
+    pub home: String,
+    /// `uname -n`.
+    pub hostname: String,
+    /// `/proc/sys/kernel/random/boot_id`, empty if unreadable.
+    pub boot_id: String,
+    /// The host's clock, microseconds since the epoch.
+    pub clock_us: i64,
+    /// Process number.
+    pub pid: u32,
+}
+
+/// Why a lane could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneError {
+    /// Which lane.
+    pub lane: u16,
+    /// What kind.
+    pub kind: LaneErrorKind,
+    /// One line, with what the program said (never the password).
+    pub message: String,
+}
+
+/// Kinds of failure to become another user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LaneErrorKind {
+    /// The program is not installed.
+    NoProgram,
+    /// It wants a password and none was given.
+    PasswordNeeded,
+    /// It refused the password.
+    PasswordWrong,
+    /// It refuses this user.
+    Denied,
+    /// It did not come to an end in time.
+    Timeout,
+    /// It, or the agent under it, ended otherwise.
+    Failed,
+}
