@@ -50,6 +50,15 @@ impl TemplateSource {
         }
     }
 
+    /// A part of this template: the bytes `start..end` of its text, or `text` where quotes or escapes in that part were
+    /// resolved (`key="a b"` in a short form). What it is derived from is trusted, so it is.
+    #[must_use]
+    pub fn excerpt(&self, start: usize, end: usize, text: Option<String>) -> TemplateSource {
+        let span = self.locate(start, end);
+        let text = text.unwrap_or_else(|| self.text.get(start..end).unwrap_or("").to_owned());
+        TemplateSource { text: text.into(), span, line_starts: Arc::from([]) }
+    }
+
     /// The template's text.
     pub fn text(&self) -> &str {
         &self.text
