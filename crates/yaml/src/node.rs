@@ -56,7 +56,11 @@ impl TemplateSource {
     pub fn excerpt(&self, start: usize, end: usize, text: Option<String>) -> TemplateSource {
         let span = self.locate(start, end);
         let text = text.unwrap_or_else(|| self.text.get(start..end).unwrap_or("").to_owned());
-        TemplateSource { text: text.into(), span, line_starts: Arc::from([]) }
+        TemplateSource {
+            text: text.into(),
+            span,
+            line_starts: Arc::from([]),
+        }
     }
 
     /// The template's text.
