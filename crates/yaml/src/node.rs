@@ -61,8 +61,37 @@ impl TemplateSource {
     #[must_use]
     pub fn excerpt(&self, start: usize, end: usize, text: Option<String>) -> TemplateSource {
         let span = self.locate(start, end);
-        let text = text.unwrap_or_else(|| self.text.get(start..end).unwrap_or("").to_owned());
-        TemplateSource { text: text.into(), span, line_starts: Arc::from([]) }
+        let written = self.text.get(start..end).unwrap_or("");
+        let (text, origin) = match text {
+            Some(text) if text != written => (text, Origin::Whole),
+            _ => (written.to_owned(), self.origin_of(start, end)),
+        };
+        TemplateSource {
+            text: text.into(),
+            span,
+            origin,
+        }
+    }
+
+    /// The origin of a part of the text, counted from that part's start.
+    fn origin_of(&self, start: usize, end: usize) -> Origin {
+        let Origin::Pieces(pieces) = &self.origin else {
+            return self.origin.clone();
+        };
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (start, end) = (narrow(start), narrow(end));
+        let first = pieces
+            .partition_point(|(text, _)| *text <= start)
+            .saturating_sub(1);
+        let inside = pieces[first..].iter().take_while(|(text, _)| *text < end);
+        Origin::Pieces(
+            inside
+                .map(|(text, source)| match text.checked_sub(start) {
+                    Some(text) => (text, *source),
+                    None => (0, source.saturating_add(start - text)),
+                })
+                .collect(),
+        )
     }
 
     /// The template's text.

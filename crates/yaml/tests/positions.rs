@@ -93,3 +93,22 @@ fn collections_end_with_their_last_item() {
     assert_eq!(slice("b"), "&k\n  c: 1");
     assert_eq!(sources.slice(map.entry("d").expect("d").0.span), "d");
 }
+
+#[test]
+fn excerpts_keep_their_place() {
+    let text = "a: >-\n  src=x\n  dest={{ bar }}\n";
+    let (sources, node) = parse(text);
+    let source = node
+        .as_map()
+        .and_then(|map| map.get("a"))
+        .and_then(Node::as_source)
+        .expect("text");
+    let start = source.text().find("{{").expect("markup");
+    let part = source.excerpt(start, source.text().len(), None);
+    assert_eq!(part.text(), "{{ bar }}");
+    let span = part.locate(3, 6);
+    assert_eq!(sources.slice(span), "bar");
+    assert_eq!(sources.locate(span).line, 3);
+    let rewritten = source.excerpt(0, 5, Some("src=y".into()));
+    assert_eq!(sources.slice(rewritten.locate(4, 5)), "src=x");
+}
