@@ -14,19 +14,25 @@ use hostler_value::{Map, Value};
 pub struct TemplateSource {
     text: Arc<str>,
     span: Span,
-    /// Where each line of `text` starts in the source; empty if `text` is the span's text as it stands.
-    line_starts: Arc<[u32]>,
+    origin: Origin,
+}
+
+/// How positions in the text translate to positions in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The text is the span's text as it stands.
+    Verbatim,
+    /// Pieces `(offset in the text, offset in the source)`, each reaching to the next, in order: block scalars
+    /// without their indentation, folded lines, escapes.
+    Pieces(Arc<[(u32, u32)]>),
+    /// Nothing more exact than the span is known.
+    Whole,
 }
 
 impl TemplateSource {
-    /// A scalar that a loader read at `span`; `line_starts` gives the source offset of each of its lines where the
-    /// scalar's text is not simply the source's (block scalars, folded text, escapes).
-    pub(crate) fn scalar(text: Arc<str>, span: Span, line_starts: Arc<[u32]>) -> Self {
-        TemplateSource {
-            text,
-            span,
-            line_starts,
-        }
+    /// A scalar that a loader read at `span`.
+    pub(crate) fn scalar(text: Arc<str>, span: Span, origin: Origin) -> Self {
+        TemplateSource { text, span, origin }
     }
 
     /// The whole of a registered text: a template file.
@@ -36,7 +42,7 @@ impl TemplateSource {
         TemplateSource {
             text,
             span: Span::new(id, 0, end),
-            line_starts: Arc::from([]),
+            origin: Origin::Verbatim,
         }
     }
 
@@ -46,7 +52,7 @@ impl TemplateSource {
         TemplateSource {
             text: text.into(),
             span,
-            line_starts: Arc::from([]),
+            origin: Origin::Verbatim,
         }
     }
 
@@ -55,12 +61,37 @@ impl TemplateSource {
     #[must_use]
     pub fn excerpt(&self, start: usize, end: usize, text: Option<String>) -> TemplateSource {
         let span = self.locate(start, end);
-        let text = text.unwrap_or_else(|| self.text.get(start..end).unwrap_or("").to_owned());
+        let written = self.text.get(start..end).unwrap_or("");
+        let (text, origin) = match text {
+            Some(text) if text != written => (text, Origin::Whole),
+            _ => (written.to_owned(), self.origin_of(start, end)),
+        };
         TemplateSource {
             text: text.into(),
             span,
-            line_starts: Arc::from([]),
+            origin,
         }
+    }
+
+    /// The origin of a part of the text, counted from that part's start.
+    fn origin_of(&self, start: usize, end: usize) -> Origin {
+        let Origin::Pieces(pieces) = &self.origin else {
+            return self.origin.clone();
+        };
+        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (start, end) = (narrow(start), narrow(end));
+        let first = pieces
+            .partition_point(|(text, _)| *text <= start)
+            .saturating_sub(1);
+        let inside = pieces[first..].iter().take_while(|(text, _)| *text < end);
+        Origin::Pieces(
+            inside
+                .map(|(text, source)| match text.checked_sub(start) {
+                    Some(text) => (text, *source),
+                    None => (0, source.saturating_add(start - text)),
+                })
+                .collect(),
+        )
     }
 
     /// The template's text.
@@ -82,23 +113,25 @@ impl TemplateSource {
     /// cannot be said more exactly.
     pub fn locate(&self, start: usize, end: usize) -> Span {
         let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        if self.line_starts.is_empty() {
-            return self.span.part(narrow(start), narrow(end.max(start + 1)));
-        }
-        let before = self.text.get(..start).unwrap_or("");
-        let line = before.matches('\n').count();
-        let column = start - before.rfind('\n').map_or(0, |at| at + 1);
-        match self.line_starts.get(line) {
-            Some(at) => {
-                let first = at.saturating_add(narrow(column));
-                let last = first.saturating_add(narrow(end.saturating_sub(start).max(1)));
-                Span::new(
-                    self.span.source,
-                    first.min(self.span.end),
-                    last.min(self.span.end),
-                )
+        let (start, last) = (narrow(start), narrow(end.saturating_sub(1).max(start)));
+        match &self.origin {
+            Origin::Verbatim => self.span.part(start, last.saturating_add(1)),
+            Origin::Whole => self.span,
+            Origin::Pieces(pieces) => {
+                let place = |at: u32| {
+                    let index = pieces.partition_point(|(text, _)| *text <= at);
+                    let (text, source) = pieces.get(index.checked_sub(1)?)?;
+                    Some((source + (at - text)).min(self.span.end))
+                };
+                match (place(start), place(last)) {
+                    (Some(start), Some(last)) => Span::new(
+                        self.span.source,
+                        start,
+                        last.saturating_add(1).min(self.span.end),
+                    ),
+                    _ => self.span,
+                }
             }
-            None => self.span,
         }
     }
 

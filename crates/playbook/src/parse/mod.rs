@@ -22,25 +22,20 @@ pub fn parse(catalog: &Catalog, path: &Path, root: &Node) -> (Playbook, Vec<Diag
         catalog,
         diagnostics: Vec::new(),
     };
-    let plays = match root.as_list() {
-        Some(plays) => plays
-            .iter()
-            .filter_map(|it| parser.play(it))
-            .map(Arc::new)
-            .collect(),
-        None => {
-            let found = format!(
-                "a playbook is a list of plays, this is {}",
-                root.kind_name()
-            );
-            parser.push(
-                Diagnostic::error("playbook-shape", found)
-                    .at(root.span)
-                    .hint("start each play with `- hosts: ...`"),
-            );
-            Vec::new()
-        }
-    };
+    let plays = root.as_list().unwrap_or_default();
+    if root.as_list().is_none() {
+        let found = format!(
+            "a playbook is a list of plays, this is {}",
+            root.kind_name()
+        );
+        let problem = Diagnostic::error("playbook-shape", found).at(root.span);
+        parser.push(problem.hint("start each play with `- hosts: ...`"));
+    }
+    let plays = plays
+        .iter()
+        .filter_map(|it| parser.play(it))
+        .map(Arc::new)
+        .collect();
     (
         Playbook {
             path: path.to_owned(),
