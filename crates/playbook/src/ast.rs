@@ -204,4 +204,4 @@ impl LoopControl {
 }
 
 /// Variables as a play, block or task has them.
-pub type Vars = Option<Arc<Mapping>>;
+pub(crate) type Vars = Option<Arc<Mapping>>;

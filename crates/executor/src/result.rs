@@ -1,0 +1,278 @@
+//! From what a module did to what a playbook sees and what reporters show.
+
+use hostler_change::{Change, Delta, Outcome};
+use hostler_diag::Location;
+use hostler_events::{Status, TaskResult, Unreachable};
+use hostler_value::{Map, Value};
+
+use crate::failure::Failure;
+
+/// What `no_log` shows instead.
+const CENSORED: &str = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+
+/// The result of one item (or of a task without a loop) on its way through conditions.
+#[derive(Clone, Debug)]
+pub(crate) struct Single {
+    /// The value that `register` holds.
+    pub(crate) value: Map,
+    pub(crate) status: Status,
+    pub(crate) message: Option<String>,
+    pub(crate) hint: Option<String>,
+    pub(crate) location: Option<Location>,
+    pub(crate) deltas: Vec<Delta>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) unreachable: Option<Unreachable>,
+    pub(crate) attempts: u32,
+    pub(crate) incomplete: bool,
+    /// Facts to set on the host, without prefix.
+    pub(crate) facts: Option<Map>,
+    /// Variables to set on the host (`set_fact`).
+    pub(crate) variables: Option<Map>,
+}
+
+impl Single {
+    fn new(status: Status, value: Map) -> Self {
+        Single {
+            value,
+            status,
+            message: None,
+            hint: None,
+            location: None,
+            deltas: Vec::new(),
+            warnings: Vec::new(),
+            unreachable: None,
+            attempts: 1,
+            incomplete: false,
+            facts: None,
+            variables: None,
+        }
+    }
+
+    /// Done by the controller, nothing changed on the host.
+    pub(crate) fn ok(mut value: Map) -> Self {
+        value.insert("changed", false);
+        value.insert("failed", false);
+        Single::new(Status::Ok, value)
+    }
+
+    /// Not carried out.
+    pub(crate) fn skipped(reason: &str, condition: Option<&str>) -> Self {
+        let mut value = Map::new();
+        value.insert("changed", false);
+        value.insert("failed", false);
+        value.insert("skipped", true);
+        value.insert("skip_reason", reason);
+        if let Some(condition) = condition {
+            value.insert("false_condition", condition);
+        }
+        let mut single = Single::new(Status::Skipped, value);
+        single.message = Some(match condition {
+            Some(condition) => format!("{reason}: {condition}"),
+            None => reason.to_owned(),
+        });
+        single
+    }
+
+    /// Failed or unreachable.
+    pub(crate) fn failure(failure: Failure, locate: impl Fn(hostler_diag::Span) -> Location) -> Self {
+        match failure {
+            Failure::Failed { msg, hint, span, fields } => {
+                let mut value = fields;
+                value.insert("changed", value.get("changed").cloned().unwrap_or(Value::Bool(false)));
+                value.insert("failed", true);
+                value.insert("msg", msg.as_str());
+                let mut single = Single::new(Status::Failed, value);
+                single.message = Some(msg);
+                single.hint = hint;
+                single.location = span.map(locate);
+                single
+            }
+            Failure::Unreachable(unreachable) => {
+                let mut value = Map::new();
+                value.insert("changed", false);
+                value.insert("unreachable", true);
+                value.insert("msg", unreachable.detail.as_str());
+                let mut single = Single::new(Status::Unreachable, value);
+                single.message = Some(unreachable.detail.clone());
+                let reason = unreachable.reason.code().to_owned();
+                single.unreachable = Some(Unreachable { reason, detail: unreachable.detail });
+                single
+            }
+        }
+    }
+
+    /// What a module did.
+    pub(crate) fn outcome(outcome: Outcome, diff: bool) -> Self {
+        let Outcome { changed, skipped, failed, fields, facts, deltas, warnings, incomplete } = outcome;
+        let mut value = fields;
+        add_lines(&mut value, "stdout");
+        add_lines(&mut value, "stderr");
+        value.insert("changed", changed);
+        value.insert("failed", failed.is_some());
+        if skipped {
+            value.insert("skipped", true);
+        }
+        if let Some(failure) = &failed {
+            value.insert("msg", failure.msg.as_str());
+        }
+        if let Some(facts) = &facts {
+            let prefixed = facts.iter().map(|(name, fact)| (prefixed(name), fact.clone()));
+            value.insert("ansible_facts", prefixed.collect::<Map>());
+        }
+        if diff && !deltas.is_empty() {
+            value.insert("diff", Value::list(deltas.iter().map(diff_value)));
+        }
+        if !warnings.is_empty() {
+            value.insert("warnings", warnings.clone());
+        }
+        let status = match (&failed, skipped, changed) {
+            (Some(_), _, _) => Status::Failed,
+            (None, true, _) => Status::Skipped,
+            (None, false, true) => Status::Changed,
+            (None, false, false) => Status::Ok,
+        };
+        let mut single = Single::new(status, value);
+        let said = single.value.get("msg").and_then(Value::as_str).filter(|msg| !msg.is_empty());
+        single.message = said.map(str::to_owned);
+        single.hint = failed.and_then(|failure| failure.hint);
+        single.deltas = deltas;
+        single.warnings = warnings;
+        single.incomplete = incomplete;
+        single.facts = facts;
+        single
+    }
+
+    /// The value as a playbook sees it.
+    pub(crate) fn to_value(&self) -> Value {
+        Value::from(self.value.clone())
+    }
+
+    /// Sets what `changed_when` decided.
+    pub(crate) fn set_changed(&mut self, changed: bool) {
+        self.value.insert("changed", changed);
+        if matches!(self.status, Status::Ok | Status::Changed) {
+            self.status = if changed { Status::Changed } else { Status::Ok };
+        }
+    }
+
+    /// Sets what `failed_when` decided.
+    pub(crate) fn set_failed(&mut self, failed: bool) {
+        self.value.insert("failed", failed);
+        self.value.insert("failed_when_result", failed);
+        let changed = self.value.get("changed").and_then(Value::as_bool).unwrap_or(false);
+        match (failed, self.status) {
+            (true, _) => self.status = Status::Failed,
+            (false, Status::Failed) if changed => self.status = Status::Changed,
+            (false, Status::Failed) => self.status = Status::Ok,
+            (false, _) => {}
+        }
+        if failed && self.message.is_none() {
+            self.message = Some("`failed_when` is true".to_owned());
+        }
+    }
+
+    /// Did it report a change?
+    pub(crate) fn reports_change(&self) -> bool {
+        self.value.get("changed").and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The result for reporters.
+    pub(crate) fn into_result(self, shown: Shown) -> TaskResult {
+        let value = self.to_value();
+        let censored = shown.no_log;
+        TaskResult {
+            status: self.status,
+            ignored: shown.ignored,
+            rescued: shown.rescued,
+            value: if censored { censor(&value) } else { value },
+            message: if censored { None } else { self.message },
+            hint: if censored { None } else { self.hint },
+            location: self.location,
+            deltas: if censored { Vec::new() } else { self.deltas },
+            warnings: if censored { Vec::new() } else { self.warnings },
+            delegated_to: shown.delegated_to,
+            unreachable: self.unreachable,
+            censored,
+            attempts: self.attempts,
+            items: shown.items,
+            incomplete: self.incomplete,
+            duration_us: shown.duration_us,
+        }
+    }
+}
+
+/// How a result is shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) no_log: bool,
+    pub(crate) ignored: bool,
+    pub(crate) rescued: bool,
+    pub(crate) delegated_to: Option<String>,
+    pub(crate) items: Option<u32>,
+    pub(crate) duration_us: u64,
+}
+
+/// The value that `no_log` shows: whether it changed and failed, nothing else.
+pub(crate) fn censor(value: &Value) -> Value {
+    let mut shown = Map::new();
+    shown.insert("censored", CENSORED);
+    for key in ["changed", "failed", "skipped", "unreachable"] {
+        if let Some(flag) = value.get(key).filter(|flag| flag.as_bool().is_some()) {
+            shown.insert(key, flag.clone());
+        }
+    }
+    Value::from(shown)
+}
+
+fn prefixed(name: &Value) -> Value {
+    let name = name.to_text();
+    // Facts of `facts.d` and of modules with full names are not prefixed twice.
+    if name.starts_with("ansible_") || name == "module_setup" || name == "gather_subset" {
+        Value::from(name)
+    } else {
+        Value::from(format!("ansible_{name}"))
+    }
+}
+
+/// `stdout` as `stdout_lines`, split as Python's `splitlines` does.
+fn add_lines(value: &mut Map, stream: &str) {
+    let name = format!("{stream}_lines");
+    if value.contains(&name) {
+        return;
+    }
+    if let Some(text) = value.get(stream).and_then(Value::as_str) {
+        let lines = Value::list(text.lines().map(Value::str));
+        value.insert(name, lines);
+    }
+}
+
+/// A delta as ansible-core shapes it in `diff`.
+fn diff_value(delta: &Delta) -> Value {
+    let mut diff = Map::new();
+    let text = |text: &Option<String>| Value::str(text.as_deref().unwrap_or(""));
+    match &delta.change {
+        Change::Text { before, after } => {
+            diff.insert("before", text(before));
+            diff.insert("after", text(after));
+            diff.insert("before_header", delta.subject.as_str());
+            diff.insert("after_header", delta.subject.as_str());
+        }
+        Change::Opaque { before, after } => {
+            diff.insert("before", text(before));
+            diff.insert("after", text(after));
+            diff.insert("dst_binary", 1);
+        }
+        Change::Field { name, before, after } => {
+            let side = |value: &Value| {
+                let path = ("path", Value::str(&delta.subject));
+                [path, (name.as_str(), value.clone())].into_iter().collect::<Map>()
+            };
+            diff.insert("before", side(before));
+            diff.insert("after", side(after));
+        }
+        Change::Action(what) => {
+            diff.insert("prepared", format!("{}: {what}", delta.subject));
+        }
+    }
+    Value::from(diff)
+}
