@@ -1,1 +1,4 @@
 //! SSH connections, agent bootstrap and sessions.
+pub mod known_hosts;
+pub mod ssh_config;
+mod wildcard;
