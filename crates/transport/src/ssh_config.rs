@@ -19,4 +19,5 @@ pub use cli::OptionError;
 pub use file::{ConfigProblem, Severity, SshConfig};
 pub use lexer::{QuoteError, split_shell_words};
 pub use options::{AddressFamily, ConfigFileChoice, JumpHost, Proxy, SshOptions};
+pub(crate) use tokens::expand_host_name;
 pub use tokens::{LocalUser, TokenError, Tokens};
