@@ -485,11 +485,14 @@ impl Connection {
         })
     }
 
+    /// Says goodbye; the peer may be gone already.
+    pub(crate) async fn say_goodbye(&self) {
+        let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");
+        let _peer_may_be_gone = timeout(Duration::from_secs(1), goodbye).await;
+    }
+
     /// Says goodbye and closes. Returns at once if the peer is gone; dropping does the same without the goodbye.
     pub async fn close(self) {
-        let goodbye = self
-            .handle
-            .disconnect(russh::Disconnect::ByApplication, "", "");
-        let _peer_may_be_gone = timeout(Duration::from_secs(1), goodbye).await;
+        self.say_goodbye().await;
     }
 }
