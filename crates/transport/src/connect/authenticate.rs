@@ -1,0 +1,478 @@
+//! User authentication: keys in a stated order, then one password attempt.
+//!
+//! The order is: certificates, keys that were named, other keys of the agent (unless `IdentitiesOnly`), password,
+//! keyboard-interactive. sshd counts every offered key against `MaxAuthTries` (6 by default), so at most five are
+//! tried, which leaves one for the password. A password is sent exactly once: a wrong one must not lock an account.
+
+use std::sync::Arc;
+
+use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::{AgentClient, AgentStream};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
+use russh::{MethodKind, MethodSet};
+
+use super::host_key::{Callbacks, SharedNotes};
+use super::keys::{KeyCache, KeyFile};
+use super::target::Resolved;
+use crate::failure::{Reason, Unreachable};
+
+/// One less than sshd's default `MaxAuthTries`.
+const KEY_ATTEMPTS_MAX: usize = 5;
+/// A server that keeps asking is playing with us.
+const PROMPT_ROUNDS_MAX: usize = 4;
+
+type Agent = AgentClient<Box<dyn AgentStream + Send + Unpin>>;
+
+/// Something to offer.
+enum Offer {
+    Key(Arc<PrivateKey>),
+    KeyCertificate(Arc<PrivateKey>, Box<Certificate>),
+    AgentKey(Box<PublicKey>),
+    AgentCertificate(Box<Certificate>),
+}
+
+/// State of the authentication of one connection.
+pub(crate) struct Authentication<'a> {
+    pub(crate) handle: &'a mut Handle<Callbacks>,
+    pub(crate) host: &'a Resolved,
+    pub(crate) keys: &'a KeyCache,
+    pub(crate) notes: &'a SharedNotes,
+    /// What was tried or found unusable, for the message.
+    log: Vec<String>,
+    /// What the server still accepts, once it has said so.
+    remaining: Option<MethodSet>,
+    rsa_hash: Option<Option<HashAlg>>,
+}
+
+impl<'a> Authentication<'a> {
+    pub(crate) fn new(
+        handle: &'a mut Handle<Callbacks>,
+        host: &'a Resolved,
+        keys: &'a KeyCache,
+        notes: &'a SharedNotes,
+    ) -> Self {
+        Self {
+            handle,
+            host,
+            keys,
+            notes,
+            log: Vec::new(),
+            remaining: None,
+            rsa_hash: None,
+        }
+    }
+
+    /// Runs the whole exchange.
+    pub(crate) async fn run(mut self) -> Result<(), Unreachable> {
+        let order = self.host.options.preferred_authentications.clone();
+        let wanted = |method: &str| {
+            order
+                .as_ref()
+                .is_none_or(|list| list.iter().any(|m| m == method))
+        };
+        let options = &self.host.options;
+        if wanted("publickey")
+            && options.pubkey_authentication != Some(false)
+            && self.try_keys().await?
+        {
+            return Ok(());
+        }
+        let password_allowed = wanted("password") && options.password_authentication != Some(false);
+        let prompts_allowed =
+            wanted("keyboard-interactive") && options.kbd_interactive_authentication != Some(false);
+        if let Some(password) = self.host.password.clone() {
+            if self.notes.with(|notes| notes.identity_doubtful) {
+                self.log
+                    .push("password not sent, because the host key has changed".to_owned());
+            } else if self
+                .try_password(password.reveal(), password_allowed, prompts_allowed)
+                .await?
+            {
+                return Ok(());
+            }
+        }
+        Err(self.failure())
+    }
+
+    fn failure(&self) -> Unreachable {
+        let tried = if self.log.is_empty() {
+            "there is no key and no password to try".to_owned()
+        } else {
+            self.log.join("; ")
+        };
+        let accepts = match &self.remaining {
+            Some(methods) if !methods.is_empty() => {
+                let names: Vec<String> = methods.iter().map(String::from).collect();
+                format!(" (the server accepts {})", names.join(", "))
+            }
+            _ => String::new(),
+        };
+        Unreachable::new(
+            Reason::Auth,
+            format!(
+                "authentication as `{}` failed{accepts}: {tried}",
+                self.host.user
+            ),
+        )
+    }
+
+    /// Whether the server may still accept `method`.
+    fn may(&self, method: MethodKind) -> bool {
+        self.remaining
+            .as_ref()
+            .is_none_or(|methods| methods.contains(&method))
+    }
+
+    async fn try_keys(&mut self) -> Result<bool, Unreachable> {
+        let mut agent = self.connect_agent().await;
+        let offers = self.offers(agent.as_mut()).await;
+        let total = offers.len();
+        for (number, offer) in offers.into_iter().enumerate() {
+            if number == KEY_ATTEMPTS_MAX {
+                self.log
+                    .push(format!("{} more keys not tried", total - number));
+                break;
+            }
+            if !self.may(MethodKind::PublicKey) {
+                break;
+            }
+            if self.offer(offer, agent.as_mut()).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn connect_agent(&mut self) -> Option<Agent> {
+        let path = self.host.agent_socket.as_ref()?;
+        match AgentClient::connect_uds(path).await {
+            Ok(agent) => Some(agent.dynamic()),
+            Err(error) => {
+                self.log
+                    .push(format!("no ssh-agent at {}: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    /// All that can be offered, in order, without repeats.
+    async fn offers(&mut self, agent: Option<&mut Agent>) -> Vec<Offer> {
+        let mut held = match agent {
+            Some(agent) => agent.request_identities().await.unwrap_or_else(|error| {
+                self.log
+                    .push(format!("the ssh-agent does not answer: {error}"));
+                Vec::new()
+            }),
+            None => Vec::new(),
+        };
+        let mut certificates = Vec::new();
+        let mut keys = Vec::new();
+        let extra: Vec<Arc<Certificate>> = self
+            .host
+            .certificates
+            .iter()
+            .filter_map(|path| self.keys.certificate(path))
+            .collect();
+        for path in &self.host.identities {
+            let loaded = self.keys.key(path, self.host.key_passphrase.as_ref()).await;
+            let matching = |key: &KeyData| {
+                let beside = loaded
+                    .certificate
+                    .iter()
+                    .filter(|c| c.public_key() == key)
+                    .cloned();
+                let named = extra
+                    .iter()
+                    .filter(|c| c.public_key() == key)
+                    .map(|c| Certificate::clone(c));
+                named.chain(beside).collect::<Vec<_>>()
+            };
+            match &loaded.file {
+                KeyFile::Private(key) => {
+                    take_key(&mut held, key.public_key());
+                    for certificate in matching(key.public_key().key_data()) {
+                        certificates.push(Offer::KeyCertificate(
+                            Arc::clone(key),
+                            Box::new(certificate),
+                        ));
+                    }
+                    keys.push(Offer::Key(Arc::clone(key)));
+                }
+                KeyFile::Public { key, why } => {
+                    if take_key(&mut held, key) {
+                        certificates.extend(
+                            matching(key.key_data())
+                                .into_iter()
+                                .map(Box::new)
+                                .map(Offer::AgentCertificate),
+                        );
+                        keys.push(Offer::AgentKey(key.clone()));
+                    } else {
+                        self.log
+                            .push(format!("key {} not usable: {why}", path.display()));
+                    }
+                }
+                KeyFile::Missing if self.host.identities_named => {
+                    self.log
+                        .push(format!("key {} does not exist", path.display()));
+                }
+                KeyFile::Missing => {}
+                KeyFile::Bad(why) => self
+                    .log
+                    .push(format!("key {} not usable: {why}", path.display())),
+            }
+        }
+        if self.host.options.identities_only != Some(true) {
+            for identity in held {
+                match identity {
+                    AgentIdentity::Certificate { certificate, .. } => {
+                        certificates.push(Offer::AgentCertificate(Box::new(certificate)));
+                    }
+                    AgentIdentity::PublicKey { key, .. } => {
+                        keys.push(Offer::AgentKey(Box::new(key)))
+                    }
+                }
+            }
+        }
+        certificates.extend(keys);
+        certificates
+    }
+
+    async fn offer(
+        &mut self,
+        offer: Offer,
+        agent: Option<&mut Agent>,
+    ) -> Result<bool, Unreachable> {
+        let user = self.host.user.clone();
+        let (result, shown) = match offer {
+            Offer::Key(key) => {
+                let hash = self.hash_for(key.public_key().key_data()).await?;
+                let shown = format!(
+                    "{} key {}",
+                    key.algorithm(),
+                    key.fingerprint(HashAlg::Sha256)
+                );
+                let signing = PrivateKeyWithHashAlg::new(key, hash);
+                (
+                    self.handle
+                        .authenticate_publickey(user, signing)
+                        .await
+                        .map_err(|e| e.to_string()),
+                    shown,
+                )
+            }
+            Offer::KeyCertificate(key, certificate) => {
+                let shown = format!("certificate `{}`", certificate.key_id().escape_debug());
+                let sent = self
+                    .handle
+                    .authenticate_openssh_cert(user, key, *certificate)
+                    .await;
+                (sent.map_err(|e| e.to_string()), shown)
+            }
+            Offer::AgentKey(key) => {
+                let Some(agent) = agent else { return Ok(false) };
+                let hash = self.hash_for(key.key_data()).await?;
+                let shown = format!(
+                    "agent's {} key {}",
+                    key.algorithm(),
+                    key.fingerprint(HashAlg::Sha256)
+                );
+                let sent = self
+                    .handle
+                    .authenticate_publickey_with(user, *key, hash, agent)
+                    .await;
+                (sent.map_err(|e| e.to_string()), shown)
+            }
+            Offer::AgentCertificate(certificate) => {
+                let Some(agent) = agent else { return Ok(false) };
+                let hash = self.hash_for(certificate.public_key()).await?;
+                let shown = format!(
+                    "agent's certificate `{}`",
+                    certificate.key_id().escape_debug()
+                );
+                let sent = self
+                    .handle
+                    .authenticate_certificate_with(user, *certificate, hash, agent)
+                    .await;
+                (sent.map_err(|e| e.to_string()), shown)
+            }
+        };
+        match result {
+            Ok(AuthResult::Success) => Ok(true),
+            Ok(AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            }) => {
+                let word = if partial_success {
+                    "accepted, but the server wants more"
+                } else {
+                    "refused"
+                };
+                self.log.push(format!("{shown} {word}"));
+                self.note_remaining(remaining_methods)?;
+                Ok(false)
+            }
+            Err(error) => {
+                self.log.push(format!("{shown}: {error}"));
+                self.still_connected()?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// The signature hash for an RSA key: never SHA-1.
+    async fn hash_for(&mut self, key: &KeyData) -> Result<Option<HashAlg>, Unreachable> {
+        if !key.is_rsa() {
+            return Ok(None);
+        }
+        if self.rsa_hash.is_none() {
+            let best = self
+                .handle
+                .best_supported_rsa_hash()
+                .await
+                .map_err(|e| self.lost(&e.to_string()))?;
+            // A server that says nothing understands SHA-512 if it is younger than 2016; one that lists only SHA-1
+            // will refuse it, and then so do we.
+            self.rsa_hash = Some(best.flatten().or(Some(HashAlg::Sha512)));
+        }
+        Ok(self.rsa_hash.flatten())
+    }
+
+    async fn try_password(
+        &mut self,
+        password: &str,
+        password_allowed: bool,
+        prompts_allowed: bool,
+    ) -> Result<bool, Unreachable> {
+        if self.remaining.is_none() {
+            // Learn what the server takes first, so that the one attempt goes to a method that exists.
+            match self.handle.authenticate_none(self.host.user.clone()).await {
+                Ok(AuthResult::Success) => return Ok(true),
+                Ok(AuthResult::Failure {
+                    remaining_methods, ..
+                }) => self.note_remaining(remaining_methods)?,
+                Err(error) => return Err(self.lost(&error.to_string())),
+            }
+        }
+        if password_allowed && self.may(MethodKind::Password) {
+            let sent = self
+                .handle
+                .authenticate_password(self.host.user.clone(), password)
+                .await;
+            return match sent.map_err(|e| self.lost(&e.to_string()))? {
+                AuthResult::Success => Ok(true),
+                AuthResult::Failure {
+                    remaining_methods,
+                    partial_success,
+                } => {
+                    let word = if partial_success {
+                        "accepted, but the server wants more"
+                    } else {
+                        "refused"
+                    };
+                    self.log.push(format!("password {word}"));
+                    self.note_remaining(remaining_methods)?;
+                    Ok(false)
+                }
+            };
+        }
+        if prompts_allowed && self.may(MethodKind::KeyboardInteractive) {
+            return self.answer_prompts(password).await;
+        }
+        self.log.push(
+            "password not sent, because the server or the options do not take passwords".to_owned(),
+        );
+        Ok(false)
+    }
+
+    /// Keyboard-interactive: the password for one hidden prompt, nothing for anything else.
+    async fn answer_prompts(&mut self, password: &str) -> Result<bool, Unreachable> {
+        let started = self
+            .handle
+            .authenticate_keyboard_interactive_start(self.host.user.clone(), None)
+            .await;
+        let mut response = started.map_err(|e| self.lost(&e.to_string()))?;
+        let mut sent = false;
+        for _ in 0..PROMPT_ROUNDS_MAX {
+            let answers = match response {
+                KeyboardInteractiveAuthResponse::Success => return Ok(true),
+                KeyboardInteractiveAuthResponse::Failure {
+                    remaining_methods, ..
+                } => {
+                    self.log
+                        .push("password (keyboard-interactive) refused".to_owned());
+                    self.note_remaining(remaining_methods)?;
+                    return Ok(false);
+                }
+                KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
+                    match prompts.as_slice() {
+                        [] => Vec::new(),
+                        [Prompt { echo: false, .. }] if !sent => {
+                            sent = true;
+                            vec![password.to_owned()]
+                        }
+                        _ => {
+                            self.log
+                                .push("the server asks for more than a password".to_owned());
+                            return Ok(false);
+                        }
+                    }
+                }
+            };
+            let next = self
+                .handle
+                .authenticate_keyboard_interactive_respond(answers)
+                .await;
+            response = next.map_err(|e| self.lost(&e.to_string()))?;
+        }
+        self.log.push("the server keeps asking".to_owned());
+        Ok(false)
+    }
+
+    /// An empty list means that the connection is gone: the library reports both alike.
+    fn note_remaining(&mut self, methods: MethodSet) -> Result<(), Unreachable> {
+        self.still_connected()?;
+        self.remaining = Some(methods);
+        Ok(())
+    }
+
+    fn still_connected(&self) -> Result<(), Unreachable> {
+        if self.handle.is_closed() {
+            Err(self.lost("the connection was closed"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The server hung up during authentication; "too many authentication failures" is an answer, not a fault.
+    fn lost(&self, fallback: &str) -> Unreachable {
+        let words = self
+            .notes
+            .with(|notes| notes.ended.clone())
+            .unwrap_or_else(|| fallback.to_owned());
+        let tried = if self.log.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", self.log.join("; "))
+        };
+        Unreachable::new(
+            Reason::Auth,
+            format!(
+                "the server ended the authentication as `{}` ({words}){tried}",
+                self.host.user
+            ),
+        )
+    }
+}
+
+/// Removes a key from the agent's list, so that it is not offered twice; whether it was there.
+fn take_key(held: &mut Vec<AgentIdentity>, key: &PublicKey) -> bool {
+    let before = held.len();
+    held.retain(|identity| match identity {
+        AgentIdentity::PublicKey { key: other, .. } => other.key_data() != key.key_data(),
+        AgentIdentity::Certificate { .. } => true,
+    });
+    held.len() != before
+}

@@ -1,0 +1,180 @@
+//! How many hosts may be *connecting* at the same time. Established sessions do not count.
+//!
+//! Two limits: one over all hosts, because each new session costs its server a process and a key exchange, and one per
+//! destination, because sshd drops connections above `MaxStartups` (10:30:100 by default). A destination that drops us
+//! all the same has its limit halved, down to one at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Limits of a [`Gate`].
+#[derive(Clone, Copy, Debug)]
+pub struct GateLimits {
+    /// Hosts connecting at once, over the whole run.
+    pub connecting: usize,
+    /// Hosts connecting at once through one address, jump host or proxy command.
+    pub connecting_per_destination: usize,
+}
+
+impl Default for GateLimits {
+    /// 32 in all: enough to hide round trips of 100 ms at 300 hosts a second, and few enough that the last of them is
+    /// not starved past its deadlines on a small controller. 8 for each destination: below sshd's `MaxStartups` of 10.
+    fn default() -> Self {
+        Self {
+            connecting: 32,
+            connecting_per_destination: 8,
+        }
+    }
+}
+
+/// The limiter, shared by all connections of a run.
+#[derive(Debug)]
+pub struct Gate {
+    all: Arc<Semaphore>,
+    per_destination: usize,
+    lanes: Mutex<HashMap<String, Arc<Lane>>>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    permits: Arc<Semaphore>,
+    state: Mutex<LaneState>,
+}
+
+#[derive(Debug)]
+struct LaneState {
+    limit: usize,
+    /// Permits to swallow instead of returning them, after the limit went down.
+    debt: usize,
+}
+
+/// Leave to connect to one destination; dropping it lets the next one in.
+#[derive(Debug)]
+pub struct Permit {
+    lane: Arc<Lane>,
+    lane_permit: Option<OwnedSemaphorePermit>,
+    _all: OwnedSemaphorePermit,
+}
+
+impl Gate {
+    /// A gate with these limits; zero counts as one.
+    pub fn new(limits: GateLimits) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(limits.connecting.max(1))),
+            per_destination: limits.connecting_per_destination.max(1),
+            lanes: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Waits for a place. Waiting is not part of any deadline. Nobody may hold one permit while asking for another:
+    /// a chain of jump hosts takes them one after the other.
+    pub async fn enter(&self, destination: &str) -> Permit {
+        let lane = self.lane(destination);
+        // The narrow limit first, so that hosts queueing for one bastion do not use up the wide one.
+        let lane_permit = acquire(&lane.permits).await;
+        let all = acquire(&self.all).await;
+        Permit {
+            lane,
+            lane_permit: Some(lane_permit),
+            _all: all,
+        }
+    }
+
+    fn lane(&self, destination: &str) -> Arc<Lane> {
+        let mut lanes = lock(&self.lanes);
+        if let Some(lane) = lanes.get(destination) {
+            return Arc::clone(lane);
+        }
+        let lane = Arc::new(Lane {
+            permits: Arc::new(Semaphore::new(self.per_destination)),
+            state: Mutex::new(LaneState {
+                limit: self.per_destination,
+                debt: 0,
+            }),
+        });
+        lanes.insert(destination.to_owned(), Arc::clone(&lane));
+        lane
+    }
+}
+
+impl Permit {
+    /// The destination dropped the connection before its banner: from now on half as many at once.
+    pub fn penalised(&self) {
+        let mut state = lock(&self.lane.state);
+        let limit = (state.limit / 2).max(1);
+        state.debt += state.limit - limit;
+        state.limit = limit;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = lock(&self.lane.state);
+        if state.debt > 0 {
+            state.debt -= 1;
+            if let Some(permit) = self.lane_permit.take() {
+                permit.forget();
+            }
+        }
+    }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    loop {
+        if let Ok(permit) = Arc::clone(semaphore).acquire_owned().await {
+            return permit;
+        }
+        // Only a closed semaphore refuses, and these are never closed.
+        std::future::pending::<()>().await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_penalty_halves_what_one_destination_gets_and_nobody_else() {
+        let gate = Gate::new(GateLimits {
+            connecting: 100,
+            connecting_per_destination: 4,
+        });
+        let held = [
+            gate.enter("a").await,
+            gate.enter("a").await,
+            gate.enter("a").await,
+            gate.enter("a").await,
+        ];
+        held[0].penalised();
+        drop(held);
+        assert_eq!(gate.lane("a").permits.available_permits(), 2);
+        for _ in 0..5 {
+            gate.enter("a").await.penalised();
+        }
+        assert_eq!(gate.lane("a").permits.available_permits(), 1);
+        assert_eq!(gate.lane("b").permits.available_permits(), 4);
+    }
+
+    #[tokio::test]
+    async fn the_global_limit_holds_over_destinations() {
+        let gate = Arc::new(Gate::new(GateLimits {
+            connecting: 1,
+            connecting_per_destination: 4,
+        }));
+        let first = gate.enter("a").await;
+        let second = {
+            let gate = Arc::clone(&gate);
+            tokio::spawn(async move { gate.enter("b").await })
+        };
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.expect("second");
+    }
+}

@@ -1,0 +1,269 @@
+//! The state that a session's reader and its callers share: which task and lane waits for what.
+//!
+//! Everything here is quick and never waits, so that the channel is always drained. What a host may make us hold is
+//! bounded: each item of a task answers once, a few blobs are sent at a time, and one frame is collected at most.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hostler_change::Outcome;
+use hostler_protocol::{FrameError, Frames, FromAgent, Hello, LaneError};
+use tokio::sync::{mpsc, oneshot};
+
+use super::blobs::{BlobSource, send_blob};
+use crate::failure::{Reason, Unreachable, printable};
+
+/// Blobs on their way to one host at the same time. An agent runs one task per lane, and each waits for one blob.
+const BLOBS_AT_ONCE_MAX: usize = 32;
+
+/// Why a task has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The session is over; the outcome of what was running is unknown.
+    #[error(transparent)]
+    Lost(Unreachable),
+    /// The agent of this lane ended (its `sudo` was killed, say); other lanes go on.
+    #[error("the agent on lane {lane} ended: {reason}")]
+    LaneClosed {
+        /// Which.
+        lane: u16,
+        /// The other side's words, printable.
+        reason: String,
+    },
+    /// The request cannot be sent at all.
+    #[error("the task is too large to send: {0}")]
+    TooLarge(String),
+}
+
+/// Why `become` did not work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LaneOpenError {
+    /// The program that changes the user refused, or the agent under it did not start.
+    #[error("{}", .0.message)]
+    Refused(LaneError),
+    /// The session is over.
+    #[error(transparent)]
+    Lost(Unreachable),
+}
+
+/// What a running task says.
+#[derive(Debug)]
+pub enum TaskMessage {
+    /// An item is done.
+    Done {
+        /// The item's index, as it was sent.
+        index: u32,
+        /// What came of it.
+        outcome: Box<Outcome>,
+    },
+    /// Nothing more will come.
+    End,
+}
+
+pub(super) type TaskSender = mpsc::UnboundedSender<Result<TaskMessage, SessionError>>;
+
+/// A task that waits for answers.
+pub(super) struct Waiting {
+    pub(super) lane: u16,
+    /// Items that have not answered; what else answers is a fault.
+    pub(super) items: HashSet<u32>,
+    pub(super) sender: TaskSender,
+}
+
+type LaneWaiter = oneshot::Sender<Result<Hello, LaneOpenError>>;
+
+#[derive(Default)]
+struct State {
+    frames: Frames,
+    tasks: HashMap<u32, Waiting>,
+    opening: HashMap<u16, LaneWaiter>,
+    open: HashSet<u16>,
+    pings: HashMap<u64, oneshot::Sender<()>>,
+    blobs: HashSet<(u16, [u8; 32])>,
+    ended: Option<Unreachable>,
+    frames_received: u64,
+}
+
+/// See the module.
+pub(super) struct Core {
+    state: Mutex<State>,
+    peer: String,
+    sha256: [u8; 32],
+    source: Arc<dyn BlobSource>,
+    queue: mpsc::WeakSender<Vec<u8>>,
+}
+
+impl Core {
+    pub(super) fn new(
+        peer: &str,
+        sha256: [u8; 32],
+        frames: Frames,
+        source: Arc<dyn BlobSource>,
+        queue: &mpsc::Sender<Vec<u8>>,
+    ) -> Self {
+        let state = State { frames, open: HashSet::from([0]), ..State::default() };
+        Self { state: Mutex::new(state), peer: peer.to_owned(), sha256, source, queue: queue.downgrade() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn frames_received(&self) -> u64 {
+        self.lock().frames_received
+    }
+
+    /// Why the session is over, if it is.
+    pub(super) fn ended(&self) -> Option<Unreachable> {
+        self.lock().ended.clone()
+    }
+
+    /// Registers a task before it is sent.
+    pub(super) fn expect_task(&self, task: u32, waiting: Waiting) -> Result<(), SessionError> {
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            return Err(SessionError::Lost(ended.clone()));
+        }
+        if !state.open.contains(&waiting.lane) {
+            return Err(SessionError::LaneClosed { lane: waiting.lane, reason: "it is not open".to_owned() });
+        }
+        state.tasks.insert(task, waiting);
+        Ok(())
+    }
+
+    pub(super) fn forget_task(&self, task: u32) {
+        self.lock().tasks.remove(&task);
+    }
+
+    /// Registers a lane that is about to be opened.
+    pub(super) fn expect_lane(&self, lane: u16, waiter: LaneWaiter) -> Result<(), LaneOpenError> {
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            return Err(LaneOpenError::Lost(ended.clone()));
+        }
+        state.opening.insert(lane, waiter);
+        Ok(())
+    }
+
+    pub(super) fn expect_pong(&self, number: u64, waiter: oneshot::Sender<()>) -> Result<(), Unreachable> {
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            return Err(ended.clone());
+        }
+        state.pings.insert(number, waiter);
+        Ok(())
+    }
+
+    /// Takes bytes from the channel. An error ends the session.
+    pub(super) fn receive(self: &Arc<Self>, bytes: &[u8]) -> Result<(), Unreachable> {
+        let mut state = self.lock();
+        state.frames.push(bytes);
+        loop {
+            let frame = state.frames.next_frame().map_err(|error| self.fault(&error.to_string()))?;
+            let Some((lane, body)) = frame else { return Ok(()) };
+            state.frames_received += 1;
+            let message = hostler_protocol::decode(&body).map_err(|error: FrameError| self.fault(&error.to_string()))?;
+            self.dispatch(&mut state, lane, message)?;
+        }
+    }
+
+    fn fault(&self, words: &str) -> Unreachable {
+        let words = printable(words.as_bytes(), 300);
+        Unreachable::new(Reason::AgentProtocol, format!("{}: the agent broke the protocol: {words}", self.peer))
+    }
+
+    fn dispatch(self: &Arc<Self>, state: &mut State, lane: u16, message: FromAgent) -> Result<(), Unreachable> {
+        match message {
+            FromAgent::Hello(hello) => {
+                let Some(waiter) = state.opening.remove(&lane) else {
+                    return Err(self.fault("a hello that nobody waits for"));
+                };
+                if hello.sha256 != self.sha256 {
+                    return Err(self.fault("another program answers on a lane"));
+                }
+                state.open.insert(lane);
+                let _caller_gave_up = waiter.send(Ok(hello));
+            }
+            FromAgent::LaneFailed(error) => {
+                let error = LaneError { message: printable(error.message.as_bytes(), 500), ..error };
+                match state.opening.remove(&error.lane) {
+                    Some(waiter) if lane == 0 => {
+                        let _caller_gave_up = waiter.send(Err(LaneOpenError::Refused(error)));
+                    }
+                    _ => return Err(self.fault("a lane that nobody opens has failed")),
+                }
+            }
+            FromAgent::LaneClosed { lane: closed, reason } => {
+                if lane != 0 || !state.open.remove(&closed) || closed == 0 {
+                    return Err(self.fault("a lane that is not open has closed"));
+                }
+                close_lane(state, closed, &printable(reason.as_bytes(), 500));
+            }
+            FromAgent::Done { task, index, outcome } => {
+                let Some(waiting) = state.tasks.get_mut(&task).filter(|w| w.lane == lane) else {
+                    // A task whose caller has gone; its answers are nobody's.
+                    return Ok(());
+                };
+                if !waiting.items.remove(&index) {
+                    return Err(self.fault("an item that was not sent, or twice, is done"));
+                }
+                let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::Done { index, outcome }));
+            }
+            FromAgent::End { task } => {
+                if state.tasks.get(&task).is_some_and(|w| w.lane == lane)
+                    && let Some(waiting) = state.tasks.remove(&task)
+                {
+                    let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::End));
+                }
+            }
+            FromAgent::NeedBlob { sha256 } => self.start_blob(state, lane, sha256)?,
+            FromAgent::Pong(number) => {
+                if let Some(waiter) = state.pings.remove(&number) {
+                    let _caller_gave_up = waiter.send(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start_blob(self: &Arc<Self>, state: &mut State, lane: u16, sha256: [u8; 32]) -> Result<(), Unreachable> {
+        if !state.open.contains(&lane) || !state.blobs.insert((lane, sha256)) {
+            return Err(self.fault("content is asked for twice, or on a lane that is not open"));
+        }
+        if state.blobs.len() > BLOBS_AT_ONCE_MAX {
+            return Err(self.fault("too much content is asked for at once"));
+        }
+        let core = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            if let Some(queue) = core.queue.upgrade() {
+                send_blob(&core.source, lane, sha256, &queue);
+            }
+            core.lock().blobs.remove(&(lane, sha256));
+        });
+        Ok(())
+    }
+
+    /// Ends the session: everybody who waits is told why. Only the first reason counts.
+    pub(super) fn end(&self, why: &Unreachable) {
+        let mut state = self.lock();
+        let why = state.ended.get_or_insert_with(|| why.clone()).clone();
+        for (_, waiting) in state.tasks.drain() {
+            let _caller_gave_up = waiting.sender.send(Err(SessionError::Lost(why.clone())));
+        }
+        for (_, waiter) in state.opening.drain() {
+            let _caller_gave_up = waiter.send(Err(LaneOpenError::Lost(why.clone())));
+        }
+        // Dropping a ping's sender tells its waiter.
+        state.pings.clear();
+    }
+}
+
+fn close_lane(state: &mut State, lane: u16, reason: &str) {
+    let lost: Vec<u32> = state.tasks.iter().filter(|(_, w)| w.lane == lane).map(|(task, _)| *task).collect();
+    for task in lost {
+        if let Some(waiting) = state.tasks.remove(&task) {
+            let error = SessionError::LaneClosed { lane, reason: reason.to_owned() };
+            let _caller_gave_up = waiting.sender.send(Err(error));
+        }
+    }
+}
