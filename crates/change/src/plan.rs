@@ -23,6 +23,9 @@ pub struct Plan {
     /// More edits may follow when these were applied (a package list is refreshed, then versions are compared):
     /// the agent plans again afterwards, and check mode says "more may follow".
     pub incomplete: bool,
+    /// The edits transform what is there instead of naming what is wanted (a replaced text may match again): they
+    /// are applied once, as ansible-core does, and the host is not held against a second plan.
+    pub once: bool,
     /// What the edits do cannot be known without doing them (`command`): check mode skips the task.
     pub unpredictable: bool,
 }

@@ -54,6 +54,14 @@ fn run<M: Module>(
     mode: Mode,
     applier: &mut dyn Applier,
 ) -> Result<Outcome, ModuleError> {
+    if mode.check && !M::CHECK_MODE {
+        let msg = format!("remote module ({}) does not support check mode", M::NAME);
+        return Ok(Outcome {
+            skipped: true,
+            fields: [("msg", msg)].into_iter().collect(),
+            ..Outcome::default()
+        });
+    }
     let before = M::observe(args, applier.host())?;
     let plan = M::plan(args, &before)?;
     if mode.check || plan.is_empty() {
@@ -123,6 +131,9 @@ fn settle<M: Module>(
             done.deltas.extend(edit.deltas.iter().cloned());
         }
         let state = M::observe(args, applier.host())?;
+        if first.once {
+            return Ok(state);
+        }
         plan = M::plan(args, &state)?;
         if plan.is_settled() {
             return Ok(state);

@@ -22,6 +22,7 @@ mod driver;
 mod error;
 mod inspect;
 mod module;
+mod receive;
 
 pub mod fake;
 

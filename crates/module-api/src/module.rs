@@ -19,6 +19,10 @@ pub trait Module: 'static {
     /// Short name, as playbooks write it.
     const NAME: &'static str;
 
+    /// False for a module that check mode skips without looking, because ansible-core's does not support it
+    /// (`wait_for` would wait for what earlier tasks only pretended to do).
+    const CHECK_MODE: bool = true;
+
     /// Looks at the host.
     fn observe(args: &Self::Args, host: &dyn Inspect) -> Result<Self::State, ModuleError>;
 

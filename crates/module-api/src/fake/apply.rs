@@ -66,7 +66,7 @@ impl Applier for FakeHost {
                 }
             }
             Edit::Run(run) => return self.run(run),
-            Edit::Fetch(_) => return Err(ModuleError::new("the fake host has no network")),
+            Edit::Fetch(fetch) => return self.fetch(fetch),
         }
         Ok(Applied::Done)
     }
@@ -77,6 +77,38 @@ impl Applier for FakeHost {
 }
 
 impl FakeHost {
+    fn fetch(&mut self, fetch: &hostler_change::Fetch) -> Result<Applied, ModuleError> {
+        let content = self.downloads.get(&fetch.url).cloned();
+        let content = content.ok_or_else(|| {
+            ModuleError::new("Request failed")
+                .field("status_code", 404)
+                .field("url", fetch.url.as_str())
+        })?;
+        if let Some((algorithm, wanted)) = &fetch.checksum {
+            let got = crate::digest(&content, algorithm).unwrap_or_default();
+            if got != *wanted {
+                return Err(ModuleError::new(format!("checksum is {got}, not {wanted}")));
+            }
+        }
+        let old = self.files.get(&fetch.path).cloned();
+        let changed = old.as_ref().is_none_or(|old| old.content != content);
+        let backup_file = old.filter(|_| fetch.backup && changed).map(|old| {
+            let name = format!("{}.backup~", fetch.path.display());
+            self.files.insert(name.clone().into(), old);
+            name
+        });
+        let size = content.len() as u64;
+        self.put(&fetch.path, FileKind::File, content, &fetch.attrs)?;
+        let message = format!("OK ({size} bytes)");
+        Ok(Applied::Fetched {
+            status: 200,
+            message,
+            size,
+            changed,
+            backup_file,
+        })
+    }
+
     fn run(&mut self, run: &hostler_change::Run) -> Result<Applied, ModuleError> {
         let line = run.program.shown().to_string();
         let effect = self.effects.get(&line).cloned();

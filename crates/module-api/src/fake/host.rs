@@ -1,5 +1,6 @@
 //! The state of the fake host, and looking at it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -28,6 +29,16 @@ pub struct FakeFile {
     pub mtime_ns: i64,
 }
 
+/// Something that answers on a TCP port.
+#[derive(Clone)]
+struct Service {
+    host: String,
+    port: u16,
+    /// From this time on, after the fake clock's start.
+    from: Duration,
+    greeting: Vec<u8>,
+}
+
 type Effect = Rc<dyn Fn(&mut FakeHost) -> CommandOutput>;
 
 /// A host in memory.
@@ -38,7 +49,9 @@ pub struct FakeHost {
     answers: BTreeMap<String, CommandOutput>,
     identity: Identity,
     payload: Option<Content>,
-    open_ports: Vec<(String, u16)>,
+    services: Vec<Service>,
+    pub(super) downloads: BTreeMap<String, Vec<u8>>,
+    clock: Cell<Duration>,
     /// Lines of the programs that were run as edits, in order.
     pub ran: Vec<String>,
 }
@@ -162,9 +175,33 @@ impl FakeHost {
 
     /// Lets a TCP port answer.
     #[must_use]
-    pub fn listens(mut self, host: &str, port: u16) -> Self {
-        self.open_ports.push((host.into(), port));
+    pub fn listens(self, host: &str, port: u16) -> Self {
+        self.listens_after(host, port, 0, "")
+    }
+
+    /// Lets a TCP port answer with a greeting when the fake clock, which [`Inspect::sleep`] moves, has come so far.
+    #[must_use]
+    pub fn listens_after(mut self, host: &str, port: u16, seconds: u64, greeting: &str) -> Self {
+        self.services.push(Service {
+            host: host.into(),
+            port,
+            from: Duration::from_secs(seconds),
+            greeting: greeting.into(),
+        });
         self
+    }
+
+    /// Lets a URL be downloaded.
+    #[must_use]
+    pub fn serves(mut self, url: &str, bytes: impl AsRef<[u8]>) -> Self {
+        self.downloads.insert(url.into(), bytes.as_ref().to_vec());
+        self
+    }
+
+    fn service(&self, host: &str, port: u16) -> Option<&Service> {
+        self.services
+            .iter()
+            .find(|it| it.host == host && it.port == port && it.from <= self.clock.get())
     }
 
     /// Lets the module run as somebody else.
@@ -354,16 +391,27 @@ impl Inspect for FakeHost {
     }
 
     fn can_connect(&self, host: &str, port: u16, _: Duration) -> bool {
-        self.open_ports
-            .iter()
-            .any(|open| open.0 == host && open.1 == port)
+        self.service(host, port).is_some()
+    }
+
+    fn receive(
+        &self,
+        host: &str,
+        port: u16,
+        _: Duration,
+        limit: usize,
+        _: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<Vec<u8>>, InspectError> {
+        let service = self.service(host, port);
+        Ok(service.map(|it| it.greeting[..it.greeting.len().min(limit)].to_vec()))
     }
 
     fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + self.clock.get()
     }
 
-    fn sleep(&self, _: Duration) -> Result<(), InspectError> {
+    fn sleep(&self, time: Duration) -> Result<(), InspectError> {
+        self.clock.set(self.clock.get() + time);
         Ok(())
     }
 }
