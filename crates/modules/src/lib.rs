@@ -6,6 +6,8 @@ use hostler_change::Outcome;
 use hostler_module_api::{Applier, Catalog, Mode, Module, ModuleSpec, execute};
 use hostler_value::Value;
 
+mod files;
+
 /// A module as the agent sees it.
 struct Entry {
     name: &'static str,
