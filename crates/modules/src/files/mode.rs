@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(on("+w", 0o444, false), 0o644);
         assert_eq!(on("g=u", 0o640, false), 0o660);
         assert_eq!(on("u+s,g+s,o+t", 0o755, false), 0o7755);
-        assert_eq!(on("u=rw-x+X,g=r-x+X,o=r-x+X", 0o755, false), 0o644);
+        assert_eq!(on("u=rw-x+X,g=r-x+X,o=r-x+X", 0o755, false), 0o755);
         assert_eq!(on("ug-w", 0o666, false), 0o446);
     }
 
