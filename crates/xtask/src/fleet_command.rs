@@ -93,8 +93,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         Action::Exec { host, command } => {
             let argv: Vec<&str> = command.iter().map(String::as_str).collect();
-            let status = fleet.host(host)?.command(&argv)?.status().context("start nsenter")?;
-            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+            let status = fleet
+                .host(host)?
+                .command(&argv)?
+                .status()
+                .context("start nsenter")?;
+            let code = status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1);
             return Ok(ExitCode::from(code));
         }
         Action::Fault { host, fault } => fleet.fault(&fleet.host(host)?, *fault)?,

@@ -2,8 +2,6 @@
 //!
 //! - [`fleet`]: real Debian hosts on this machine, each in its own namespaces (root needed);
 
-
-
 #![expect(clippy::format_collect, reason = "short lists, where clear beats fast")]
 
 pub mod fleet;

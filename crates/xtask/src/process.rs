@@ -55,20 +55,31 @@ pub fn run(command: &mut Command) -> Result<Output> {
         return Ok(output);
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(Failure(format!("{shown}: {}\n{}", output.status, tail(&said, 20))))
+    Err(Failure(format!(
+        "{shown}: {}\n{}",
+        output.status,
+        tail(&said, 20)
+    )))
 }
 
 /// Runs `command` with this terminal as its output; a status other than 0 is a failure.
 pub fn run_visibly(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command.status().context(format!("start {shown}"))?;
-    if status.success() { Ok(()) } else { Err(Failure(format!("{shown}: {status}"))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure(format!("{shown}: {status}")))
+    }
 }
 
 /// The command as a person would type it, near enough to recognise.
 pub fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+    words
+        .map(OsStr::to_string_lossy)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The last `lines` lines of `text`.

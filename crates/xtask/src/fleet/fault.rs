@@ -32,7 +32,7 @@ impl Fleet {
             Fault::Refuse => stop_sshd(host),
             Fault::Hang => host.shell("kill -STOP $(cat /run/sshd.pid)").map(drop),
             Fault::WrongKey => {
-                self.use_other_key(host)?;
+                use_other_key(host)?;
                 stop_sshd(host)?;
                 start_sshd(host)
             }
@@ -42,15 +42,6 @@ impl Fleet {
             }
             Fault::Heal => self.heal(host),
         }
-    }
-
-    fn use_other_key(&self, host: &Host) -> Result<()> {
-        let other = host.directory.join("other-key");
-        for path in [other.clone(), other.with_extension("pub")] {
-            let _ = fs::remove_file(path);
-        }
-        keys::generate(&other, "not the key in known_hosts")?;
-        install_key(host, &other)
     }
 
     fn heal(&self, host: &Host) -> Result<()> {
@@ -70,9 +61,20 @@ impl Fleet {
     }
 }
 
+fn use_other_key(host: &Host) -> Result<()> {
+    let other = host.directory.join("other-key");
+    for path in [other.clone(), other.with_extension("pub")] {
+        let _ = fs::remove_file(path);
+    }
+    keys::generate(&other, "not the key in known_hosts")?;
+    install_key(host, &other)
+}
+
 fn stop_sshd(host: &Host) -> Result<()> {
     match host.init() {
-        Init::Systemd => host.shell("systemctl kill --signal=CONT ssh; systemctl stop ssh").map(drop),
+        Init::Systemd => host
+            .shell("systemctl kill --signal=CONT ssh; systemctl stop ssh")
+            .map(drop),
         Init::Sshd => host.shell(STOP_SSHD).map(drop),
     }
 }

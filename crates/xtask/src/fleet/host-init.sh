@@ -1,16 +1,18 @@
 #!/bin/bash
 # The life of one fleet host, started by `unshare --mount --net --uts [--pid --fork]` in namespaces of its own.
 #
-#   host-init.sh MODE HOST_DIR BASE ADDRESS/PREFIX NAME GATEWAY
+#   host-init.sh MODE HOST_DIR BASE ADDRESS/PREFIX NAME GATEWAY CGROUP
 #
 # MODE is `sshd` (this script becomes process 1 of the host) or `boot` (systemd does, under systemd-nspawn).
 # It says "ready" on stdout, waits for one line on stdin (the caller then has moved eth0 into the network
 # namespace), and goes on. Everything it mounts lives in its own mount namespace, so the kernel cleans up
 # when the host's last process dies, however that happens.
 set -euo pipefail
-mode=$1 dir=$2 base=$3 address=$4 name=$5 gateway=$6
+mode=$1 dir=$2 base=$3 address=$4 name=$5 gateway=$6 cgroup=$7
 echo ready
 read -r _
+# The caller's pipes are closed from now on; stderr is the host's log.
+exec </dev/null >&2
 
 ip link set lo up
 ip address add "$address" dev eth0
@@ -31,8 +33,23 @@ fill() { if [[ -e $dir/full-disk ]]; then dd if=/dev/zero of="$root/ballast" bs=
 
 if [[ $mode == boot ]]; then
     fill
-    exec systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$root" \
-        --network-namespace-path=/proc/self/ns/net --machine="$name" --resolv-conf=off --timezone=off
+    # Each systemd needs control groups of its own, or it takes another host's services for leftovers and kills them.
+    for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+        if [[ -e $hierarchy/cgroup.procs ]]; then
+            mkdir -p "$hierarchy/$cgroup"
+            echo 0 >"$hierarchy/$cgroup/cgroup.procs"
+        fi
+    done
+    mkdir -p /run/systemd/nspawn
+    mount -t tmpfs tmpfs /run/systemd/nspawn
+    # 133 means that the host wants to reboot.
+    status=133
+    while [[ $status == 133 ]]; do
+        status=0
+        systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$root" --machine="$name" \
+            --network-namespace-path=/proc/self/ns/net --resolv-conf=off --timezone=off || status=$?
+    done
+    exit "$status"
 fi
 
 hostname "$name"

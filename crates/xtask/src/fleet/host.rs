@@ -52,7 +52,11 @@ pub struct Host {
 impl Host {
     pub(super) fn new(fleet: &Path, slot: Slot, set: Set, index: usize) -> Self {
         let name = format!("{set}{index:03}");
-        Self { address: slot.address(set, index), directory: fleet.join("hosts").join(&name), name }
+        Self {
+            address: slot.address(set, index),
+            directory: fleet.join("hosts").join(&name),
+            name,
+        }
     }
 
     pub(super) fn parse(fleet: &Path, slot: Slot, name: &str) -> Option<Self> {
@@ -73,7 +77,11 @@ impl Host {
 
     /// What runs as the host's process 1.
     pub fn init(&self) -> Init {
-        if self.directory.join("systemd").exists() { Init::Systemd } else { Init::Sshd }
+        if self.directory.join("systemd").exists() {
+            Init::Systemd
+        } else {
+            Init::Sshd
+        }
     }
 
     /// The command `argv`, to be run as root inside the host. It does not go through sshd, so it works on hosts whose
@@ -82,8 +90,24 @@ impl Host {
         let leader = supervisor::leader(self)?.context(format!("{} is not running", self.name))?;
         let mut command = Command::new("nsenter");
         command
-            .args(["--target", &leader.to_string(), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/"])
-            .args(["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"])
+            .args([
+                "--target",
+                &leader.to_string(),
+                "--mount",
+                "--uts",
+                "--ipc",
+                "--net",
+                "--pid",
+                "--root",
+                "--wd=/",
+            ])
+            .args([
+                "env",
+                "-i",
+                "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOME=/root",
+                "LC_ALL=C.UTF-8",
+            ])
             .args(argv);
         Ok(command)
     }
@@ -103,7 +127,8 @@ impl Host {
     pub fn answers(&self) -> bool {
         let limit = Duration::from_millis(500);
         let banner = || -> std::io::Result<[u8; 4]> {
-            let mut stream = TcpStream::connect_timeout(&SocketAddr::from((self.address, 22)), limit)?;
+            let mut stream =
+                TcpStream::connect_timeout(&SocketAddr::from((self.address, 22)), limit)?;
             stream.set_read_timeout(Some(limit))?;
             let mut start = [0; 4];
             stream.read_exact(&mut start)?;
@@ -117,7 +142,11 @@ impl Host {
         let gave_up = |what: &str| {
             let log = std::fs::read(self.directory.join("log")).unwrap_or_default();
             let said = String::from_utf8_lossy(&log);
-            Failure::new(format!("{}: {what}; its log ends:\n{}", self.name, tail(&said, 20)))
+            Failure::new(format!(
+                "{}: {what}; its log ends:\n{}",
+                self.name,
+                tail(&said, 20)
+            ))
         };
         let dead = || !matches!(supervisor::leader(self), Ok(Some(_)));
         let mut asked = 0;
@@ -131,8 +160,12 @@ impl Host {
             return Err(gave_up("sshd does not answer"));
         }
         if self.init() == Init::Systemd {
-            let started = || self.exec(&["systemctl", "is-system-running", "--wait"]).ok();
-            wait_for(Duration::from_secs(120), started).ok_or_else(|| gave_up("systemd does not reach `running`"))?;
+            let started = || {
+                self.exec(&["systemctl", "is-system-running", "--wait"])
+                    .ok()
+            };
+            wait_for(Duration::from_secs(120), started)
+                .ok_or_else(|| gave_up("systemd does not reach `running`"))?;
         }
         Ok(())
     }

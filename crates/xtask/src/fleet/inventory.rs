@@ -12,7 +12,10 @@ pub(super) fn ini(fleet: &Fleet, hosts: &[Host]) -> String {
     let mut text = String::new();
     let mut groups = Vec::new();
     for set in ["a", "b"] {
-        let members: Vec<&Host> = hosts.iter().filter(|host| host.name.starts_with(set)).collect();
+        let members: Vec<&Host> = hosts
+            .iter()
+            .filter(|host| host.name.starts_with(set))
+            .collect();
         if members.is_empty() {
             continue;
         }
@@ -44,7 +47,10 @@ pub(super) fn known_hosts(store: &Path, hosts: &[Host]) -> Result<String> {
         let path = keys::host_key(store, &host.name).with_extension("pub");
         let public = fs::read_to_string(&path).context(format!("read {}", path.display()))?;
         let mut words = public.split_whitespace();
-        let (kind, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (kind, key) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         let _ = writeln!(text, "{},{} {kind} {key}", host.address, host.name);
     }
     Ok(text)

@@ -43,6 +43,8 @@ fn make(path: &Path, comment: &str) -> Result<()> {
 
 /// Makes a new ed25519 key pair at `path`, which must not exist.
 pub(super) fn generate(path: &Path, comment: &str) -> Result<()> {
-    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(path))?;
+    run(Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"])
+        .arg(path))?;
     Ok(())
 }

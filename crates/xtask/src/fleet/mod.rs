@@ -57,9 +57,14 @@ impl Fleet {
     fn in_store(store: &Path, name: &str) -> Result<Self> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || !name.bytes().all(plain) || ["base", "key", "keys"].contains(&name) {
-            return Err(Failure::new(format!("`{name}` cannot be the name of a fleet")));
+            return Err(Failure::new(format!(
+                "`{name}` cannot be the name of a fleet"
+            )));
         }
-        Ok(Self { store: store.to_path_buf(), directory: store.join(name) })
+        Ok(Self {
+            store: store.to_path_buf(),
+            directory: store.join(name),
+        })
     }
 
     /// Where this fleet keeps its hosts, inventory and `known_hosts`.
@@ -85,7 +90,9 @@ impl Fleet {
     /// Makes the shared root and the login key, unless they are there.
     pub fn prepare(&self) -> Result<()> {
         if !is_root() {
-            return Err(Failure::new("a fleet needs root: it makes namespaces, mounts and a network bridge"));
+            return Err(Failure::new(
+                "a fleet needs root: it makes namespaces, mounts and a network bridge",
+            ));
         }
         base::check_programs()?;
         fs::create_dir_all(&self.store).context(format!("create {}", self.store.display()))?;
@@ -99,19 +106,26 @@ impl Fleet {
     /// (and, under systemd, when its start-up is complete).
     pub fn up(&self, set: Set, count: usize, init: Init) -> Result<Vec<Host>> {
         if count > MOST_HOSTS {
-            return Err(Failure::new(format!("a set has at most {MOST_HOSTS} hosts, not {count}")));
+            return Err(Failure::new(format!(
+                "a set has at most {MOST_HOSTS} hosts, not {count}"
+            )));
         }
         self.prepare()?;
         fs::create_dir_all(self.directory.join("hosts")).context("create the fleet's directory")?;
         let slot = network::claim_slot(&self.directory)?;
         network::raise_limits();
         network::make_bridge(slot)?;
-        let hosts: Vec<Host> =
-            (1..=count).map(|index| Host::new(&self.directory, slot, set, index)).collect();
-        in_parallel(&hosts, START_THREADS, |host| keys::make_host_key(&self.store, &host.name))?;
+        let hosts: Vec<Host> = (1..=count)
+            .map(|index| Host::new(&self.directory, slot, set, index))
+            .collect();
+        in_parallel(&hosts, START_THREADS, |host| {
+            keys::make_host_key(&self.store, &host.name)
+        })?;
         let running = supervisor::running(&self.directory)?;
-        let stopped: Vec<&Host> =
-            hosts.iter().filter(|host| !running.contains_key(&host.directory)).collect();
+        let stopped: Vec<&Host> = hosts
+            .iter()
+            .filter(|host| !running.contains_key(&host.directory))
+            .collect();
         supervisor::start(&self.store, slot, &stopped, init)?;
         self.write_inventory()?;
         in_parallel(&hosts, 32, host::Host::wait_until_ready)?;
@@ -120,19 +134,26 @@ impl Fleet {
 
     /// The hosts that have been brought up and not taken down, in the order of their names.
     pub fn hosts(&self) -> Result<Vec<Host>> {
-        let Some(slot) = network::slot_of(&self.directory) else { return Ok(Vec::new()) };
+        let Some(slot) = network::slot_of(&self.directory) else {
+            return Ok(Vec::new());
+        };
         let listing = fs::read_dir(self.directory.join("hosts")).context("list the hosts")?;
         let mut names: Vec<String> = listing
             .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
             .collect();
         names.sort();
-        Ok(names.iter().filter_map(|name| Host::parse(&self.directory, slot, name)).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Host::parse(&self.directory, slot, name))
+            .collect())
     }
 
     /// The host called `name`.
     pub fn host(&self, name: &str) -> Result<Host> {
         let found = self.hosts()?.into_iter().find(|host| host.name == name);
-        found.context(format!("no host `{name}` in this fleet; `fleet inventory` lists them"))
+        found.context(format!(
+            "no host `{name}` in this fleet; `fleet inventory` lists them"
+        ))
     }
 
     /// Stops every host and removes what it wrote. The base and the keys stay. Safe to repeat, and safe after
@@ -153,7 +174,8 @@ impl Fleet {
         let hosts = self.hosts()?;
         let known = inventory::known_hosts(&self.store, &hosts)?;
         fs::write(self.known_hosts(), known).context("write known_hosts")?;
-        fs::write(self.directory.join("hosts.ini"), self.inventory(&hosts)).context("write hosts.ini")
+        fs::write(self.directory.join("hosts.ini"), self.inventory(&hosts))
+            .context("write hosts.ini")
     }
 
     /// An INI inventory of `hosts`, complete with the login key and `known_hosts`.
@@ -163,7 +185,10 @@ impl Fleet {
 
     /// One address a line, for tools that want only that (`parallel-ssh -h`).
     pub fn addresses(hosts: &[Host]) -> String {
-        hosts.iter().map(|host| format!("{}\n", host.address)).collect()
+        hosts
+            .iter()
+            .map(|host| format!("{}\n", host.address))
+            .collect()
     }
 }
 

@@ -39,12 +39,22 @@ impl Slot {
             Set::B => 129,
         };
         let number = u8::try_from(index % 200).unwrap_or(0) + 10;
-        Ipv4Addr::new(10, self.0, half + u8::try_from(index / 200).unwrap_or(0), number)
+        Ipv4Addr::new(
+            10,
+            self.0,
+            half + u8::try_from(index / 200).unwrap_or(0),
+            number,
+        )
     }
 
     /// The machine's end of the link to the host called `name`.
     pub(super) fn link(self, name: &str) -> String {
         format!("{}{name}", self.bridge())
+    }
+
+    /// The control group of a host with systemd, relative to each hierarchy's root.
+    pub(super) fn control_group(self, name: &str) -> String {
+        format!("hostler-fleet/{}/{name}", self.0)
     }
 
     fn claim(self) -> PathBuf {
@@ -54,7 +64,11 @@ impl Slot {
 
 /// The slot that the fleet in `directory` holds, if any.
 pub(super) fn slot_of(directory: &Path) -> Option<Slot> {
-    let number = fs::read_to_string(directory.join("slot")).ok()?.trim().parse().ok()?;
+    let number = fs::read_to_string(directory.join("slot"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     (FIRST..=LAST).contains(&number).then_some(Slot(number))
 }
 
@@ -62,7 +76,8 @@ pub(super) fn slot_of(directory: &Path) -> Option<Slot> {
 /// directory has been deleted under them are swept on the way.
 pub(super) fn claim_slot(directory: &Path) -> Result<Slot> {
     fs::create_dir_all(CLAIMS).context(format!("create {CLAIMS}"))?;
-    let lock = File::create(Path::new(CLAIMS).join("lock")).context("create the lock of address ranges")?;
+    let lock = File::create(Path::new(CLAIMS).join("lock"))
+        .context("create the lock of address ranges")?;
     lock.lock().context("lock the address ranges")?;
     let taken = addresses_in_use()?;
     let own = directory.to_string_lossy().into_owned();
@@ -86,12 +101,16 @@ pub(super) fn claim_slot(directory: &Path) -> Result<Slot> {
         fs::write(directory.join("slot"), slot.0.to_string()).context("note the address range")?;
         return Ok(slot);
     }
-    Err(Failure::new(format!("all address ranges are claimed, see {CLAIMS}; take a fleet down first")))
+    Err(Failure::new(format!(
+        "all address ranges are claimed, see {CLAIMS}; take a fleet down first"
+    )))
 }
 
 /// Gives the fleet's slot back, if it holds one.
 pub(super) fn release_slot(directory: &Path) -> Result<()> {
-    let Some(slot) = slot_of(directory) else { return Ok(()) };
+    let Some(slot) = slot_of(directory) else {
+        return Ok(());
+    };
     let own = directory.to_string_lossy();
     if fs::read_to_string(slot.claim()).is_ok_and(|claimant| claimant == own) {
         fs::remove_file(slot.claim()).context("release the address range")?;
@@ -104,7 +123,10 @@ fn addresses_in_use() -> Result<String> {
     let addresses = run(Command::new("ip").args(["-4", "-oneline", "address"]))?;
     let routes = run(Command::new("ip").args(["-4", "route", "show", "table", "all"]))?;
     let text = [addresses.stdout, routes.stdout].concat();
-    Ok(String::from_utf8_lossy(&text).lines().map(|line| format!(" {line}\n")).collect())
+    Ok(String::from_utf8_lossy(&text)
+        .lines()
+        .map(|line| format!(" {line}\n"))
+        .collect())
 }
 
 /// Makes the fleet's bridge with the gateway address, unless it is there.
@@ -114,8 +136,14 @@ pub(super) fn make_bridge(slot: Slot) -> Result<()> {
         // Without snooping and IPv6 of its own the bridge does not copy 200 hosts' multicast chatter to 200 hosts.
         batch(&format!("link add {bridge} type bridge mcast_snooping 0\n"))?;
     }
-    let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6"), "1");
-    batch(&format!("address replace {}/16 dev {bridge}\nlink set {bridge} up\n", slot.gateway()))
+    let _ = fs::write(
+        format!("/proc/sys/net/ipv6/conf/{bridge}/disable_ipv6"),
+        "1",
+    );
+    batch(&format!(
+        "address replace {}/16 dev {bridge}\nlink set {bridge} up\n",
+        slot.gateway()
+    ))
 }
 
 /// Joins hosts to the bridge: for each (name, process in the host's network namespace) one pair of interfaces.
@@ -134,27 +162,64 @@ pub(super) fn connect(slot: Slot, hosts: &[(&str, u32)]) -> Result<()> {
     batch(&commands)
 }
 
-/// Removes every interface of the slot. The kernel removes a stopped host's link itself, a little later than the host.
+/// Removes every interface (and control group) of the slot. The kernel removes a stopped host's link itself, a little later than the host.
 pub(super) fn remove_links(slot: Slot) -> Result<()> {
+    remove_control_groups(slot, "");
     let bridge = slot.bridge();
     let links = || -> Vec<String> {
         let all = interfaces().unwrap_or_default();
-        all.into_iter().filter(|name| name.starts_with(&bridge) && *name != bridge).collect()
+        all.into_iter()
+            .filter(|name| name.starts_with(&bridge) && *name != bridge)
+            .collect()
     };
     for link in links() {
-        let _ = Command::new("ip").args(["link", "delete", &link]).stderr(Stdio::null()).status();
+        let _ = Command::new("ip")
+            .args(["link", "delete", &link])
+            .stderr(Stdio::null())
+            .status();
     }
-    wait_for(Duration::from_secs(20), || links().is_empty().then_some(()))
-        .context(format!("interfaces of {bridge} are still there after 20 s: {}", links().join(" ")))?;
+    wait_for(Duration::from_secs(20), || links().is_empty().then_some(())).context(format!(
+        "interfaces of {bridge} are still there after 20 s: {}",
+        links().join(" ")
+    ))?;
     if interfaces()?.contains(&bridge) {
         run(Command::new("ip").args(["link", "delete", &bridge]))?;
     }
     Ok(())
 }
 
+/// Removes the control groups that hosts with systemd have left: one host's, or with an empty `name` the whole slot's.
+/// They hold no process any more; one that cannot be removed does no harm.
+pub(super) fn remove_control_groups(slot: Slot, name: &str) {
+    fn remove(directory: &Path) {
+        let Ok(listing) = fs::read_dir(directory) else {
+            return;
+        };
+        for entry in listing.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove(&entry.path());
+            }
+        }
+        let _ = fs::remove_dir(directory);
+    }
+    for hierarchy in [
+        "/sys/fs/cgroup",
+        "/sys/fs/cgroup/systemd",
+        "/sys/fs/cgroup/unified",
+    ] {
+        let group = Path::new(hierarchy).join(slot.control_group(name));
+        remove(&group);
+        for parent in group.ancestors().skip(1).take(2) {
+            let _ = fs::remove_dir(parent);
+        }
+    }
+}
+
 fn interfaces() -> Result<Vec<String>> {
     let listing = fs::read_dir("/sys/class/net").context("list network interfaces")?;
-    Ok(listing.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect())
+    Ok(listing
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect())
 }
 
 /// Runs many `ip` commands in one process.
@@ -167,7 +232,10 @@ fn batch(commands: &str) -> Result<()> {
         .spawn()
         .context("start ip")?;
     // A broken pipe means that ip has given up: its own words say why.
-    let written = child.stdin.take().map(|mut stdin| stdin.write_all(commands.as_bytes()));
+    let written = child
+        .stdin
+        .take()
+        .map(|mut stdin| stdin.write_all(commands.as_bytes()));
     let output = child.wait_with_output().context("wait for ip")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -190,7 +258,9 @@ pub(super) fn raise_limits() {
     ];
     for (name, wanted) in limits {
         let path = format!("/proc/sys/{name}");
-        let current = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let current = fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok());
         if current.is_some_and(|current| current < wanted) {
             // A kernel that refuses runs fewer hosts, and those tell what they miss.
             let _ = fs::write(&path, wanted.to_string());
@@ -208,11 +278,16 @@ mod tests {
         let slot = Slot(77);
         let all: HashSet<Ipv4Addr> = [Set::A, Set::B]
             .into_iter()
-            .flat_map(|set| (1..=super::super::MOST_HOSTS).map(move |index| slot.address(set, index)))
+            .flat_map(|set| {
+                (1..=super::super::MOST_HOSTS).map(move |index| slot.address(set, index))
+            })
             .collect();
         assert_eq!(all.len(), 2 * super::super::MOST_HOSTS);
         assert!(!all.contains(&slot.gateway()));
-        assert!(all.iter().all(|address| address.octets()[..2] == [10, 77] && address.octets()[3] >= 10));
+        assert!(
+            all.iter()
+                .all(|address| address.octets()[..2] == [10, 77] && address.octets()[3] >= 10)
+        );
     }
 
     #[test]
