@@ -1,0 +1,99 @@
+//! Ways to break a host, and the way back.
+
+use std::fs;
+use std::path::Path;
+
+use super::host::{Host, Init};
+use super::{Fleet, keys, network, supervisor};
+use crate::process::{Context, Result};
+
+/// What is wrong with a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// Nothing listens on port 22: connections are refused.
+    Refuse,
+    /// The connection is accepted and then nothing ever comes, not even the SSH banner.
+    Hang,
+    /// The host shows another host key than `known_hosts` has.
+    WrongKey,
+    /// Not one byte is free on the host's disk. What the host writes while the fault lasts is lost when it is healed.
+    FullDisk,
+    /// Nothing any more: whatever was broken is repaired.
+    Heal,
+}
+
+const STOP_SSHD: &str = "[ ! -e /run/sshd.pid ] || { kill -CONT $(cat /run/sshd.pid); kill $(cat /run/sshd.pid); } || true; \
+                         while [ -e /run/sshd.pid ]; do sleep 0.02; done";
+
+impl Fleet {
+    /// Breaks `host`, or repairs it; returns when the change can be seen from outside.
+    pub fn fault(&self, host: &Host, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::Refuse => stop_sshd(host),
+            Fault::Hang => host.shell("kill -STOP $(cat /run/sshd.pid)").map(drop),
+            Fault::WrongKey => {
+                use_other_key(host)?;
+                stop_sshd(host)?;
+                start_sshd(host)
+            }
+            Fault::FullDisk => {
+                fs::write(host.directory.join("full-disk"), "").context("note the fault")?;
+                self.restart(host)
+            }
+            Fault::Heal => self.heal(host),
+        }
+    }
+
+    fn heal(&self, host: &Host) -> Result<()> {
+        if fs::remove_file(host.directory.join("full-disk")).is_ok() {
+            self.restart(host)?;
+        }
+        stop_sshd(host)?;
+        install_key(host, &keys::host_key(&self.store, &host.name))?;
+        start_sshd(host)
+    }
+
+    fn restart(&self, host: &Host) -> Result<()> {
+        let slot = network::slot_of(&self.directory).context("the fleet has no address range")?;
+        supervisor::stop_host(host)?;
+        supervisor::restart(&self.store, slot, host)?;
+        host.wait_until_ready()
+    }
+}
+
+fn use_other_key(host: &Host) -> Result<()> {
+    let other = host.directory.join("other-key");
+    for path in [other.clone(), other.with_extension("pub")] {
+        let _ = fs::remove_file(path);
+    }
+    keys::generate(&other, "not the key in known_hosts")?;
+    install_key(host, &other)
+}
+
+fn stop_sshd(host: &Host) -> Result<()> {
+    match host.init() {
+        Init::Systemd => host
+            .shell("systemctl kill --signal=CONT ssh; systemctl stop ssh")
+            .map(drop),
+        Init::Sshd => host.shell(STOP_SSHD).map(drop),
+    }
+}
+
+fn start_sshd(host: &Host) -> Result<()> {
+    match host.init() {
+        Init::Systemd => host.shell("systemctl start ssh")?,
+        Init::Sshd => host.shell("/usr/sbin/sshd")?,
+    };
+    host.wait_until_ready()
+}
+
+/// Puts a key pair in place through the host itself: an overlay must not be changed under a running host.
+fn install_key(host: &Host, key: &Path) -> Result<()> {
+    let private = fs::read_to_string(key).context("read a host key")?;
+    let public = fs::read_to_string(key.with_extension("pub")).context("read a host key")?;
+    let target = "/etc/ssh/ssh_host_ed25519_key";
+    host.shell(&format!(
+        "umask 077; cat >{target} <<'END'\n{private}END\ncat >{target}.pub <<'END'\n{public}END\nchmod 644 {target}.pub"
+    ))
+    .map(drop)
+}
