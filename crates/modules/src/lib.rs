@@ -26,7 +26,9 @@ macro_rules! modules {
 }
 
 modules! {
+    group,
     ping,
+    user,
 }
 
 /// What the controller must know about the modules.
