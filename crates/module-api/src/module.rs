@@ -75,6 +75,24 @@ impl Report {
         self
     }
 
+    /// Adds `stdout` and `stderr` of the programs that were run, joined, where there is any.
+    #[must_use]
+    pub fn with_printed(mut self, applied: &[Applied]) -> Self {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        for done in applied {
+            if let Applied::Ran(output) = done {
+                stdout.push_str(&output.stdout_text());
+                stderr.push_str(&output.stderr_text());
+            }
+        }
+        for (name, text) in [("stdout", stdout), ("stderr", stderr)] {
+            if !text.is_empty() {
+                self.fields.insert(name, text);
+            }
+        }
+        self
+    }
+
     /// Makes it a failure.
     #[must_use]
     pub fn fail(mut self, msg: impl Into<String>) -> Self {

@@ -28,7 +28,9 @@ macro_rules! modules {
 }
 
 modules! {
+    group,
     ping,
+    user,
 }
 
 /// What the controller must know about the modules.
