@@ -29,6 +29,14 @@ impl Failure {
         Failure::Failed { msg: msg.into(), hint: None, span: None, fields: Map::new() }
     }
 
+    /// Says what to do about it.
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+        if let Failure::Failed { hint, .. } = &mut self {
+            hint.get_or_insert(text.into());
+        }
+        self
+    }
+
     /// Points at a place.
     pub(crate) fn at(mut self, place: Span) -> Self {
         if let Failure::Failed { span, .. } = &mut self {

@@ -1,0 +1,65 @@
+//! What the controller does itself, or prepares before an agent does it: one file each.
+//!
+//! A task whose module is not listed here goes to the agent as it is.
+
+mod assert;
+mod copy;
+mod debug;
+mod fail;
+pub(crate) mod meta;
+pub(crate) mod pause;
+mod raw;
+mod set_fact;
+mod setup;
+mod template;
+
+use std::sync::Arc;
+
+use hostler_module_api::ModuleSpec;
+use hostler_template::Scope;
+
+use crate::failure::Failure;
+use crate::host_task::{HostTask, Prepared, RemoteWork, TaskKeywords};
+
+type Prepare = fn(&HostTask<'_>, &TaskKeywords, &Arc<dyn Scope>) -> Result<Prepared, Failure>;
+
+/// Actions by the module's name.
+const ACTIONS: &[(&str, Prepare)] = &[
+    ("assert", assert::prepare),
+    ("copy", copy::prepare),
+    ("debug", debug::prepare),
+    ("fail", fail::prepare),
+    ("raw", raw::prepare),
+    ("set_fact", set_fact::prepare),
+    ("setup", setup::prepare),
+    ("template", template::prepare),
+];
+
+/// Specifications of the modules that only the controller has.
+pub fn specs() -> Vec<ModuleSpec> {
+    vec![
+        assert::spec(),
+        debug::spec(),
+        fail::spec(),
+        meta::spec(),
+        pause::spec(),
+        raw::spec(),
+        set_fact::spec(),
+        template::spec(),
+    ]
+}
+
+impl HostTask<'_> {
+    /// Evaluates the task's arguments and decides who does it.
+    pub(crate) fn prepare(
+        &self,
+        keywords: &TaskKeywords,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<Prepared, Failure> {
+        let action = ACTIONS.iter().find(|(name, _)| *name == self.task.module);
+        match action {
+            Some((_, prepare)) => prepare(self, keywords, scope),
+            None => Ok(Prepared::Agent(RemoteWork::module(&self.task.module, self.args(scope)?))),
+        }
+    }
+}

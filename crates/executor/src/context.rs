@@ -1,0 +1,120 @@
+//! What everything in a run shares.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hostler_diag::{Diagnostic, SourceMap};
+use hostler_events::RunEvent;
+use hostler_module_api::Catalog;
+use hostler_template::Engine;
+use hostler_vars::VarStore;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::files::ControllerFiles;
+use crate::fleet::{ConnectDefaults, Fleet};
+use crate::interrupts::Interrupts;
+
+/// How to run, decided by the command line.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// Check mode.
+    pub check: bool,
+    /// Diff mode.
+    pub diff: bool,
+    /// Hosts worked on at the same time.
+    pub forks: usize,
+    /// Run tasks with one of these tags; empty means all.
+    pub tags: Vec<String>,
+    /// Do not run tasks with one of these.
+    pub skip_tags: Vec<String>,
+    /// Skip tasks up to the one of this name.
+    pub start_at_task: Option<String>,
+    /// Run handlers of failed hosts too.
+    pub force_handlers: bool,
+    /// Number of `-v`.
+    pub verbosity: u8,
+    /// How to reach hosts where nothing else says.
+    pub connect: ConnectDefaults,
+}
+
+/// Everything that a run's tasks share.
+pub struct RunContext {
+    /// How to run.
+    pub settings: RunSettings,
+    /// The modules.
+    pub catalog: Arc<Catalog>,
+    /// The template engine.
+    pub engine: Engine,
+    /// Variables of all hosts.
+    pub vars: Arc<VarStore>,
+    /// Connections.
+    pub fleet: Fleet,
+    /// The user's files.
+    pub sources: SourceMap,
+    /// Where events go.
+    pub events: mpsc::UnboundedSender<RunEvent>,
+    /// The user's wish to stop.
+    pub interrupts: Interrupts,
+    files: ControllerFiles,
+    forks: Arc<Semaphore>,
+    warned: Mutex<std::collections::HashSet<String>>,
+}
+
+impl RunContext {
+    /// Puts the parts together.
+    pub fn new(
+        settings: RunSettings,
+        catalog: Arc<Catalog>,
+        vars: Arc<VarStore>,
+        fleet: Fleet,
+        sources: SourceMap,
+        events: mpsc::UnboundedSender<RunEvent>,
+        interrupts: Interrupts,
+    ) -> Self {
+        let forks = Arc::new(Semaphore::new(settings.forks.max(1)));
+        let files = ControllerFiles::new(sources.clone());
+        RunContext {
+            settings,
+            catalog,
+            engine: Engine::new(),
+            vars,
+            fleet,
+            sources,
+            events,
+            interrupts,
+            files,
+            forks,
+            warned: Mutex::default(),
+        }
+    }
+
+    /// Tells the reporters.
+    pub(crate) fn emit(&self, event: RunEvent) {
+        // Without reporters there is nobody to tell.
+        let _nobody_listens = self.events.send(event);
+    }
+
+    /// Tells the user about a problem that does not stop the run, once.
+    pub(crate) fn warn(&self, diagnostic: Diagnostic, host: Option<&str>) {
+        let place = diagnostic.labels.first().map(|label| self.sources.locate(label.span));
+        let key = format!("{}\0{}\0{place:?}", diagnostic.code, diagnostic.message);
+        let is_new =
+            self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        if is_new {
+            self.emit(RunEvent::Warned {
+                diagnostic,
+                location: place,
+                host: host.map(str::to_owned),
+            });
+        }
+    }
+
+    /// Files of the controller.
+    pub(crate) fn files(&self) -> &ControllerFiles {
+        &self.files
+    }
+
+    /// Places for hosts that are worked on.
+    pub(crate) fn forks(&self) -> Arc<Semaphore> {
+        self.forks.clone()
+    }
+}

@@ -1,0 +1,252 @@
+//! One task over its hosts, in parallel.
+
+use std::sync::Arc;
+
+use hostler_events::{RunEvent, Status, TaskInfo, TaskKind, TaskResult};
+use hostler_playbook::Task;
+use hostler_value::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::actions::pause;
+use crate::context::RunContext;
+use crate::failure::Failure;
+use crate::host_task::{Finished, HostTask};
+use crate::play::{PlayRun, RunState};
+use crate::result::{Shown, Single};
+
+impl PlayRun {
+    /// Runs a task on those of `hosts` that still take part. `rescuing`: a failure is a rescue's business.
+    pub(crate) async fn run_task(
+        self: &Arc<Self>,
+        run: &Arc<RunContext>,
+        state: &mut RunState,
+        task: &Arc<Task>,
+        kind: TaskKind,
+        hosts: &[String],
+        rescuing: bool,
+    ) {
+        let live = self.live(hosts);
+        if live.is_empty() {
+            return;
+        }
+        let name = self.task_name(run, task, &live[0]);
+        if kind == TaskKind::Task && !state.has_started(run, &name) {
+            return;
+        }
+        let once = self.flag(run, task, &live[0], |it| it.run_once.as_ref()) || task.module == "pause";
+        let workers = if once { live[..1].to_vec() } else { live.clone() };
+        let id = state.next_task();
+        run.emit(RunEvent::TaskStarted(TaskInfo {
+            id,
+            name,
+            module: task.module.clone(),
+            kind,
+            location: Some(run.sources.locate(task.span)),
+            hosts: u32::try_from(workers.len()).unwrap_or(u32::MAX),
+            position: (kind == TaskKind::Task).then(|| self.advance()),
+        }));
+        let throttle = self.throttle(run, task, &live[0]);
+        let mut jobs: JoinSet<Finished> = JoinSet::new();
+        let mut hosts_of = std::collections::HashMap::new();
+        for host in workers {
+            let (run, play, task) = (run.clone(), self.clone(), task.clone());
+            let (forks, throttle, name) = (run.forks(), throttle.clone(), host.clone());
+            let job = jobs.spawn(async move {
+                let _turn = throttle.acquire().await;
+                let _place = forks.acquire().await;
+                run.emit(RunEvent::HostStarted { task: id, host: host.clone() });
+                let host_task = HostTask { run: &run, play: &play, task: &task, id, host: &host };
+                if task.module == "pause" { host_task.pause().await } else { host_task.run().await }
+            });
+            hosts_of.insert(job.id(), name);
+        }
+        while let Some(joined) = jobs.join_next_with_id().await {
+            let (job, finished) = match joined {
+                Ok((job, finished)) => (job, finished),
+                Err(error) => (error.id(), defect(&error.to_string())),
+            };
+            let Some(host) = hosts_of.get(&job) else { continue };
+            let applies_to = if once { live.as_slice() } else { std::slice::from_ref(host) };
+            self.take(run, state, task, host, applies_to, finished, (id, rescuing));
+        }
+        run.emit(RunEvent::TaskEnded { task: id });
+        self.judge_failures(run, task, &live);
+    }
+
+    /// Remembers what a host's task brought, and tells.
+    fn take(
+        &self,
+        run: &RunContext,
+        state: &mut RunState,
+        task: &Task,
+        host: &str,
+        applies_to: &[String],
+        finished: Finished,
+        (id, rescuing): (hostler_events::TaskId, bool),
+    ) {
+        let Finished { mut result, registered, notified, facts, facts_host, variables } = finished;
+        let fatal = matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
+        result.rescued = fatal && rescuing && result.status == Status::Failed;
+        for host in applies_to {
+            if let Some(name) = &task.register {
+                run.vars.register(host, name, registered.clone());
+            }
+            for (name, value) in variables.iter().flat_map(|map| map.iter()) {
+                run.vars.set_fact(host, &name.to_text(), value.clone());
+            }
+            if result.rescued {
+                let name = self.task_name(run, task, host);
+                let failed: hostler_value::Map =
+                    [("name", Value::from(name)), ("action", Value::str(&task.module))].into_iter().collect();
+                run.vars.register(host, "ansible_failed_task", Value::from(failed));
+                run.vars.register(host, "ansible_failed_result", registered.clone());
+            }
+            let mut flags = self.flags();
+            if let Some(flags) = flags.get_mut(host).filter(|_| fatal) {
+                match result.status {
+                    Status::Unreachable => flags.unreachable = true,
+                    _ => flags.failed = true,
+                }
+            }
+        }
+        if let Some(facts) = facts {
+            let hosts = if applies_to.len() > 1 { applies_to.to_vec() } else { vec![facts_host] };
+            for host in hosts {
+                run.vars.set_facts(&host, facts.clone());
+            }
+        }
+        state.recap.count(host, &result);
+        let result: Box<TaskResult> = Box::new(result);
+        run.emit(RunEvent::TaskFinished { task: id, host: host.to_owned(), result });
+        for name in notified {
+            if !self.notify(run, host, &name) {
+                let message = format!("the handler `{name}` that was notified does not exist");
+                run.warn(hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span), Some(host));
+                if let Some(flags) = self.flags().get_mut(host) {
+                    flags.failed = true;
+                }
+                state.recap.hosts.entry(host.to_owned()).or_default().failed += 1;
+            }
+        }
+    }
+
+    /// `any_errors_fatal` and `max_fail_percentage`: do the failures so far end the play?
+    fn judge_failures(&self, run: &RunContext, task: &Task, live: &[String]) {
+        let (now, all) = {
+            let flags = self.flags();
+            let lost = |host: &&String| flags.get(*host).is_some_and(|it| it.failed || it.unreachable);
+            (live.iter().filter(lost).count(), self.hosts.iter().filter(lost).count())
+        };
+        if now == 0 {
+            return;
+        }
+        let fatal = self.flag(run, task, &live[0], |it| it.any_errors_fatal.as_ref());
+        let percentage = self.max_fail_percentage(run, &live[0]);
+        #[expect(clippy::cast_precision_loss, reason = "counts of hosts")]
+        let share = all as f64 * 100.0 / self.hosts.len().max(1) as f64;
+        let too_many = percentage.is_some_and(|limit| share > limit);
+        if !fatal && !too_many {
+            return;
+        }
+        let reason = if fatal {
+            "`any_errors_fatal` ends the play: a host failed".to_owned()
+        } else {
+            format!("{share:.0} % of the hosts failed, more than `max_fail_percentage` allows")
+        };
+        run.emit(RunEvent::Stopping { reason });
+        let mut flags = self.flags();
+        for host in live {
+            if let Some(flags) = flags.get_mut(host) {
+                flags.failed = true;
+            }
+        }
+    }
+
+    fn max_fail_percentage(&self, run: &RunContext, host: &str) -> Option<f64> {
+        let node = self.play.max_fail_percentage.as_ref()?;
+        let scope = run.vars.scope(host, self.layer(), &[]);
+        let value = run.engine.finalise(node, &scope).ok()?;
+        value.to_text().trim().trim_end_matches('%').parse().ok()
+    }
+
+    fn throttle(&self, run: &RunContext, task: &Task, host: &str) -> Arc<Semaphore> {
+        let node = task.context.nearest(|it| it.throttle.as_ref());
+        let limit = node.and_then(|node| {
+            let scope = self.scope(run, host, &task.context);
+            run.engine.finalise(node, &scope).ok()?.to_int().ok()
+        });
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+        Arc::new(Semaphore::new(limit.unwrap_or(Semaphore::MAX_PERMITS)))
+    }
+
+    /// A keyword that is a boolean for the whole task, as its first host sees it; what cannot be evaluated is false
+    /// here and a failure where the host's own keywords are evaluated.
+    fn flag(
+        &self,
+        run: &RunContext,
+        task: &Task,
+        host: &str,
+        of: impl Fn(&hostler_playbook::Keywords) -> Option<&hostler_yaml::Node>,
+    ) -> bool {
+        let Some(node) = task.context.levels().find_map(of) else { return false };
+        let scope = self.scope(run, host, &task.context);
+        let value = run.engine.finalise(node, &scope);
+        value.ok().and_then(|value| value.to_bool().ok()).unwrap_or(false)
+    }
+
+    /// The task's name for people: evaluated if that is possible, its module's name if it has none.
+    pub(crate) fn task_name(&self, run: &RunContext, task: &Task, host: &str) -> String {
+        let Some(node) = &task.name else { return task.module.clone() };
+        if !node.is_dynamic() {
+            return node.to_literal().to_text();
+        }
+        let scope = self.scope(run, host, &task.context);
+        run.engine.finalise(node, &scope).map_or_else(|_| node.to_literal().to_text(), |it| it.to_text())
+    }
+
+    fn advance(&self) -> (u32, u32) {
+        let mut position = self.position.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        position.0 += 1;
+        position.1 = position.1.max(position.0);
+        *position
+    }
+}
+
+impl HostTask<'_> {
+    /// `pause`: once for all hosts.
+    async fn pause(&self) -> Finished {
+        let scope = self.play.scope(self.run, self.host, &self.task.context);
+        let single = match self.unmet(&scope) {
+            Ok(Some(condition)) => Single::skipped("Conditional result was False", Some(&condition)),
+            Ok(None) => match self.args(&scope) {
+                Ok(args) => pause::wait(args, self.run).await.unwrap_or_else(|it| self.failed(it)),
+                Err(failure) => self.failed(failure),
+            },
+            Err(failure) => self.failed(failure),
+        };
+        finished(single, self.host)
+    }
+}
+
+fn finished(single: Single, host: &str) -> Finished {
+    Finished {
+        registered: single.to_value(),
+        result: single.into_result(Shown::default()),
+        notified: Vec::new(),
+        facts: None,
+        facts_host: host.to_owned(),
+        variables: None,
+    }
+}
+
+/// A panic in one host's work is that host's failure.
+fn defect(words: &str) -> Finished {
+    let failure = Failure::new(format!("a defect in hostler ended the work on this host: {words}"));
+    let single = Single::failure(failure, |_| hostler_diag::Location {
+        file: String::new(),
+        line: 0,
+        column: 0,
+    });
+    finished(single, "")
+}

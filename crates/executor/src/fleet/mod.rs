@@ -1,0 +1,242 @@
+//! Connections: one per host for the whole run, with agents as other users on lanes of their own.
+//!
+//! A host connects when its first task needs it. A connection that was lost is made anew by the next task that asks;
+//! a host that could not be reached is tried again only then, too (the engine asks no more for hosts that it lost).
+
+mod become_user;
+mod blobs;
+mod target;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hostler_protocol::Become;
+use hostler_transport::{
+    AgentImage, Connector, Lane, LaneOpenError, Link, RawOutput, Reason, Session, Unreachable,
+};
+use tokio::sync::Mutex as AsyncMutex;
+
+pub(crate) use become_user::{BecomeKeywords, BecomeRequest, become_request};
+pub(crate) use blobs::{HostBlobs, Origin as BlobOrigin};
+pub(crate) use target::{ConnectKeywords, Route, route_of};
+
+use crate::failure::Failure;
+
+/// How to reach hosts and whom to become, where neither inventory nor playbook says: the command line.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectDefaults {
+    /// `-u`.
+    pub user: Option<String>,
+    /// `-k`.
+    pub password: Option<hostler_value::Secret>,
+    /// `--private-key`.
+    pub private_key: Option<std::path::PathBuf>,
+    /// Passphrase of private keys.
+    pub key_passphrase: Option<hostler_value::Secret>,
+    /// `-c`.
+    pub connection: Option<String>,
+    /// `--ssh-common-args` and `--ssh-extra-args`, in this order.
+    pub ssh_args: Vec<String>,
+    /// `-b`.
+    pub r#become: bool,
+    /// `--become-method`.
+    pub become_method: Option<String>,
+    /// `--become-user`.
+    pub become_user: Option<String>,
+    /// `-K`.
+    pub become_password: Option<hostler_value::Secret>,
+}
+
+/// All connections of a run.
+pub struct Fleet {
+    connector: Connector,
+    image: AgentImage,
+    hosts: Mutex<HashMap<Route, Arc<HostLink>>>,
+    lost: Traffic,
+}
+
+/// What connections cost.
+#[derive(Debug, Default)]
+struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
+    round_trips: AtomicU64,
+}
+
+/// The way to one host.
+pub(crate) struct HostLink {
+    route: Route,
+    blobs: Arc<HostBlobs>,
+    stage: AsyncMutex<Stage>,
+}
+
+enum Stage {
+    /// Not connected.
+    Apart,
+    /// Connected, no agent: only `raw` was used.
+    Bare(Box<Link>),
+    /// With an agent.
+    Ready(Arc<HostSession>),
+}
+
+/// A host with its agent.
+pub(crate) struct HostSession {
+    pub(crate) session: Session,
+    lanes: AsyncMutex<HashMap<BecomeRequest, Lane>>,
+}
+
+impl Fleet {
+    /// No connection yet; `image` is what is sent to hosts.
+    pub fn new(connector: Connector, image: AgentImage) -> Self {
+        Fleet { connector, image, hosts: Mutex::default(), lost: Traffic::default() }
+    }
+
+    /// The way to a host; the same one for the same route.
+    pub(crate) fn link(&self, route: Route) -> Arc<HostLink> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || HostLink {
+            route: route.clone(),
+            blobs: Arc::default(),
+            stage: AsyncMutex::new(Stage::Apart),
+        };
+        hosts.entry(route.clone()).or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    async fn connect(&self, route: &Route) -> Result<Link, Unreachable> {
+        match route.target() {
+            Some(target) => Ok(Link::Ssh(Box::new(self.connector.connect(target).await?))),
+            None => Ok(Link::Local),
+        }
+    }
+
+    /// The host's agent; connects and starts it if need be.
+    pub(crate) async fn session(&self, host: &HostLink) -> Result<Arc<HostSession>, Unreachable> {
+        let mut stage = host.stage.lock().await;
+        let link = match std::mem::replace(&mut *stage, Stage::Apart) {
+            Stage::Ready(ready) if ready.session.ended().is_none() => {
+                *stage = Stage::Ready(ready.clone());
+                return Ok(ready);
+            }
+            Stage::Ready(over) => {
+                self.count(&over);
+                self.connect(&host.route).await?
+            }
+            Stage::Bare(link) => *link,
+            Stage::Apart => self.connect(&host.route).await?,
+        };
+        let deadlines = self.connector.deadlines();
+        let session = Session::start(link, self.image, host.blobs.clone(), deadlines).await?;
+        let ready = Arc::new(HostSession { session, lanes: AsyncMutex::default() });
+        *stage = Stage::Ready(ready.clone());
+        Ok(ready)
+    }
+
+    /// Runs a command without an agent, through the login shell.
+    pub(crate) async fn raw(
+        &self,
+        host: &HostLink,
+        command: &str,
+        input: &[u8],
+        bytes_max: usize,
+    ) -> Result<RawOutput, Unreachable> {
+        let mut stage = host.stage.lock().await;
+        match &*stage {
+            Stage::Ready(ready) if ready.session.ended().is_none() => {
+                let ready = ready.clone();
+                drop(stage);
+                return ready.session.link().raw_exec(command, input, bytes_max).await;
+            }
+            Stage::Bare(_) => {}
+            Stage::Ready(_) | Stage::Apart => {
+                *stage = Stage::Bare(Box::new(self.connect(&host.route).await?));
+            }
+        }
+        let Stage::Bare(link) = &*stage else {
+            return Err(Unreachable::new(Reason::Lost, "the connection is in use"));
+        };
+        let output = link.raw_exec(command, input, bytes_max).await;
+        if output.is_err() {
+            *stage = Stage::Apart;
+        }
+        output
+    }
+
+    /// Forgets a host's connection, so that the next task makes a new one.
+    pub(crate) async fn reset(&self, host: &HostLink) {
+        let before = std::mem::replace(&mut *host.stage.lock().await, Stage::Apart);
+        if let Stage::Ready(session) = before {
+            self.count(&session);
+        }
+    }
+
+    fn count(&self, over: &HostSession) {
+        let counters = over.session.counters();
+        self.lost.sent.fetch_add(counters.wire_sent, Ordering::Relaxed);
+        self.lost.received.fetch_add(counters.wire_received, Ordering::Relaxed);
+        self.lost.round_trips.fetch_add(counters.round_trips, Ordering::Relaxed);
+    }
+
+    /// Ends all connections, side by side, and gives what they cost: bytes sent, bytes received, round trips.
+    pub async fn close(&self) -> (u64, u64, u64) {
+        let hosts: Vec<_> = {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            hosts.drain().map(|(_, host)| host).collect()
+        };
+        let mut closing = tokio::task::JoinSet::new();
+        for host in hosts {
+            // A host that is still busy (cancelled, hanging) is not waited for: dropping it cuts its connection.
+            let Ok(mut stage) = host.stage.try_lock() else { continue };
+            if let Stage::Ready(ready) = std::mem::replace(&mut *stage, Stage::Apart) {
+                self.count(&ready);
+                if let Some(ready) = Arc::into_inner(ready) {
+                    closing.spawn(ready.session.close());
+                }
+            }
+        }
+        let all = async { while closing.join_next().await.is_some() {} };
+        let _slow_ones_are_dropped = tokio::time::timeout(Duration::from_secs(3), all).await;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.lost.sent), read(&self.lost.received), read(&self.lost.round_trips))
+    }
+}
+
+impl HostLink {
+    /// Content that this host's tasks may ask for.
+    pub(crate) fn blobs(&self) -> &HostBlobs {
+        &self.blobs
+    }
+}
+
+impl HostSession {
+    /// The lane of a user; started on first use.
+    pub(crate) async fn lane(&self, request: Option<&BecomeRequest>) -> Result<Lane, Failure> {
+        let Some(request) = request.filter(|request| !self.is_already(request)) else {
+            return Ok(Lane::FIRST);
+        };
+        let mut lanes = self.lanes.lock().await;
+        if let Some(lane) = lanes.get(request) {
+            return Ok(*lane);
+        }
+        match self.session.open_lane(Become::from(request)).await {
+            Ok((lane, _hello)) => {
+                lanes.insert(request.clone(), lane);
+                Ok(lane)
+            }
+            Err(LaneOpenError::Refused(refused)) => Err(Failure::new(refused.message)
+                .hint(become_user::hint(refused.kind, request))),
+            Err(LaneOpenError::Lost(lost)) => Err(Failure::Unreachable(lost)),
+        }
+    }
+
+    /// Forgets the lane of a user whose agent ended.
+    pub(crate) async fn forget_lane(&self, lane: Lane) {
+        self.lanes.lock().await.retain(|_, known| *known != lane);
+    }
+
+    /// Root who becomes root needs no program for it.
+    fn is_already(&self, request: &BecomeRequest) -> bool {
+        self.session.hello().uid == 0 && matches!(request.user.as_str(), "root" | "0")
+    }
+}

@@ -1,0 +1,104 @@
+//! Handlers: who notified whom, and when they run.
+
+use std::sync::Arc;
+
+use hostler_events::{RunEvent, TaskId, TaskKind};
+use hostler_playbook::Task;
+use hostler_yaml::Node;
+
+use crate::context::RunContext;
+use crate::host_task::HostTask;
+use crate::play::{PlayRun, RunState};
+
+impl PlayRun {
+    /// Notes that a host notified a name or topic. False if no handler answers to it.
+    pub(crate) fn notify(&self, run: &RunContext, host: &str, name: &str) -> bool {
+        let mut found: Vec<usize> = Vec::new();
+        // Of several handlers with one name the last counts; all that listen to a topic count.
+        let by_name = self.play.handlers.iter().rposition(|it| self.handler_name(run, it, host) == name);
+        found.extend(by_name);
+        let listening = self.play.handlers.iter().enumerate();
+        found.extend(listening.filter(|(_, it)| it.listen.iter().any(|topic| topic == name)).map(|(at, _)| at));
+        for index in &found {
+            let is_new = self.flags().get_mut(host).is_some_and(|it| it.notified.insert(*index));
+            if is_new {
+                let handler = self.handler_name(run, &self.play.handlers[*index], host);
+                run.emit(RunEvent::HandlerNotified { host: host.to_owned(), handler });
+            }
+        }
+        !found.is_empty()
+    }
+
+    fn handler_name(&self, run: &RunContext, handler: &Task, host: &str) -> String {
+        match &handler.name {
+            None => String::new(),
+            Some(name) if !name.is_dynamic() => name.as_str().unwrap_or_default().to_owned(),
+            Some(_) => self.task_name(run, handler, host),
+        }
+    }
+
+    /// Runs notified handlers in the order of their definition, again while they notify each other.
+    pub(crate) async fn flush_handlers(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) {
+        // With `force_handlers` a failed host still gets what it changed into effect.
+        let forced = if self.forces_handlers(run) { self.set_failed(&self.hosts, false) } else { Vec::new() };
+        let handlers = self.play.handlers.clone();
+        while self.any_notified() && self.stopped().is_none() {
+            for (index, handler) in handlers.iter().enumerate() {
+                let hosts = self.take_notified(index);
+                if !hosts.is_empty() && run.settings.selects(handler) {
+                    self.run_task(run, state, handler, TaskKind::Handler, &hosts, false).await;
+                }
+            }
+        }
+        self.set_failed(&forced, true);
+    }
+
+    fn any_notified(&self) -> bool {
+        let live = self.live(&self.hosts);
+        let flags = self.flags();
+        live.iter().any(|host| flags.get(host).is_some_and(|it| !it.notified.is_empty()))
+    }
+
+    /// Hosts that notified a handler, and forgets that they did. Hosts that take no part keep it.
+    fn take_notified(&self, index: usize) -> Vec<String> {
+        let live = self.live(&self.hosts);
+        let mut flags = self.flags();
+        live.into_iter()
+            .filter(|host| flags.get_mut(host).is_some_and(|it| it.notified.remove(&index)))
+            .collect()
+    }
+
+    fn forces_handlers(&self, run: &RunContext) -> bool {
+        let literal = |node: &Node| node.to_literal().to_bool().unwrap_or(false);
+        self.play.force_handlers.as_ref().map_or(run.settings.force_handlers, literal)
+    }
+
+    /// Does `when` of a `meta` task hold for a host? What cannot be evaluated does not, and is told.
+    pub(crate) fn meta_applies(&self, run: &RunContext, task: &Task, host: &str) -> bool {
+        let host_task = HostTask { run, play: self, task, id: TaskId(0), host };
+        let scope = self.scope(run, host, &task.context);
+        match host_task.unmet(&scope) {
+            Ok(unmet) => unmet.is_none(),
+            Err(failure) => {
+                if let crate::failure::Failure::Failed { msg, span, .. } = failure {
+                    let diagnostic = hostler_diag::Diagnostic::error("bad-condition", msg);
+                    run.warn(diagnostic.at(span.unwrap_or(task.span)), Some(host));
+                }
+                if let Some(flags) = self.flags().get_mut(host) {
+                    flags.failed = true;
+                }
+                false
+            }
+        }
+    }
+
+    /// `meta: reset_connection`.
+    pub(crate) async fn reset_connection(&self, run: &RunContext, task: &Task, host: &str) {
+        let host_task = HostTask { run, play: self, task, id: TaskId(0), host };
+        let scope = self.scope(run, host, &task.context);
+        if let Ok(keywords) = host_task.keywords(&scope) {
+            let link = run.fleet.link(keywords.route);
+            run.fleet.reset(&link).await;
+        }
+    }
+}

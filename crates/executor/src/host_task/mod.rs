@@ -1,0 +1,190 @@
+//! One task on one host.
+//!
+//! ```text
+//! run ─┬─ no loop:  when → keywords → prepare → do (until) → changed_when, failed_when
+//!      └─ loop:     items → for each: when → keywords → prepare; those alike go to the agent in one message
+//! ```
+
+mod conditions;
+mod keywords;
+mod looped;
+mod remote;
+mod single;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use hostler_events::{ItemResult, Status, TaskId, TaskResult};
+use hostler_playbook::Task;
+use hostler_template::{Scope, TemplateError, Var};
+use hostler_value::{Map, Value};
+use hostler_yaml::Node;
+
+pub(crate) use keywords::TaskKeywords;
+pub(crate) use remote::{AgentItem, Prepared, RemoteWork};
+
+use crate::context::RunContext;
+use crate::failure::Failure;
+use crate::play::PlayRun;
+use crate::result::{Shown, Single};
+
+/// One task on one host.
+#[derive(Clone, Copy)]
+pub(crate) struct HostTask<'a> {
+    pub(crate) run: &'a RunContext,
+    pub(crate) play: &'a PlayRun,
+    pub(crate) task: &'a Task,
+    pub(crate) id: TaskId,
+    pub(crate) host: &'a str,
+}
+
+/// What came of it, with what is to be remembered.
+pub(crate) struct Finished {
+    pub(crate) result: TaskResult,
+    /// What `register` holds.
+    pub(crate) registered: Value,
+    /// Handlers that it notifies, by name or topic.
+    pub(crate) notified: Vec<String>,
+    /// Facts for `facts_host`, without prefix.
+    pub(crate) facts: Option<Map>,
+    pub(crate) facts_host: String,
+    /// Variables for the host.
+    pub(crate) variables: Option<Map>,
+}
+
+/// Variables of the moment on top of a host's: the loop's item, the result that a condition looks at.
+pub(crate) struct LocalScope {
+    base: Arc<dyn Scope>,
+    locals: Vec<(String, Var)>,
+}
+
+impl Scope for LocalScope {
+    fn get(&self, name: &str) -> Option<Var> {
+        let local = self.locals.iter().rev().find(|(known, _)| known == name);
+        local.map(|(_, var)| var.clone()).or_else(|| self.base.get(name))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let locals = self.locals.iter().map(|(name, _)| name.clone());
+        locals.chain(self.base.names()).collect()
+    }
+}
+
+/// `base` with more variables on top.
+pub(crate) fn with_locals(
+    base: &Arc<dyn Scope>,
+    locals: impl IntoIterator<Item = (String, Value)>,
+) -> Arc<dyn Scope> {
+    let locals = locals.into_iter().map(|(name, value)| (name, Var::Data(value))).collect();
+    Arc::new(LocalScope { base: base.clone(), locals })
+}
+
+impl HostTask<'_> {
+    /// Does it.
+    pub(crate) async fn run(&self) -> Finished {
+        let start = Instant::now();
+        let scope = self.play.scope(self.run, self.host, &self.task.context);
+        let (single, items, keywords) = match &self.task.r#loop {
+            None => {
+                let (single, keywords) = self.run_single(&scope).await;
+                (single, None, keywords)
+            }
+            Some(l) => {
+                let (single, count, keywords) = self.run_loop(l, &scope).await;
+                (single, Some(count), keywords)
+            }
+        };
+        self.finish(single, items, keywords, &scope, start)
+    }
+
+    fn finish(
+        &self,
+        mut single: Single,
+        items: Option<u32>,
+        keywords: Option<TaskKeywords>,
+        scope: &Arc<dyn Scope>,
+        start: Instant,
+    ) -> Finished {
+        let mut ignored = match single.status {
+            Status::Failed => self.flag(scope, |it| it.ignore_errors.as_ref()),
+            Status::Unreachable => self.flag(scope, |it| it.ignore_unreachable.as_ref()),
+            _ => Ok(false),
+        };
+        let mut no_log = self.flag(scope, |it| it.no_log.as_ref());
+        let mut notified = Vec::new();
+        if single.status == Status::Changed {
+            match self.notified(scope, &single) {
+                Ok(names) => notified = names,
+                Err(failure) => single = self.failed(failure),
+            }
+        }
+        if let Err(failure) = &mut ignored {
+            single = self.failed(std::mem::replace(failure, Failure::new("")));
+        }
+        if let Err(failure) = &mut no_log {
+            single = self.failed(std::mem::replace(failure, Failure::new("")));
+        }
+        let registered = single.to_value();
+        let delegate = keywords.as_ref().and_then(|it| it.delegate_to.clone());
+        let facts_host = match (&keywords, &delegate) {
+            (Some(keywords), Some(delegate)) if keywords.delegate_facts => delegate.clone(),
+            _ => self.host.to_owned(),
+        };
+        let facts = single.facts.take();
+        let variables = single.variables.take();
+        let shown = Shown {
+            // A broken `no_log` hides: whoever wrote it wanted that.
+            no_log: no_log.unwrap_or(true),
+            ignored: ignored.unwrap_or(false),
+            rescued: false,
+            delegated_to: delegate,
+            items,
+            duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        };
+        let result = single.into_result(shown);
+        Finished { result, registered, notified, facts, facts_host, variables }
+    }
+
+    /// Names in `notify`, evaluated.
+    fn notified(&self, scope: &Arc<dyn Scope>, single: &Single) -> Result<Vec<String>, Failure> {
+        let scope = match &self.task.register {
+            Some(name) => with_locals(scope, [(name.clone(), single.to_value())]),
+            None => scope.clone(),
+        };
+        let mut names = Vec::new();
+        for notify in &self.task.notify {
+            match self.value(&notify.name, &scope)? {
+                Value::List(list) => names.extend(list.iter().map(Value::to_text)),
+                name => names.push(name.to_text()),
+            }
+        }
+        Ok(names)
+    }
+
+    /// Evaluates a node.
+    pub(crate) fn value(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Value, Failure> {
+        self.run.engine.finalise(node, scope).map_err(|error| self.template_failure(&error))
+    }
+
+    pub(crate) fn template_failure(&self, error: &TemplateError) -> Failure {
+        Failure::template(error, &self.run.sources)
+    }
+
+    pub(crate) fn failed(&self, failure: Failure) -> Single {
+        Single::failure(failure, |span| self.run.sources.locate(span))
+    }
+
+    /// One item for the reporters.
+    pub(crate) fn item_result(&self, index: usize, label: String, single: &Single, no_log: bool) -> ItemResult {
+        let value = single.to_value();
+        ItemResult {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            label: if no_log { "(censored due to no_log)".to_owned() } else { label },
+            status: single.status,
+            ignored: false,
+            value: if no_log { crate::result::censor(&value) } else { value },
+            message: if no_log { None } else { single.message.clone() },
+            deltas: if no_log { Vec::new() } else { single.deltas.clone() },
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Work that an agent does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_change::{Content, Outcome};
+use hostler_protocol::Item;
+use hostler_transport::{RunningTask, SessionError, TaskMessage, TaskRequest};
+use hostler_value::{Map, Value};
+
+use super::{HostTask, TaskKeywords};
+use crate::failure::Failure;
+use crate::fleet::{HostLink, HostSession};
+use crate::interrupts::Level;
+use crate::result::Single;
+
+/// How long a cancelled task may take to say so before its host is given up.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// A task (or item) that is ready to be done.
+pub(crate) enum Prepared {
+    /// The controller did it.
+    Done(Box<Single>),
+    /// An agent does it.
+    Agent(RemoteWork),
+    /// The login shell does it, without an agent.
+    Raw {
+        /// The command.
+        command: String,
+        /// Shell to run it with, if not the login shell.
+        executable: Option<String>,
+    },
+}
+
+/// What an agent has to do for one result.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteWork {
+    /// Module's short name.
+    pub(crate) module: String,
+    /// Mostly one; several make one result together (a directory that is copied).
+    pub(crate) items: Vec<AgentItem>,
+    /// Directories to make first, arguments of `file`.
+    pub(crate) before: Vec<AgentItem>,
+    /// Return values to add.
+    pub(crate) more: Map,
+}
+
+/// Arguments and content for the agent.
+#[derive(Clone, Debug)]
+pub(crate) struct AgentItem {
+    pub(crate) args: Map,
+    pub(crate) payload: Option<Content>,
+}
+
+impl RemoteWork {
+    /// A module with its arguments.
+    pub(crate) fn module(module: &str, args: Map) -> Self {
+        let items = vec![AgentItem { args, payload: None }];
+        RemoteWork { module: module.to_owned(), items, before: Vec::new(), more: Map::new() }
+    }
+
+    /// The outcomes of all its items as one result.
+    pub(crate) fn merge(&self, outcomes: Vec<Outcome>, diff: bool) -> Single {
+        let mut outcomes = outcomes.into_iter();
+        let mut merged = outcomes.next().unwrap_or_else(|| Outcome::failure("the host did not answer"));
+        for next in outcomes {
+            merged.changed |= next.changed;
+            merged.skipped &= next.skipped;
+            merged.incomplete |= next.incomplete;
+            merged.deltas.extend(next.deltas);
+            merged.warnings.extend(next.warnings);
+            if merged.failed.is_none() && next.failed.is_some() {
+                merged.failed = next.failed;
+                merged.fields = next.fields;
+            }
+        }
+        for (key, value) in &self.more {
+            merged.fields.insert(key.clone(), value.clone());
+        }
+        Single::outcome(merged, diff)
+    }
+}
+
+impl HostTask<'_> {
+    /// Sends items to the host's agent and collects what came of each, by index. An item without an answer is missing
+    /// (the agent stopped at a failure before it).
+    pub(crate) async fn on_agent(
+        &self,
+        keywords: &TaskKeywords,
+        module: &str,
+        items: Vec<AgentItem>,
+        stop_on_failure: bool,
+    ) -> Result<BTreeMap<u32, Outcome>, Failure> {
+        let numbered = items.into_iter().zip(0..).map(|(item, index)| Item {
+            index,
+            args: Value::from(item.args),
+            payload: item.payload,
+        });
+        let request = TaskRequest {
+            module: module.to_owned(),
+            items: numbered.collect(),
+            check: keywords.check,
+            diff: keywords.diff,
+            environment: keywords.environment.clone(),
+            stop_on_failure,
+        };
+        let link = self.run.fleet.link(keywords.route.clone());
+        let session = self.connected(&link).await?;
+        let lane = session.lane(keywords.r#become.as_ref()).await?;
+        let result = match session.session.run(lane, request).await {
+            Ok(running) => self.collect(running, keywords).await,
+            Err(error) => Err(session_failure(error)),
+        };
+        link.blobs().clear();
+        match result {
+            Ok(outcomes) => Ok(outcomes),
+            Err((closed, failure)) => {
+                if closed.is_some() {
+                    session.forget_lane(lane).await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The host's agent, connecting if need be; the user's second Ctrl-C ends the wait.
+    async fn connected(&self, link: &HostLink) -> Result<Arc<HostSession>, Failure> {
+        tokio::select! {
+            session = self.run.fleet.session(link) => Ok(session?),
+            () = self.run.interrupts.reached(Level::Cancel) => Err(Failure::new("cancelled by the user")),
+        }
+    }
+
+    /// Collects answers until the end, the task's timeout, or the user's second Ctrl-C.
+    async fn collect(
+        &self,
+        mut running: RunningTask,
+        keywords: &TaskKeywords,
+    ) -> Result<BTreeMap<u32, Outcome>, (Option<u16>, Failure)> {
+        let mut outcomes = BTreeMap::new();
+        let limit = Duration::from_secs(keywords.timeout_s);
+        let timed_out = async {
+            if keywords.timeout_s == 0 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(limit).await;
+        };
+        tokio::pin!(timed_out);
+        let cancelled = self.run.interrupts.reached(Level::Cancel);
+        tokio::pin!(cancelled);
+        let reason = loop {
+            tokio::select! {
+                message = running.next() => match take(message, &mut outcomes) {
+                    Taken::More => {}
+                    Taken::End => return Ok(outcomes),
+                    Taken::Broken(failure) => return Err(failure),
+                },
+                () = &mut timed_out => {
+                    break format!("the task did not end within its timeout of {} seconds", keywords.timeout_s);
+                }
+                () = &mut cancelled => break "cancelled by the user".to_owned(),
+            }
+        };
+        running.cancel().await;
+        let drain = async {
+            while let Taken::More = take(running.next().await, &mut outcomes) {}
+        };
+        let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
+        Err((None, Failure::new(reason)))
+    }
+}
+
+enum Taken {
+    More,
+    End,
+    Broken((Option<u16>, Failure)),
+}
+
+fn take(
+    message: Option<Result<TaskMessage, SessionError>>,
+    outcomes: &mut BTreeMap<u32, Outcome>,
+) -> Taken {
+    match message {
+        Some(Ok(TaskMessage::Done { index, outcome })) => {
+            outcomes.insert(index, *outcome);
+            Taken::More
+        }
+        Some(Ok(TaskMessage::End)) | None => Taken::End,
+        Some(Err(error)) => Taken::Broken(session_failure(error)),
+    }
+}
+
+/// The failure, and the lane that is gone if only that is.
+fn session_failure(error: SessionError) -> (Option<u16>, Failure) {
+    match error {
+        SessionError::Lost(unreachable) => (None, Failure::Unreachable(unreachable)),
+        SessionError::LaneClosed { lane, reason } => {
+            let msg = format!("the agent of the become user ended while the task ran: {reason}");
+            (Some(lane), Failure::new(msg))
+        }
+        SessionError::TooLarge(_) => (None, Failure::new(error.to_string())),
+    }
+}

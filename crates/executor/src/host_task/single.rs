@@ -1,0 +1,218 @@
+//! A task without a loop, or one item of a loop by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_events::{RunEvent, Status};
+use hostler_protocol::BecomeMethod;
+use hostler_template::Scope;
+use hostler_transport::Exit;
+use hostler_value::{Map, Value};
+
+use super::{HostTask, Prepared, RemoteWork, TaskKeywords};
+use crate::failure::Failure;
+use crate::interrupts::Level;
+use crate::result::Single;
+
+/// `retries` where only `until` is written, as Ansible documents.
+const RETRIES_DEFAULT: i64 = 3;
+/// `delay` likewise, in seconds.
+const DELAY_DEFAULT: f64 = 5.0;
+/// Bytes of each stream that `raw` keeps.
+const RAW_KEPT_MAX: usize = 4 << 20;
+
+impl HostTask<'_> {
+    /// Condition, keywords, work, judgement; again while `until` is not satisfied. Gives the keywords if it got to them.
+    pub(crate) async fn run_single(&self, scope: &Arc<dyn Scope>) -> (Single, Option<TaskKeywords>) {
+        match self.unmet(scope) {
+            Ok(None) => {}
+            Ok(Some(condition)) => {
+                return (Single::skipped("Conditional result was False", Some(&condition)), None);
+            }
+            Err(failure) => return (self.failed(failure), None),
+        }
+        let keywords = match self.keywords(scope) {
+            Ok(keywords) => keywords,
+            Err(failure) => return (self.failed(failure), None),
+        };
+        let single = match self.attempts(scope) {
+            Ok(None) => self.attempt(&keywords, scope).await,
+            Ok(Some((attempts, delay))) => self.until(&keywords, scope, attempts, delay).await,
+            Err(failure) => self.failed(failure),
+        };
+        (single, Some(keywords))
+    }
+
+    /// Number of attempts and the pause between them; `None` if the task is tried once.
+    fn attempts(&self, scope: &Arc<dyn Scope>) -> Result<Option<(u32, Duration)>, Failure> {
+        if self.task.until.is_none() && self.task.retries.is_none() {
+            return Ok(None);
+        }
+        let number = |node: &Option<hostler_yaml::Node>, what: &str, default: f64| match node {
+            None => Ok(default),
+            Some(node) => {
+                let number = self.value(node, scope)?.to_float().ok().filter(|it| it.is_finite() && *it >= 0.0);
+                number.ok_or_else(|| Failure::new(format!("`{what}` must be a number")).at(node.span))
+            }
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a small constant")]
+        let retries = number(&self.task.retries, "retries", RETRIES_DEFAULT as f64)?;
+        let delay = number(&self.task.delay, "delay", DELAY_DEFAULT)?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded and not negative")]
+        let attempts = (retries.min(1e6) as u32).saturating_add(1);
+        Ok(Some((attempts, Duration::from_secs_f64(delay.min(1e6)))))
+    }
+
+    async fn until(
+        &self,
+        keywords: &TaskKeywords,
+        scope: &Arc<dyn Scope>,
+        attempts: u32,
+        delay: Duration,
+    ) -> Single {
+        let mut attempt = 1;
+        loop {
+            let mut single = self.attempt(keywords, scope).await;
+            single.attempts = attempt;
+            single.value.insert("attempts", attempt);
+            if matches!(single.status, Status::Unreachable | Status::Skipped) {
+                return single;
+            }
+            match self.satisfied(&single, scope) {
+                Ok(true) => return single,
+                Err(failure) => return self.failed(failure),
+                Ok(false) if attempt >= attempts || self.run.interrupts.draining() => {
+                    if single.status != Status::Failed {
+                        single.status = Status::Failed;
+                        single.value.insert("failed", true);
+                        single.message = Some(format!("`until` is not satisfied after {attempt} attempts"));
+                    }
+                    return single;
+                }
+                Ok(false) => {}
+            }
+            self.run.emit(RunEvent::TaskRetried {
+                task: self.id,
+                host: self.host.to_owned(),
+                attempt,
+                attempts,
+            });
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = self.run.interrupts.reached(Level::Drain) => {}
+            }
+            attempt += 1;
+        }
+    }
+
+    /// Once: prepare, do, judge.
+    async fn attempt(&self, keywords: &TaskKeywords, scope: &Arc<dyn Scope>) -> Single {
+        let single = match self.prepare(keywords, scope) {
+            Ok(prepared) => self.carry_out(prepared, keywords).await,
+            Err(failure) => Err(failure),
+        };
+        self.judge(single.unwrap_or_else(|failure| self.failed(failure)), scope)
+    }
+
+    /// Directories first, then the rest; nothing more after the first failure.
+    async fn on_host(&self, keywords: &TaskKeywords, work: &RemoteWork) -> Result<Single, Failure> {
+        let mut outcomes = Vec::new();
+        if !work.before.is_empty() {
+            let made = self.on_agent(keywords, "file", work.before.clone(), true).await?;
+            outcomes.extend(made.into_values());
+        }
+        let failed = outcomes.iter().any(|it| it.failed.is_some());
+        let missing = keywords.check && outcomes.iter().any(|it| it.changed);
+        if missing {
+            // The preview cannot look into directories that are not there yet.
+            let last = outcomes.len() - 1;
+            outcomes[last].incomplete = true;
+        } else if !failed && !work.items.is_empty() {
+            let done = self.on_agent(keywords, &work.module, work.items.clone(), true).await?;
+            outcomes.extend(done.into_values());
+        }
+        Ok(work.merge(outcomes, keywords.diff))
+    }
+
+    pub(crate) async fn carry_out(&self, prepared: Prepared, keywords: &TaskKeywords) -> Result<Single, Failure> {
+        match prepared {
+            Prepared::Done(single) => Ok(*single),
+            Prepared::Agent(work) => self.on_host(keywords, &work).await,
+            Prepared::Raw { command, executable } => self.raw(keywords, &command, executable.as_deref()).await,
+        }
+    }
+
+    /// `raw`: a command through the login shell, no agent.
+    async fn raw(&self, keywords: &TaskKeywords, command: &str, shell: Option<&str>) -> Result<Single, Failure> {
+        if keywords.check {
+            return Ok(Single::skipped("skipped, running in check mode", None));
+        }
+        let (line, input) = raw_line(command, shell, keywords)?;
+        let link = self.run.fleet.link(keywords.route.clone());
+        let output = tokio::select! {
+            output = self.run.fleet.raw(&link, &line, &input, RAW_KEPT_MAX) => output?,
+            () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
+        };
+        let rc = match output.exit {
+            Exit::Status(status) => status,
+            Exit::Signal(_) | Exit::Unknown => -1,
+        };
+        let mut fields = Map::new();
+        fields.insert("rc", rc);
+        fields.insert("stdout", String::from_utf8_lossy(&output.stdout).into_owned());
+        fields.insert("stderr", String::from_utf8_lossy(&output.stderr).into_owned());
+        let failed = (rc != 0).then(|| hostler_change::ModuleFailure { msg: "non-zero return code".into(), hint: None });
+        let warnings = output.truncated.then(|| format!("output was cut after {RAW_KEPT_MAX} bytes"));
+        let outcome = hostler_change::Outcome {
+            changed: true,
+            failed,
+            fields,
+            warnings: warnings.into_iter().collect(),
+            ..hostler_change::Outcome::default()
+        };
+        Ok(Single::outcome(outcome, keywords.diff))
+    }
+
+    /// Evaluated arguments; those that are `omit` are left out.
+    pub(crate) fn args(&self, scope: &Arc<dyn Scope>) -> Result<Map, Failure> {
+        let node = self.play.args_node(self.task);
+        match self.value(&node, scope)? {
+            Value::Map(map) => Ok(map.as_ref().clone()),
+            other => Err(Failure::new(format!("arguments must be a mapping, got {}", other.type_name()))),
+        }
+    }
+}
+
+/// The line for the login shell, and what it gets on its input (a password for sudo).
+fn raw_line(
+    command: &str,
+    shell: Option<&str>,
+    keywords: &TaskKeywords,
+) -> Result<(String, Vec<u8>), Failure> {
+    let mut line = String::new();
+    for (name, value) in &keywords.environment {
+        line.push_str(&format!("{name}={} ", quoted(value)));
+    }
+    line.push_str(command);
+    if let Some(shell) = shell {
+        line = format!("{} -c {}", quoted(shell), quoted(&line));
+    }
+    let Some(request) = &keywords.r#become else { return Ok((line, Vec::new())) };
+    let user = quoted(&request.user);
+    let inner = quoted(&line);
+    match (request.method, &request.password) {
+        (BecomeMethod::Sudo, None) => Ok((format!("sudo -H -n -u {user} -- /bin/sh -c {inner}"), Vec::new())),
+        (BecomeMethod::Sudo, Some(password)) => {
+            let input = format!("{}\n", password.reveal()).into_bytes();
+            Ok((format!("sudo -H -S -p '' -u {user} -- /bin/sh -c {inner}"), input))
+        }
+        (BecomeMethod::Doas, None) => Ok((format!("doas -n -u {user} -- /bin/sh -c {inner}"), Vec::new())),
+        (BecomeMethod::Su | BecomeMethod::Doas, _) => {
+            Err(Failure::new("`raw` can become another user by sudo, or by doas without a password, only"))
+        }
+    }
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}

@@ -1,0 +1,397 @@
+//! A play: its batches, and in each facts, sections and handlers in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hostler_diag::Span;
+use hostler_events::{Recap, RunEvent, TaskId, TaskKind};
+use hostler_playbook::{Args, Context, Entry, Play, Task};
+use hostler_template::Scope;
+use hostler_value::Value;
+use hostler_vars::PlayLayer;
+use hostler_yaml::{Mapping, Node, NodeKind};
+
+use crate::context::RunContext;
+use crate::failure::Failure;
+
+/// What is carried from play to play.
+#[derive(Debug, Default)]
+pub struct RunState {
+    /// Counts of all hosts.
+    pub recap: Recap,
+    /// Hosts that take no part any more: failed or unreachable.
+    pub lost: BTreeSet<String>,
+    tasks_started: u32,
+    plays_started: u32,
+    /// `--start-at-task` has been reached.
+    start_reached: bool,
+}
+
+/// A play with everything that was looked up for it.
+pub struct PlayInputs {
+    /// The play.
+    pub play: Arc<Play>,
+    /// Its name, evaluated.
+    pub name: String,
+    /// Its hosts, in inventory order, failed ones included.
+    pub hosts: Vec<String>,
+    /// Directory of the playbook.
+    pub directory: PathBuf,
+    /// Variables of the play itself.
+    pub layer: PlayLayer,
+}
+
+/// How a play ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayOutcome {
+    /// The next play may run.
+    GoOn,
+    /// Later plays must not run: the failures of this one forbid it, or the user asked.
+    Stop,
+}
+
+/// What a host is in its play.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostFlags {
+    /// A task failed, and nothing rescued it.
+    pub(crate) failed: bool,
+    /// It could not be reached.
+    pub(crate) unreachable: bool,
+    /// `meta: end_host` or the like.
+    pub(crate) ended: bool,
+    /// Handlers to run, by their place in the play.
+    pub(crate) notified: BTreeSet<usize>,
+}
+
+/// A batch of a play while it runs.
+pub(crate) struct PlayRun {
+    pub(crate) play: Arc<Play>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) position: Mutex<(u32, u32)>,
+    directory: PathBuf,
+    layer: PlayLayer,
+    flags: Mutex<BTreeMap<String, HostFlags>>,
+    /// Why no more tasks start, if that is so.
+    stopped: Mutex<Option<String>>,
+}
+
+/// Runs a play over its hosts, batch by batch.
+pub async fn run_play(run: &Arc<RunContext>, inputs: PlayInputs, state: &mut RunState) -> PlayOutcome {
+    let PlayInputs { play, name, hosts, directory, layer } = inputs;
+    let all = hosts.clone();
+    let hosts: Vec<String> = hosts.into_iter().filter(|host| !state.lost.contains(host)).collect();
+    state.plays_started += 1;
+    if hosts.is_empty() {
+        let reason = if all.is_empty() { "no hosts matched" } else { "no hosts left" };
+        run.emit(RunEvent::PlaySkipped { name, reason: reason.into() });
+        return PlayOutcome::GoOn;
+    }
+    let batches = match batches(run, &play, &layer, &hosts) {
+        Ok(batches) => batches,
+        Err(failure) => return broken(run, failure, &hosts, state),
+    };
+    let count = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+    for (batch, number) in batches.into_iter().zip(1..) {
+        run.vars.set_play_hosts(&layer, &all, &hosts, &batch);
+        run.emit(RunEvent::PlayStarted {
+            name: name.clone(),
+            number: state.plays_started,
+            hosts: batch.clone(),
+            batch: (count > 1).then_some((number, count)),
+        });
+        let total = selected(run, &play, &play.pre_tasks) + selected(run, &play, &play.tasks)
+            + selected(run, &play, &play.post_tasks);
+        let batch_run = Arc::new(PlayRun {
+            play: play.clone(),
+            flags: Mutex::new(batch.iter().map(|host| (host.clone(), HostFlags::default())).collect()),
+            hosts: batch,
+            position: Mutex::new((0, total)),
+            directory: directory.clone(),
+            layer: layer.clone(),
+            stopped: Mutex::default(),
+        });
+        let stop = batch_run.run_batch(run, state).await;
+        state.lost.extend(batch_run.lost());
+        if stop || run.interrupts.draining() {
+            return PlayOutcome::Stop;
+        }
+    }
+    PlayOutcome::GoOn
+}
+
+/// A play that cannot be cut into batches: all its hosts fail.
+fn broken(run: &RunContext, failure: Failure, hosts: &[String], state: &mut RunState) -> PlayOutcome {
+    if let Failure::Failed { msg, span, .. } = failure {
+        let mut diagnostic = hostler_diag::Diagnostic::error("bad-play", msg);
+        if let Some(span) = span {
+            diagnostic = diagnostic.at(span);
+        }
+        run.warn(diagnostic, None);
+    }
+    for host in hosts {
+        state.recap.hosts.entry(host.clone()).or_default().failed += 1;
+        state.lost.insert(host.clone());
+    }
+    PlayOutcome::Stop
+}
+
+fn selected(run: &RunContext, play: &Play, entries: &[Entry]) -> u32 {
+    entries
+        .iter()
+        .map(|entry| match entry {
+            Entry::Task(task) => u32::from(run.settings.selects(task)),
+            Entry::Block(block) => selected(run, play, &block.block) + selected(run, play, &block.always),
+        })
+        .sum()
+}
+
+/// Cuts the hosts as `serial` says: numbers or percentages, the last of a list repeats.
+fn batches(
+    run: &RunContext,
+    play: &Play,
+    layer: &PlayLayer,
+    hosts: &[String],
+) -> Result<Vec<Vec<String>>, Failure> {
+    let hosts = ordered(play, hosts)?;
+    let Some(node) = &play.serial else { return Ok(vec![hosts]) };
+    let scope = run.vars.scope(&hosts[0], layer, &[]);
+    let value = run.engine.finalise(node, &scope);
+    let value = value.map_err(|error| Failure::template(&error, &run.sources))?;
+    let sizes = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
+    let sizes: Result<Vec<usize>, Failure> = sizes
+        .iter()
+        .map(|size| {
+            let text = size.to_text();
+            let count = match text.trim().strip_suffix('%') {
+                Some(percent) => percent.trim().parse::<f64>().ok().map(|percent| part(percent, hosts.len())),
+                None => text.trim().parse::<usize>().ok(),
+            };
+            count.ok_or_else(|| Failure::new(format!("`serial`: `{text}` is neither a number nor a percentage")).at(node.span))
+        })
+        .collect();
+    let sizes = sizes?;
+    let mut rest = hosts.as_slice();
+    let mut cut = Vec::new();
+    for index in 0.. {
+        let size = sizes.get(index).or(sizes.last()).copied().unwrap_or_default();
+        let size = if size == 0 { rest.len() } else { size.min(rest.len()) };
+        if rest.is_empty() {
+            break;
+        }
+        let (batch, after) = rest.split_at(size);
+        cut.push(batch.to_vec());
+        rest = after;
+    }
+    Ok(cut)
+}
+
+/// A percentage of the hosts, at least one.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
+fn part(percent: f64, count: usize) -> usize {
+    ((percent.clamp(0.0, 100.0) / 100.0 * count as f64) as usize).max(1)
+}
+
+/// The hosts in the order that `order` asks for.
+fn ordered(play: &Play, hosts: &[String]) -> Result<Vec<String>, Failure> {
+    let mut hosts = hosts.to_vec();
+    match play.order.as_ref().and_then(Node::as_str) {
+        None | Some("inventory") => {}
+        Some("reverse_inventory") => hosts.reverse(),
+        Some("sorted") => hosts.sort(),
+        Some("reverse_sorted") => {
+            hosts.sort();
+            hosts.reverse();
+        }
+        Some(other) => {
+            let failure = Failure::new(format!("`order: {other}` is not available"));
+            return Err(play.order.as_ref().map_or(failure, |node| Failure::new(format!(
+                "`order: {other}` is not available; inventory, reverse_inventory, sorted and reverse_sorted are"
+            )).at(node.span)));
+        }
+    }
+    Ok(hosts)
+}
+
+impl PlayRun {
+    /// Runs all sections. True if later batches and plays must not run.
+    async fn run_batch(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
+        if self.gathers_facts(run) {
+            let task = Arc::new(self.fact_task());
+            self.run_task(run, state, &task, TaskKind::GatherFacts, &self.hosts.clone(), false).await;
+        }
+        let play = self.play.clone();
+        for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
+            self.run_entries(run, state, section, &self.hosts.clone(), false).await;
+            self.flush_handlers(run, state).await;
+        }
+        let lost = self.lost().len();
+        lost == self.hosts.len() || self.stopped().is_some_and(|reason| reason != END_BATCH)
+    }
+
+    fn gathers_facts(&self, run: &RunContext) -> bool {
+        let Some(node) = &self.play.gather_facts else { return true };
+        let scope = run.vars.scope(&self.hosts[0], &self.layer, &[]);
+        match run.engine.finalise(node, &scope).map(|value| value.to_bool()) {
+            Ok(Ok(wanted)) => wanted,
+            _ => true,
+        }
+    }
+
+    /// The task that gathers facts, as if it were written in the play.
+    fn fact_task(&self) -> Task {
+        let span = self.play.span;
+        let mut entries: Vec<(String, Span, Node)> = Vec::new();
+        for (name, node) in [
+            ("gather_subset", &self.play.gather_subset),
+            ("gather_timeout", &self.play.gather_timeout),
+            ("fact_path", &self.play.fact_path),
+        ] {
+            entries.extend(node.clone().map(|node| (name.to_owned(), node.span, node)));
+        }
+        let mut keywords = hostler_playbook::Keywords { tags: vec!["always".into()], ..Default::default() };
+        // Facts are looked at, not changed: they are gathered in check mode, too.
+        keywords.when = None;
+        Task {
+            name: Some(Node { kind: NodeKind::Data(Value::str("Gathering Facts")), span }),
+            span,
+            module: "setup".into(),
+            module_span: span,
+            args: Args { entries },
+            context: Arc::new(Context { keywords, outer: Some(self.play.context.clone()) }),
+            r#loop: None,
+            register: None,
+            until: None,
+            retries: None,
+            delay: None,
+            changed_when: None,
+            failed_when: None,
+            notify: Vec::new(),
+            listen: Vec::new(),
+        }
+    }
+
+    /// Variables of a host in a task.
+    pub(crate) fn scope(&self, run: &RunContext, host: &str, context: &Context) -> Arc<dyn Scope> {
+        // Levels of blocks and the task; the outermost is the play, whose variables are in the layer.
+        let mut levels: Vec<Arc<Mapping>> = Vec::new();
+        let mut level = Some(context);
+        while let Some(now) = level {
+            if now.outer.is_some() {
+                levels.extend(now.keywords.vars.clone());
+            }
+            level = now.outer.as_deref();
+        }
+        levels.reverse();
+        run.vars.scope(host, &self.layer, &levels)
+    }
+
+    /// A task's arguments as one node, `module_defaults` underneath.
+    pub(crate) fn args_node(&self, task: &Task) -> Node {
+        let mut entries: Vec<(Node, Node)> = Vec::new();
+        let mut defaults: Vec<&Node> =
+            task.context.levels().filter_map(|it| it.module_defaults.as_ref()).collect();
+        defaults.reverse();
+        for node in defaults.iter().filter_map(|node| node.as_map()) {
+            for (key, value) in &node.entries {
+                let names = key.as_str().map(|it| it.rsplit('.').next().unwrap_or(it));
+                if names == Some(task.module.as_str())
+                    && let Some(map) = value.as_map()
+                {
+                    entries.extend(map.entries.iter().cloned());
+                }
+            }
+        }
+        for (name, span, value) in &task.args.entries {
+            let key = Node { kind: NodeKind::Data(Value::str(name)), span: *span };
+            entries.push((key, value.clone()));
+        }
+        Node { kind: NodeKind::Map(Arc::new(Mapping { entries })), span: task.span }
+    }
+
+    /// Does any text of a task mention a name? For what must not be done before a result is known.
+    pub(crate) fn mentions(&self, task: &Task, name: &str) -> bool {
+        fn in_node(node: &Node, name: &str) -> bool {
+            match &node.kind {
+                NodeKind::Text(source) => source.text().contains(name),
+                NodeKind::List(items) => items.iter().any(|it| in_node(it, name)),
+                NodeKind::Map(map) => {
+                    map.entries.iter().any(|(key, value)| in_node(key, name) || in_node(value, name))
+                }
+                NodeKind::Data(_) | NodeKind::Vault(_) => false,
+            }
+        }
+        let keywords = &task.context.keywords;
+        let vars = keywords.vars.iter().flat_map(|map| map.entries.iter().map(|(_, value)| value));
+        let nodes = task.args.entries.iter().map(|(_, _, value)| value);
+        let conditions = task.context.conditions();
+        nodes
+            .chain(vars)
+            .chain(conditions)
+            .chain(&keywords.environment)
+            .chain(&keywords.delegate_to)
+            .chain(&keywords.become_user)
+            .any(|node| in_node(node, name))
+    }
+
+    /// Directory of the playbook.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The layer of the play's variables.
+    pub(crate) fn layer(&self) -> &PlayLayer {
+        &self.layer
+    }
+
+    pub(crate) fn flags(&self) -> MutexGuard<'_, BTreeMap<String, HostFlags>> {
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of `hosts` that still take part.
+    pub(crate) fn live(&self, hosts: &[String]) -> Vec<String> {
+        if self.stopped().is_some() {
+            return Vec::new();
+        }
+        let flags = self.flags();
+        let live = |host: &&String| {
+            flags.get(*host).is_some_and(|it| !it.failed && !it.unreachable && !it.ended)
+        };
+        hosts.iter().filter(live).cloned().collect()
+    }
+
+    /// Hosts that failed or were unreachable.
+    fn lost(&self) -> Vec<String> {
+        let flags = self.flags();
+        let lost = flags.iter().filter(|(_, it)| it.failed || it.unreachable);
+        lost.map(|(host, _)| host.clone()).collect()
+    }
+
+    /// No more tasks start.
+    pub(crate) fn stop(&self, reason: &str) {
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.get_or_insert(reason.to_owned());
+    }
+
+    pub(crate) fn stopped(&self) -> Option<String> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why a batch ended that lets later batches and plays run.
+pub(crate) const END_BATCH: &str = "end of batch";
+
+impl RunState {
+    /// A new number for a task that starts.
+    pub(crate) fn next_task(&mut self) -> TaskId {
+        self.tasks_started += 1;
+        TaskId(self.tasks_started)
+    }
+
+    /// `--start-at-task`: is it time?
+    pub(crate) fn has_started(&mut self, run: &RunContext, name: &str) -> bool {
+        let Some(wanted) = &run.settings.start_at_task else { return true };
+        self.start_reached |= name == wanted;
+        self.start_reached
+    }
+}
