@@ -7,6 +7,11 @@ use hostler_module_api::{Applier, Catalog, Mode, Module, ModuleSpec, execute};
 use hostler_value::Value;
 
 mod files;
+mod local_time;
+mod words;
+
+pub use local_time::{LocalTime, local_time};
+pub use words::split_words;
 
 /// A module as the agent sees it.
 struct Entry {

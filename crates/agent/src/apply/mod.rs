@@ -1,0 +1,111 @@
+//! Changing the host: the only code of the project that does.
+
+mod attrs;
+mod fetch;
+mod http;
+mod replace;
+mod tree;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hostler_change::{Applied, Edit, Planned, Run};
+use hostler_module_api::{Applier, Inspect, ModuleError};
+use rustix::io::Errno;
+
+use crate::host::{Host, plain};
+use crate::process;
+
+impl Applier for Host {
+    fn apply(&mut self, planned: &Planned) -> Result<Applied, ModuleError> {
+        if self.task.is_cancelled() {
+            return Err(ModuleError::new(crate::task::CANCELLED));
+        }
+        match &planned.edit {
+            Edit::WriteFile(write) => replace::write_file(self, write),
+            Edit::Remove(remove) => tree::remove(self, remove),
+            Edit::MakeDir(dir) => tree::make_dir(self, dir),
+            Edit::Link(link) => tree::link(self, link),
+            Edit::SetAttrs {
+                path,
+                attrs,
+                follow,
+            } => attrs::set(path, attrs, *follow),
+            Edit::SetTimes { path, times } => tree::set_times(self, path, times),
+            Edit::Run(run) => run_program(self, run),
+            Edit::Fetch(fetch) => fetch::fetch(self, fetch),
+        }
+    }
+
+    fn host(&self) -> &dyn Inspect {
+        self
+    }
+}
+
+fn run_program(host: &Host, run: &Run) -> Result<Applied, ModuleError> {
+    let shown = run.program.shown();
+    let output = process::run(&run.program, &host.identity.env, &host.task).map_err(|error| {
+        let rc = error.raw_os_error().unwrap_or(1);
+        let name = run.program.argv.first().map_or("", String::as_str);
+        ModuleError::new(format!("Error executing command: {}: {name}", plain(error)))
+            .field("rc", rc)
+            .field("cmd", shown.to_string())
+            .field("stdout", "")
+            .field("stderr", "")
+    })?;
+    if host.task.is_cancelled() {
+        return Err(ModuleError::new(crate::task::CANCELLED));
+    }
+    if run.ok_rc.is_empty() || run.ok_rc.contains(&output.rc) && !output.timed_out {
+        return Ok(Applied::Ran(output));
+    }
+    let stderr = output.stderr_text();
+    let how = match (output.timed_out, output.rc) {
+        (true, _) => "did not end in time".to_owned(),
+        (false, rc) if rc < 0 => format!("was ended by signal {}", -rc),
+        (false, rc) => format!("failed with exit status {rc}"),
+    };
+    let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
+    let reason = last
+        .map(|line| format!(": {}", line.trim()))
+        .unwrap_or_default();
+    Err(ModuleError::new(format!("`{shown}` {how}{reason}"))
+        .field("rc", output.rc)
+        .field("cmd", shown.to_string())
+        .field("stdout", output.stdout_text())
+        .field("stderr", stderr))
+}
+
+/// "cannot write /x: No space left on device", with what to do about it where that is known.
+fn cannot(what: &str, path: &Path, error: impl Into<io::Error>) -> ModuleError {
+    let error = error.into();
+    let number = error.raw_os_error().map(Errno::from_raw_os_error);
+    let hint = match number {
+        Some(Errno::NOSPC) => Some("the file system is out of blocks or inodes (`df -h`, `df -i`)"),
+        Some(Errno::DQUOT) => Some("the user's disk quota is used up"),
+        Some(Errno::ROFS) => Some("the file system is mounted read-only"),
+        Some(Errno::PERM) => {
+            Some("the file may be immutable (`lsattr`), or the user may not do this")
+        }
+        Some(Errno::ACCESS) => Some("the user may not do this; `become` may help"),
+        Some(Errno::BUSY | Errno::XDEV) => {
+            Some("a mounted file cannot be replaced; `unsafe_writes: true` writes it in place")
+        }
+        _ => None,
+    };
+    let path_text = path.display().to_string();
+    let msg = format!("cannot {what} {path_text}: {}", plain(error));
+    let failure = ModuleError::new(msg).field("path", path_text);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+/// The directory that holds a path's name.
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,75 @@
+//! The host that a task works on: looking at it, and (by [`crate::apply`]) changing it.
+
+pub(crate) mod accounts;
+mod inspect;
+
+pub(crate) mod resolve;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hostler_change::Content;
+use hostler_module_api::Identity;
+
+pub(crate) use inspect::{open, plain, temporary_beside};
+
+use crate::blobs::Blobs;
+use crate::outbox::Outbox;
+use crate::task::Task;
+
+/// What all tasks of an agent share.
+pub(crate) struct Shared {
+    /// To the controller.
+    pub(crate) outbox: Arc<Outbox>,
+    /// Content from the controller.
+    pub(crate) blobs: Blobs,
+    /// As whom the agent runs.
+    pub(crate) identity: Identity,
+}
+
+/// The host as one task sees it.
+pub(crate) struct Host {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) task: Arc<Task>,
+    pub(crate) identity: Identity,
+    payload: Option<Content>,
+    /// Directories whose entries changed and are not on the disk for certain yet.
+    pub(crate) unsynced: BTreeSet<PathBuf>,
+}
+
+impl Host {
+    /// For a task with its `environment`.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        task: Arc<Task>,
+        environment: &[(String, String)],
+    ) -> Self {
+        let mut identity = shared.identity.clone();
+        for (key, value) in environment {
+            identity.env.retain(|(name, _)| name != key);
+            identity.env.push((key.clone(), value.clone()));
+        }
+        Host {
+            shared,
+            task,
+            identity,
+            payload: None,
+            unsynced: BTreeSet::new(),
+        }
+    }
+
+    /// What the controller sent along with the next item.
+    pub(crate) fn set_payload(&mut self, payload: Option<Content>) {
+        self.payload = payload;
+    }
+
+    /// Makes renames and removals durable, once for each directory.
+    pub(crate) fn make_durable(&mut self) {
+        for dir in std::mem::take(&mut self.unsynced) {
+            if let Ok(dir) = std::fs::File::open(dir) {
+                let _ = dir.sync_all();
+            }
+        }
+    }
+}

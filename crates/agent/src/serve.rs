@@ -1,0 +1,107 @@
+//! The loop over what the controller sends.
+
+use std::io::{self, Read};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use hostler_protocol::{FrameError, Frames, FromAgent, MAGIC, ToAgent, decode};
+
+use crate::blobs::Blobs;
+use crate::hello;
+use crate::host::Shared;
+use crate::lane::Lanes;
+use crate::outbox::Outbox;
+use crate::task::{Tasks, keep_panics};
+
+/// How long running tasks may take to clean up when the connection has ended.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Serves the controller on standard input and output until the input ends.
+pub(crate) fn serve() -> ExitCode {
+    crate::lane::make_input_raw();
+    keep_panics();
+    let identity = hello::identity();
+    let hello = match hello::hello(&identity) {
+        Ok(hello) => hello,
+        Err(error) => return give_up(&format!("cannot read /proc/self/exe: {error}")),
+    };
+    let sha256 = hello.sha256;
+    let outbox = Arc::new(Outbox::default());
+    outbox.raw(&MAGIC);
+    outbox.send(&FromAgent::Hello(hello));
+    let pump = thread::spawn({
+        let outbox = outbox.clone();
+        move || outbox.pump(io::stdout().lock())
+    });
+    let shared = Arc::new(Shared {
+        blobs: Blobs::new(outbox.clone()),
+        outbox: outbox.clone(),
+        identity,
+    });
+    let mut agent = Agent {
+        tasks: Arc::default(),
+        lanes: Lanes::new(outbox.clone(), sha256),
+        shared: shared.clone(),
+    };
+    let result = agent.read_all(io::stdin().lock());
+    agent.lanes.close_all();
+    agent.tasks.end_all(&shared, PATIENCE);
+    outbox.close();
+    match result {
+        Ok(()) => {
+            let _ = pump.join();
+            ExitCode::SUCCESS
+        }
+        Err(error) => give_up(&error.to_string()),
+    }
+}
+
+/// Standard error is for the controller too: it shows the end of it when an agent is gone.
+fn give_up(what: &str) -> ExitCode {
+    use std::io::Write;
+    let _ = writeln!(io::stderr(), "hostler-agent: {what}");
+    ExitCode::from(2)
+}
+
+struct Agent {
+    tasks: Arc<Tasks>,
+    lanes: Lanes,
+    shared: Arc<Shared>,
+}
+
+impl Agent {
+    fn read_all(&mut self, mut input: impl Read) -> Result<(), FrameError> {
+        let mut frames = Frames::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let count = match input.read(&mut buffer) {
+                // A terminal that was hung up ends with an error, a pipe with zero bytes.
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Ok(()),
+            };
+            frames.push(&buffer[..count]);
+            while let Some((lane, body)) = frames.next_frame()? {
+                if lane == 0 {
+                    self.obey(decode(&body)?);
+                } else {
+                    self.lanes.pass_on(lane, &body);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, message: ToAgent) {
+        match message {
+            ToAgent::Run(run) => self.tasks.start(run, &self.shared),
+            ToAgent::Blob(blob) => self.shared.blobs.receive(&blob),
+            ToAgent::NoBlob { sha256, reason } => self.shared.blobs.refuse(sha256, reason),
+            ToAgent::OpenLane { lane, r#become } => self.lanes.open(lane, r#become),
+            ToAgent::Cancel { task } => self.tasks.cancel(task, &self.shared),
+            ToAgent::Ping(number) => self.shared.outbox.send(&FromAgent::Pong(number)),
+        }
+    }
+}
