@@ -28,6 +28,7 @@ macro_rules! modules {
 modules! {
     group,
     ping,
+    setup,
     user,
 }
 
