@@ -56,6 +56,23 @@ impl FileStat {
     }
 }
 
+/// Space of a file system, as `statvfs(3)` counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FsSpace {
+    /// Preferred size of reads and writes (`f_bsize`).
+    pub block_size: u64,
+    /// Bytes of what `blocks` count (`f_frsize`).
+    pub fragment_size: u64,
+    /// Size.
+    pub blocks: u64,
+    /// Free for users who are not root.
+    pub blocks_available: u64,
+    /// Inodes.
+    pub inodes: u64,
+    /// Inodes free for users who are not root.
+    pub inodes_available: u64,
+}
+
 /// As whom the module runs, and where.
 #[derive(Clone, Debug, Default)]
 pub struct Identity {
@@ -119,6 +136,12 @@ pub trait Inspect {
     /// Hash of a file's content as lower-case hex: `sha1`, `sha256`, `sha512`, `md5`, `sha224` or `sha384`; `None` if
     /// there is no file.
     fn checksum(&self, path: &Path, algorithm: &str) -> Result<Option<String>, InspectError>;
+
+    /// Space of the file system that holds a path; `None` where the implementation cannot tell. May hang on a dead
+    /// network file system.
+    fn space(&self, _path: &Path) -> Result<Option<FsSpace>, InspectError> {
+        Ok(None)
+    }
 
     /// May the current identity read (4), write (2), execute (1) it? As `access(2)`.
     fn access(&self, path: &Path, mode: u32) -> bool;

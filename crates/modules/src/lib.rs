@@ -35,6 +35,7 @@ macro_rules! modules {
 modules! {
     group,
     ping,
+    setup,
     user,
 }
 

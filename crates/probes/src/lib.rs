@@ -3,8 +3,24 @@
 //! Each file is one thing to look at: types, a parser of text (tested on recorded text), and a function that asks a
 //! [`hostler_module_api::Inspect`] for that text. What is absent is `None` or empty, not an error: hosts differ.
 
+mod cpu;
+mod distribution;
+mod manager;
+mod memory;
+mod mounts;
+mod network;
+mod resolver;
 mod shadow;
 mod text;
+mod virt;
 
+pub use cpu::{Cpus, count_list, parse_cpuinfo};
+pub use distribution::{Distribution, OsRelease, distribution, os_release, parse_os_release};
+pub use manager::{package_manager, service_manager, systemd_is_running};
+pub use memory::{Memory, parse_meminfo};
+pub use mounts::{Mount, disk_links, mounts, parse_bind_mounts, parse_mounts};
+pub use network::{DefaultRoute, Ipv4, Ipv6, Network, network};
+pub use resolver::{Resolver, full_name, full_name_in_hosts, parse_resolv_conf};
 pub use shadow::{Shadow, shadow};
 pub use text::{exists, names, program, text, word};
+pub use virt::{Virtualization, virtualization};
