@@ -6,7 +6,9 @@ use hostler_change::Outcome;
 use hostler_module_api::{Applier, Catalog, Mode, Module, ModuleSpec, execute};
 use hostler_value::Value;
 
+mod edited;
 mod files;
+mod presence;
 
 /// A module as the agent sees it.
 struct Entry {
@@ -28,6 +30,7 @@ macro_rules! modules {
 }
 
 modules! {
+    lineinfile,
     ping,
 }
 
