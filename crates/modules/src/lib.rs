@@ -30,8 +30,10 @@ macro_rules! modules {
 }
 
 modules! {
+    blockinfile,
     lineinfile,
     ping,
+    replace,
 }
 
 /// What the controller must know about the modules.

@@ -23,6 +23,9 @@ struct Answer {
 
 const PATH: &str = "/etc/f";
 
+/// Stands for the message of a module that ended with a traceback: ours fails with a message of its own.
+const CRASHED: &str = "CRASHED";
+
 /// Compares file, message and status of every case; check mode must predict the status.
 pub(crate) fn check_answers<M: Module>(recorded: &str) {
     let answers: Vec<Answer> = serde_json::from_str(recorded).unwrap();
@@ -56,12 +59,16 @@ fn differs<M: Module>(answer: &Answer) -> Option<String> {
     let number = |name: &str| outcome.fields.get(name).and_then(Value::as_int);
     let failure = outcome.failed.as_ref().map(|it| it.msg.clone());
     let msg = failure.or_else(|| outcome.fields.get("msg").map(Value::to_text));
+    let mut msg = msg.unwrap_or_default().replace(PATH, "PATH");
+    if answer.msg == CRASHED && outcome.failed.is_some() {
+        CRASHED.clone_into(&mut msg);
+    }
     let ours = (
         host.at(PATH).map(|file| from_bytes(&file.content)),
         outcome.changed,
         predicted.changed,
         outcome.failed.is_some(),
-        msg.unwrap_or_default().replace(PATH, "PATH"),
+        msg,
         number("found"),
         number("rc").filter(|_| answer.rc.is_some()),
     );

@@ -1,7 +1,8 @@
 """Ask ansible-core's own module what it does to a file: ask.py MODULE < questions.json > MODULE.json
 
 A question is {"before": text or null, "args": {...}}; the answer adds what the file is afterwards and
-what the module returned. Text stands for bytes, one character each. PATH is where the file is.
+what the module returned. Text stands for bytes, one character each. PATH is where the file is, CRASHED a
+module that ended with a traceback.
 """
 
 import json
@@ -26,7 +27,8 @@ def ask(module, question, folder):
         json.dump({"ANSIBLE_MODULE_ARGS": {"path": path, **question["args"]}}, file)
     done = subprocess.run([sys.executable, "-W", "ignore", "-m", f"ansible.modules.{module}", args],
                           capture_output=True, text=True)
-    result = json.loads(done.stdout.strip().splitlines()[-1])
+    lines = done.stdout.strip().splitlines()
+    result = json.loads(lines[-1]) if lines else {"failed": True, "msg": "CRASHED"}
     after = None
     if os.path.exists(path):
         with open(path, "rb") as file:
