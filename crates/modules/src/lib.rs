@@ -6,12 +6,14 @@ use hostler_change::Outcome;
 use hostler_module_api::{Applier, Catalog, Mode, Module, ModuleSpec, execute};
 use hostler_value::Value;
 
+mod edited;
 mod files;
 mod local_time;
 mod words;
 
 pub use local_time::{LocalTime, local_time};
 pub use words::split_words;
+mod presence;
 
 /// A module as the agent sees it.
 struct Entry {
@@ -33,8 +35,11 @@ macro_rules! modules {
 }
 
 modules! {
+    blockinfile,
     group,
+    lineinfile,
     ping,
+    replace,
     setup,
     user,
 }

@@ -36,6 +36,7 @@ pub struct Regex {
 /// What stays of the parsed pattern.
 #[derive(Debug)]
 struct ParsedParts {
+    flags: Flags,
     names: Arc<BTreeMap<String, usize>>,
     group_count: usize,
 }
@@ -122,8 +123,14 @@ impl Regex {
         } else {
             None
         };
-        let Parsed { names, widths, .. } = parsed;
+        let Parsed {
+            names,
+            widths,
+            flags,
+            ..
+        } = parsed;
         let parsed = ParsedParts {
+            flags,
             names: Arc::new(names),
             group_count: widths.len() - 1,
         };
@@ -134,6 +141,11 @@ impl Regex {
         };
         regex.fast.engine(Shape::Anywhere)?;
         Ok(regex)
+    }
+
+    /// The flags in effect: the caller's and those written at the start of the pattern.
+    pub fn flags(&self) -> Flags {
+        self.parsed.flags
     }
 
     /// Number of capturing groups, the whole match not counted.
