@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         Action::Down => fleet.down()?,
         Action::Inventory { set, format } => {
             let mut hosts = fleet.hosts()?;
-            hosts.retain(|host| set.is_none_or(|set| host.name.starts_with(&set.to_string())));
+            hosts.retain(|host| set.is_none_or(|set| host.set() == set));
             match format {
                 Format::Ini => print!("{}", fleet.inventory(&hosts)),
                 Format::Addresses => print!("{}", Fleet::addresses(&hosts)),

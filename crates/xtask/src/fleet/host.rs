@@ -69,6 +69,15 @@ impl Host {
         Some(Self::new(fleet, slot, set, index))
     }
 
+    /// The set that the host belongs to.
+    pub fn set(&self) -> Set {
+        if self.name.starts_with('a') {
+            Set::A
+        } else {
+            Set::B
+        }
+    }
+
     /// Everything that the host wrote over the base: an overlayfs upper directory (a deleted file is a character
     /// device 0:0 there).
     pub fn upper(&self) -> PathBuf {

@@ -4,18 +4,15 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use super::{Fleet, Host, keys};
+use super::{Fleet, Host, Set, keys};
 use crate::process::{Context, Result};
 
 /// An INI inventory: `set_a` and `set_b`, and both in `web`.
 pub(super) fn ini(fleet: &Fleet, hosts: &[Host]) -> String {
     let mut text = String::new();
     let mut groups = Vec::new();
-    for set in ["a", "b"] {
-        let members: Vec<&Host> = hosts
-            .iter()
-            .filter(|host| host.name.starts_with(set))
-            .collect();
+    for set in [Set::A, Set::B] {
+        let members: Vec<&Host> = hosts.iter().filter(|host| host.set() == set).collect();
         if members.is_empty() {
             continue;
         }

@@ -11,7 +11,8 @@
 //! ```text
 //! base/ base.recipe       the shared root, and what it was made from
 //! key key.pub keys/       the login key, and one host key per host name, made once
-//! NAME/                   one fleet: slot, known_hosts, hosts.ini, hosts/a001/{up,work,root,log,...}
+//! NAME/                   one fleet: slot, known_hosts, hosts.ini, set_a.ini, set_b.ini,
+//!                         hosts/a001/{up,work,root,log,...}
 //! ```
 
 mod base;
@@ -169,13 +170,24 @@ impl Fleet {
         remove_tree(&self.directory)
     }
 
-    /// Writes `known_hosts` and `hosts.ini` for the hosts that are up.
+    /// The inventory file of one set, or of all hosts.
+    pub fn inventory_file(&self, set: Option<Set>) -> PathBuf {
+        let name = set.map_or_else(|| "hosts.ini".to_owned(), |set| format!("set_{set}.ini"));
+        self.directory.join(name)
+    }
+
+    /// Writes `known_hosts` and the inventory files for the hosts that are up.
     fn write_inventory(&self) -> Result<()> {
         let hosts = self.hosts()?;
         let known = inventory::known_hosts(&self.store, &hosts)?;
         fs::write(self.known_hosts(), known).context("write known_hosts")?;
-        fs::write(self.directory.join("hosts.ini"), self.inventory(&hosts))
-            .context("write hosts.ini")
+        for set in [None, Some(Set::A), Some(Set::B)] {
+            let mut members = hosts.clone();
+            members.retain(|host| set.is_none_or(|set| host.set() == set));
+            let text = self.inventory(&members);
+            fs::write(self.inventory_file(set), text).context("write an inventory")?;
+        }
+        Ok(())
     }
 
     /// An INI inventory of `hosts`, complete with the login key and `known_hosts`.

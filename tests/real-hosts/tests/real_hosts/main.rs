@@ -1,0 +1,8 @@
+//! Real Debian hosts, real sshd, and a look at the hosts afterwards. `docs/testing.md` says how to run these alone.
+
+mod agreement;
+mod apply;
+mod packages;
+mod privileges;
+mod services;
+mod trouble;
