@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     Remove,
     Context,
     Note,
+    /// A property or an action, complete in one line.
+    Fact,
 }
 
 /// One line of a diff, harmless, without its line break.
@@ -47,7 +49,7 @@ impl DiffLine {
             Kind::Hunk => paint.cyan(&self.text),
             Kind::Add => paint.green(&self.text),
             Kind::Remove => paint.red(&self.text),
-            Kind::Context => self.text.clone(),
+            Kind::Context | Kind::Fact => self.text.clone(),
             Kind::Note => paint.dim(&self.text),
         }
     }
@@ -77,7 +79,7 @@ fn delta_for_people(delta: &Delta) -> Vec<DiffLine> {
                     .map_or_else(|| "nothing".to_owned(), |it| sanitize::line(it, 200))
             };
             let text = format!("{subject}  content: {} → {}", words(before), words(after));
-            vec![DiffLine::new(Kind::Note, text)]
+            vec![DiffLine::new(Kind::Fact, text)]
         }
         Change::Field {
             name,
@@ -90,11 +92,11 @@ fn delta_for_people(delta: &Delta) -> Vec<DiffLine> {
                 field_words(before),
                 field_words(after)
             );
-            vec![DiffLine::new(Kind::Context, text)]
+            vec![DiffLine::new(Kind::Fact, text)]
         }
         Change::Action(what) => {
             let text = format!("{subject}  {}", sanitize::line(what, 300));
-            vec![DiffLine::new(Kind::Context, text)]
+            vec![DiffLine::new(Kind::Fact, text)]
         }
     }
 }
@@ -117,7 +119,7 @@ pub(crate) fn as_unified(deltas: &[Delta]) -> Vec<String> {
             Change::Text { before, after } => {
                 let body = hunks(before.as_deref(), after.as_deref());
                 if !body.is_empty() {
-                    lines.extend(headers(&subject));
+                    lines.extend(headers(&subject, before.is_some(), after.is_some()));
                     lines.extend(body.into_iter().map(|line| line.text));
                     lines.push(String::new());
                 }
@@ -136,8 +138,12 @@ pub(crate) fn as_unified(deltas: &[Delta]) -> Vec<String> {
                         next.subject == delta.subject && matches!(next.change, Change::Field { .. })
                     })
                     .count();
-                lines.extend(headers(&subject));
-                lines.push(format!("@@ -1,{same} +1,{same} @@"));
+                lines.extend(headers(&subject, true, true));
+                let range = match same {
+                    1 => "1".to_owned(),
+                    many => format!("1,{many}"),
+                };
+                lines.push(format!("@@ -{range} +{range} @@"));
                 for next in &rest[..same] {
                     if let Change::Field {
                         name,
@@ -159,10 +165,18 @@ pub(crate) fn as_unified(deltas: &[Delta]) -> Vec<String> {
     lines
 }
 
-fn headers(subject: &str) -> [String; 2] {
+/// A side that is not there has no name, as ansible-playbook has it.
+fn headers(subject: &str, before: bool, after: bool) -> [String; 2] {
+    let name = |there: bool| {
+        if there {
+            format!(": {subject}")
+        } else {
+            String::new()
+        }
+    };
     [
-        format!("--- before: {subject}"),
-        format!("+++ after: {subject}"),
+        format!("--- before{}", name(before)),
+        format!("+++ after{}", name(after)),
     ]
 }
 

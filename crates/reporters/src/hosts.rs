@@ -2,12 +2,66 @@
 
 use std::collections::BTreeMap;
 
-/// The names in order of first appearance, with numbered ones folded to ranges. Names must be harmless already.
-pub(crate) fn fold(names: &[String]) -> Vec<String> {
-    if names.len() < 3 {
-        return names.to_vec();
+/// The names with numbered ones folded to ranges, at most `columns` wide; hosts that do not fit are counted
+/// (`+12 more`). Names must be harmless already.
+pub(crate) fn fold_line(names: &[String], columns: usize) -> String {
+    let pieces = pieces(names);
+    let mut shown = 0;
+    let mut line = String::new();
+    for upto in 1..=pieces.len() {
+        let hidden: usize = pieces[upto..].iter().map(|piece| piece.hosts).sum();
+        let longer = render(&pieces[..upto]);
+        let rest = more(hidden);
+        if longer.chars().count() + rest.len() > columns && shown > 0 {
+            break;
+        }
+        line = longer;
+        shown = upto;
     }
-    let position = best_position(names);
+    let hidden: usize = pieces[shown..].iter().map(|piece| piece.hosts).sum();
+    crate::sanitize::clip(&format!("{line}{}", more(hidden)), columns)
+}
+
+fn more(hosts: usize) -> String {
+    if hosts == 0 {
+        String::new()
+    } else {
+        format!(" +{hosts} more")
+    }
+}
+
+/// One name, or a range of numbered ones.
+struct Piece {
+    key: Key,
+    /// `7`, `007-012`; empty for a name without a number.
+    range: String,
+    hosts: usize,
+}
+
+/// Neighbours with the same text around the number share brackets.
+fn render(pieces: &[Piece]) -> String {
+    let names: Vec<String> = pieces
+        .chunk_by(|a, b| a.key == b.key && !a.key.2)
+        .map(|chunk| {
+            let (prefix, suffix, _) = &chunk[0].key;
+            let ranges: Vec<&str> = chunk.iter().map(|piece| piece.range.as_str()).collect();
+            match ranges.as_slice() {
+                [one] if !one.contains('-') => format!("{prefix}{one}{suffix}"),
+                many => format!("{prefix}[{}]{suffix}", many.join(",")),
+            }
+        })
+        .collect();
+    names.join(", ")
+}
+
+/// In order of first appearance of the text around the number; numbers in order.
+fn pieces(names: &[String]) -> Vec<Piece> {
+    // Two names read better whole.
+    let position = if names.len() < 3 {
+        usize::MAX
+    } else {
+        best_position(names)
+    };
     let mut order: Vec<Key> = Vec::new();
     let mut groups: BTreeMap<Key, Vec<&str>> = BTreeMap::new();
     for name in names {
@@ -19,30 +73,8 @@ pub(crate) fn fold(names: &[String]) -> Vec<String> {
     }
     order
         .iter()
-        .flat_map(|key| {
-            groups
-                .remove(key)
-                .map_or_else(Vec::new, |digits| fold_group(key, &digits))
-        })
+        .flat_map(|key| group_pieces(key, &groups.remove(key).unwrap_or_default()))
         .collect()
-}
-
-/// [`fold`], joined, at most `columns` wide; what does not fit is counted (`+12 more`).
-pub(crate) fn fold_line(names: &[String], columns: usize) -> String {
-    let parts = fold(names);
-    let mut line = String::new();
-    for (index, part) in parts.iter().enumerate() {
-        let separator = if line.is_empty() { "" } else { ", " };
-        let rest = parts.len() - index - 1;
-        let reserve = if rest > 0 { 12 } else { 0 };
-        let width = line.chars().count() + separator.len() + part.chars().count();
-        if width + reserve > columns && !line.is_empty() {
-            return format!("{line} +{} more", rest + 1);
-        }
-        line.push_str(separator);
-        line.push_str(part);
-    }
-    crate::sanitize::clip(&line, columns)
 }
 
 /// Text before the number and after it; true for a name without a number.
@@ -86,46 +118,35 @@ fn best_position(names: &[String]) -> usize {
         .unwrap_or(0)
 }
 
-fn fold_group(key: &Key, digits: &[&str]) -> Vec<String> {
-    let (prefix, suffix, fixed) = key;
-    if *fixed {
-        return vec![prefix.clone()];
-    }
-    let name = |digits: &str| format!("{prefix}{digits}{suffix}");
+fn group_pieces(key: &Key, digits: &[&str]) -> Vec<Piece> {
+    let piece = |range: String, hosts: usize| Piece {
+        key: key.clone(),
+        range,
+        hosts,
+    };
     let same_length = digits.windows(2).all(|pair| pair[0].len() == pair[1].len());
     let padded = digits
         .iter()
         .any(|text| text.starts_with('0') && text.len() > 1);
-    if digits.len() < 2 || (padded && !same_length) {
-        return digits.iter().map(|text| name(text)).collect();
+    if key.2 || digits.len() < 2 || (padded && !same_length) {
+        return digits
+            .iter()
+            .map(|text| piece((*text).to_owned(), 1))
+            .collect();
     }
     let width = if same_length { digits[0].len() } else { 0 };
     let mut numbers: Vec<u32> = digits.iter().filter_map(|text| text.parse().ok()).collect();
     numbers.sort_unstable();
-    numbers.dedup();
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => ranges.push((number, number)),
-        }
-    }
-    let shown: Vec<String> = ranges
-        .iter()
-        .map(|(first, last)| {
-            if first == last {
+    numbers
+        .chunk_by(|a, b| a.saturating_add(1) == *b)
+        .map(|run| {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            let range = if first == last {
                 format!("{first:0width$}")
             } else {
                 format!("{first:0width$}-{last:0width$}")
-            }
-        })
-        .collect();
-    // Long lists of ranges are cut into several names, so that a line can end between them.
-    shown
-        .chunks(6)
-        .map(|chunk| match chunk {
-            [one] if !one.contains('-') => name(one),
-            many => name(&format!("[{}]", many.join(","))),
+            };
+            piece(range, run.len())
         })
         .collect()
 }
@@ -138,13 +159,17 @@ mod tests {
         list.iter().map(|&name| name.to_owned()).collect()
     }
 
+    fn fold(names: &[String]) -> String {
+        fold_line(names, 200)
+    }
+
     #[test]
     fn folds_ranges() {
         let web: Vec<String> = (1..=198).map(|n| format!("web{n:03}")).collect();
-        assert_eq!(fold(&web), ["web[001-198]"]);
+        assert_eq!(fold(&web), "web[001-198]");
         assert_eq!(
             fold(&names(&["web1", "web2", "web10", "db1"])),
-            ["web[1-2,10]", "db1"]
+            "web[1-2,10], db1"
         );
         assert_eq!(
             fold(&names(&[
@@ -152,13 +177,14 @@ mod tests {
                 "a02.dc2.example",
                 "a04.dc2.example"
             ])),
-            ["a[01-02,04].dc2.example"]
+            "a[01-02,04].dc2.example"
         );
         assert_eq!(
             fold(&names(&["10.0.0.9", "10.0.0.10", "10.0.0.11"])),
-            ["10.0.0.[9-11]"]
+            "10.0.0.[9-11]"
         );
-        assert_eq!(fold(&names(&["x", "y", "z"])), ["x", "y", "z"]);
+        assert_eq!(fold(&names(&["x", "y", "z"])), "x, y, z");
+        assert_eq!(fold(&names(&["web1", "web2"])), "web1, web2");
     }
 
     #[test]
@@ -167,5 +193,7 @@ mod tests {
         let line = fold_line(&odd, 40);
         assert!(line.chars().count() <= 40, "{line}");
         assert!(line.contains("more"), "{line}");
+        let gaps: Vec<String> = (0..100).map(|n| format!("h{:03}", n * 2)).collect();
+        assert_eq!(fold_line(&gaps, 30), "h[000,002,004,006] +96 more");
     }
 }

@@ -17,7 +17,7 @@ use crate::sanitize;
 use crate::style::Paint;
 use crate::{Options, words};
 
-/// Columns that a banner fills with stars.
+/// Columns of a banner's text and stars, without the space between them.
 const BANNER: usize = 79;
 
 /// Writes plain lines.
@@ -57,7 +57,7 @@ impl<W: Write + Send> Plain<W> {
     }
 
     fn banner(&mut self, text: &str) {
-        let width = console::measure_text_width(text) + 1;
+        let width = console::measure_text_width(text);
         let stars = "*".repeat(BANNER.saturating_sub(width).max(3));
         self.put(&format!("\n{text} {stars}"));
     }

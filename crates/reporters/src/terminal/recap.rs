@@ -273,8 +273,9 @@ fn next_steps(summary: &Summary<'_>, context: &Context) -> Vec<String> {
         .values()
         .any(|counts| counts.changed > 0);
     let mut lines = Vec::new();
-    if !bad.is_empty() && bad.len() <= LIMIT_MAX {
-        lines.push(format!("only those again: --limit {}", bad.join(",")));
+    let again = format!("only those again: --limit {}", bad.join(","));
+    if !bad.is_empty() && bad.len() <= LIMIT_MAX && again.len() < options.width {
+        lines.push(again);
     }
     let mut more = Vec::new();
     if changed && !options.diff {

@@ -249,7 +249,8 @@ impl Task {
             .options
             .width
             .saturating_sub(INDENT + who.len() + 2 + more.len());
-        let names = if rest.len() == 1 {
+        let clear = group.told == 0 && (rest.len() == 1 || rest.len() == self.info.hosts as usize);
+        let names = if clear {
             String::new()
         } else {
             hosts::fold_line(&rest, room)
@@ -257,14 +258,9 @@ impl Task {
         let mut lines = vec![format!("{lead}{who}  {names}").trim_end().to_owned() + more];
         let under = |text: &str| format!("{}{text}", " ".repeat(INDENT));
         let room = context.options.width.saturating_sub(INDENT);
-        if failed && group.told > 0 {
-            let first = sanitize::name(&group.hosts[0]);
-            lines.push(under(
-                &context.paint.dim(&format!("the same as {first} above")),
-            ));
-        } else if group.mixed {
+        if group.mixed {
             lines.push(under(&context.paint.dim("with different outcomes")));
-        } else if !outcome.text.is_empty() {
+        } else if !outcome.text.is_empty() && group.told == 0 {
             let text = match (failed, rest.as_slice()) {
                 (_, [host]) => outcome.text.replace("{host}", host),
                 _ => outcome.text.clone(),
@@ -309,8 +305,11 @@ fn status_lead(word: &str, status: Status, context: &Context) -> String {
 /// `web001`, `198 hosts`, `99 more hosts`, `all 200 hosts`.
 fn who(rest: &[String], group: &Group, total: usize) -> String {
     match rest {
-        [one] => one.clone(),
-        _ if group.told > 0 => format!("{} more hosts", rest.len()),
+        [one] if group.told == 0 => one.clone(),
+        _ if group.told > 0 => {
+            let first = sanitize::name(&group.hosts[0]);
+            format!("{} more like {first}", rest.len())
+        }
         _ if rest.len() == total && total > 2 => format!("all {}", words::hosts(total)),
         _ => words::hosts(rest.len()),
     }

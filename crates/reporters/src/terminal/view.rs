@@ -274,3 +274,107 @@ impl View {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hostler_events::{TaskInfo, TaskKind};
+
+    use super::*;
+
+    fn at(view: &mut View, seconds: i64, event: RunEvent) -> Vec<String> {
+        view.event(&Stamped {
+            at_us: seconds * 1_000_000,
+            seq: 1,
+            event,
+        })
+    }
+
+    fn task(hosts: u32) -> RunEvent {
+        RunEvent::TaskStarted(TaskInfo {
+            id: TaskId(1),
+            name: "Upgrade everything that there is to upgrade".into(),
+            module: "apt".into(),
+            kind: TaskKind::Task,
+            location: None,
+            hosts,
+            position: Some((3, 20)),
+        })
+    }
+
+    #[test]
+    fn names_who_is_waited_for_longest_first_and_bounded() {
+        let options = Options {
+            rows: 8,
+            ..Options::default()
+        };
+        let mut view = View::new(options, SourceMap::new());
+        assert!(view.live(0).is_none(), "nothing before the run");
+        let hosts: Vec<String> = (0..200).map(|n| format!("web{n:03}")).collect();
+        let play = RunEvent::PlayStarted {
+            name: "A play whose name is long enough to be in the way".into(),
+            number: 1,
+            hosts: hosts.clone(),
+            batch: None,
+        };
+        at(&mut view, 0, play);
+        at(&mut view, 0, task(200));
+        for (second, host) in (0..).zip(hosts.iter().rev()) {
+            let host = host.clone();
+            at(
+                &mut view,
+                second / 20,
+                RunEvent::HostStarted {
+                    task: TaskId(1),
+                    host,
+                },
+            );
+        }
+        let live = view.live(20_000_000).unwrap();
+        assert_eq!(console::measure_text_width(&live.header), 79);
+        assert!(live.header.ends_with("20 s"), "{}", live.header);
+        assert!(
+            live.header.contains("3/20 Upgrade everything"),
+            "{}",
+            live.header
+        );
+        let lines: Vec<&str> = live.waiting.lines().skip(1).collect();
+        assert_eq!(lines.len(), 4, "rows - 4: {lines:?}");
+        assert_eq!(lines[0], "  web180        20 s");
+        assert_eq!(lines[3], "  +197 more");
+        assert_eq!((live.done, live.total), (0, 200));
+    }
+
+    #[test]
+    fn connecting_hosts_and_retries_are_told() {
+        let mut view = View::new(Options::default(), SourceMap::new());
+        let connecting = RunEvent::HostChanged {
+            host: "a".into(),
+            state: HostState::Connecting,
+        };
+        at(&mut view, 0, connecting);
+        at(&mut view, 0, task(2));
+        let started = RunEvent::HostStarted {
+            task: TaskId(1),
+            host: "b".into(),
+        };
+        at(&mut view, 0, started);
+        let retried = RunEvent::TaskRetried {
+            task: TaskId(1),
+            host: "b".into(),
+            attempt: 1,
+            attempts: 5,
+        };
+        at(&mut view, 4, retried);
+        let live = view.live(5_000_000).unwrap();
+        assert!(
+            live.waiting.contains("a             5 s  connecting"),
+            "{}",
+            live.waiting
+        );
+        assert!(
+            live.waiting.contains("b             5 s  attempt 2 of 5"),
+            "{}",
+            live.waiting
+        );
+    }
+}

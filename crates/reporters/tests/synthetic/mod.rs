@@ -3,8 +3,8 @@
 use hostler_change::{Change, Delta};
 use hostler_diag::{Location, SourceMap};
 use hostler_events::{
-    Counts, HostState, ItemResult, Recap, RunEvent, RunId, Stamped, Status, TaskId, TaskInfo,
-    TaskKind, TaskResult, Unreachable,
+    HostState, ItemResult, Recap, RunEvent, RunId, Stamped, Status, TaskId, TaskInfo, TaskKind,
+    TaskResult, Unreachable,
 };
 use hostler_value::{Map, Value};
 
@@ -275,6 +275,12 @@ pub(crate) fn web_tier(count: usize, check: bool) -> Vec<Stamped> {
         .filter(|(index, _)| index % 90 != 16)
         .map(|(_, host)| host.clone())
         .collect();
+    install_and_configure(&mut run, &up);
+    check_and_restart(&mut run, &up);
+    run.over(4)
+}
+
+fn install_and_configure(run: &mut Recorder, up: &[String]) {
     let install = run.task("Install nginx", "apt", 4, up.len());
     for host in &up {
         run.start(install, host);
@@ -311,11 +317,14 @@ pub(crate) fn web_tier(count: usize, check: bool) -> Vec<Stamped> {
     }
     run.end(install);
     let configure = run.task("Configure nginx", "template", 6, up.len());
-    run.everyone(configure, &up, 6, |index| {
+    run.everyone(configure, up, 6, |index| {
         config_change(if index % 50 == 0 { 8 } else { 4 })
     });
+}
+
+fn check_and_restart(run: &mut Recorder, up: &[String]) {
     let check_task = run.task("Check the configuration", "command", 9, up.len());
-    run.everyone(check_task, &up, 6, |index| {
+    run.everyone(check_task, up, 6, |index| {
         if index % 40 == 7 {
             TaskResult {
                 hint: Some("the module that the line names is not installed there".into()),
@@ -353,13 +362,4 @@ pub(crate) fn web_tier(count: usize, check: bool) -> Vec<Stamped> {
         }],
         ..result(Status::Changed)
     });
-    run.over(4)
-}
-
-/// The counts of a host, for expectations.
-pub(crate) fn counts(events: &[Stamped], host: &str) -> Counts {
-    match &events.last().unwrap().event {
-        RunEvent::RunFinished { recap, .. } => recap.hosts[host],
-        other => panic!("the last event is {other:?}"),
-    }
 }
