@@ -176,6 +176,15 @@ impl SourceMap {
         })
     }
 
+    /// The text that messages call `name`, the newest if there are several: where a [`Location`] leads to.
+    pub fn find(&self, name: &str) -> Option<Arc<SourceText>> {
+        let texts = self
+            .texts
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        texts.iter().rev().find(|text| text.name == name).cloned()
+    }
+
     /// File, line and column of a span's start.
     pub fn locate(&self, span: Span) -> Location {
         let text = self.get(span.source);

@@ -1,1 +1,23 @@
-//! Events in, bytes out: terminal, plain lines, JSON lines.
+//! Events in, bytes out: terminal, plain lines, JSON lines; and diagnostics for people and machines.
+//!
+//! Reporters read [`hostler_events::RunEvent`]s and write; they never fail a run. Everything that comes from a host,
+//! an inventory or a file passes [`sanitize`] before it reaches a terminal or a log.
+
+mod diagnostics;
+mod diff;
+mod dump;
+mod fold;
+mod hosts;
+mod json_lines;
+mod options;
+mod plain;
+pub mod sanitize;
+mod style;
+mod terminal;
+mod words;
+
+pub use diagnostics::{diagnostics_as_json, render_diagnostics};
+pub use json_lines::JsonLines;
+pub use options::Options;
+pub use plain::Plain;
+pub use terminal::Terminal;

@@ -1,0 +1,339 @@
+//! Plain lines for logs and pipes, in `ansible-playbook`'s own form: scripts read them.
+//!
+//! The shapes (banners of 79 columns, `ok: [host]`, `fatal: [host]: FAILED! => {...}`, the recap's columns) are those
+//! that ansible-core's default output has.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+
+use hostler_events::{
+    Counts, ItemResult, Recap, Reporter, RunEvent, Stamped, Status, TaskId, TaskInfo, TaskKind,
+    TaskResult,
+};
+
+use crate::diff;
+use crate::dump::{dump, dump_debug, dump_unreachable};
+use crate::sanitize;
+use crate::style::Paint;
+use crate::{Options, words};
+
+/// Columns of a banner's text and stars, without the space between them.
+const BANNER: usize = 79;
+
+/// Writes plain lines.
+pub struct Plain<W> {
+    out: W,
+    options: Options,
+    paint: Paint,
+    check: bool,
+    tasks: HashMap<TaskId, Task>,
+    warned: HashSet<String>,
+}
+
+struct Task {
+    info: TaskInfo,
+    /// The banner is out. With `-q` it waits for something to say.
+    titled: bool,
+    /// Hosts that had an item printed.
+    looped: HashSet<String>,
+}
+
+impl<W: Write + Send> Plain<W> {
+    /// Writes to `out`.
+    pub fn new(out: W, options: Options) -> Self {
+        Plain {
+            out,
+            options,
+            paint: Paint::new(options.color),
+            check: false,
+            tasks: HashMap::new(),
+            warned: HashSet::new(),
+        }
+    }
+
+    /// A closed pipe is no failure of the run: errors are dropped.
+    fn put(&mut self, line: &str) {
+        let _ = writeln!(self.out, "{line}");
+    }
+
+    fn banner(&mut self, text: &str) {
+        let width = console::measure_text_width(text);
+        let stars = "*".repeat(BANNER.saturating_sub(width).max(3));
+        self.put(&format!("\n{text} {stars}"));
+    }
+
+    fn task_banner(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(&id).filter(|task| !task.titled) else {
+            return;
+        };
+        task.titled = true;
+        let word = match task.info.kind {
+            TaskKind::Handler => "RUNNING HANDLER",
+            TaskKind::Task | TaskKind::GatherFacts => "TASK",
+        };
+        let text = format!("{word} [{}]", sanitize::name(&task.info.name));
+        let path = task.info.location.as_ref().map(ToString::to_string);
+        self.banner(&text);
+        if let Some(path) = path.filter(|_| self.options.verbosity >= 2) {
+            self.put(&format!("task path: {}", sanitize::name(&path)));
+        }
+    }
+
+    fn warning(&mut self, text: &str) {
+        let text = sanitize::line(text, 2000);
+        if self.warned.insert(text.clone()) {
+            let line = self.paint.yellow(&format!("[WARNING]: {text}"));
+            self.put(&line);
+        }
+    }
+
+    fn quiet_about(&self, status: Status, ignored: bool) -> bool {
+        let failed = matches!(status, Status::Failed | Status::Unreachable);
+        self.options.quiet && (ignored || !failed)
+    }
+
+    fn item(&mut self, id: TaskId, host: &str, item: &ItemResult) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.looped.insert(host.to_owned());
+        }
+        if self.quiet_about(item.status, item.ignored) {
+            return;
+        }
+        self.task_banner(id);
+        self.diff(&item.deltas, item.status);
+        let host = sanitize::name(host);
+        let label = sanitize::line(&item.label, 500);
+        let result = dump(&item.value, item.message.as_deref());
+        let line = match item.status {
+            Status::Ok | Status::Changed => {
+                let word = words::status(item.status, false);
+                let shown = self.if_verbose(&result);
+                format!("{word}: [{host}] => (item={label}){shown}")
+            }
+            Status::Skipped => {
+                let shown = self.if_verbose(&result);
+                format!("skipping: [{host}] => (item={label}) {shown}")
+            }
+            Status::Failed => format!("failed: [{host}] (item={label}) => {result}"),
+            Status::Unreachable => {
+                format!("fatal: [{host}]: UNREACHABLE! (item={label}) => {result}")
+            }
+        };
+        let line = self.paint.status(item.status, line.trim_end());
+        self.put(&line);
+    }
+
+    fn if_verbose(&self, result: &str) -> String {
+        if self.options.verbosity > 0 {
+            format!(" => {result}")
+        } else {
+            String::new()
+        }
+    }
+
+    fn diff(&mut self, deltas: &[hostler_change::Delta], status: Status) {
+        if !self.options.diff || status != Status::Changed {
+            return;
+        }
+        for line in diff::as_unified(deltas) {
+            let painted = match line.as_bytes().first() {
+                Some(b'+') => self.paint.green(&line),
+                Some(b'-') => self.paint.red(&line),
+                Some(b'@') => self.paint.cyan(&line),
+                _ => line,
+            };
+            self.put(&painted);
+        }
+    }
+
+    fn result(&mut self, id: TaskId, host: &str, result: &TaskResult) {
+        if self.quiet_about(result.status, result.ignored) {
+            return;
+        }
+        self.task_banner(id);
+        for warning in &result.warnings {
+            self.warning(warning);
+        }
+        let task = self.tasks.get(&id);
+        let looped = task.is_some_and(|task| task.looped.contains(host));
+        let debug = task.is_some_and(|task| task.info.module == "debug");
+        let label = match &result.delegated_to {
+            Some(other) => format!("{} -> {}", sanitize::name(host), sanitize::name(other)),
+            None => sanitize::name(host),
+        };
+        if !looped && !result.censored {
+            self.diff(&result.deltas, result.status);
+        }
+        if let Some(line) = self.result_line(&label, result, looped, debug) {
+            let line = self.paint.status(result.status, &line);
+            self.put(&line);
+        }
+        if let (Status::Failed, Some(hint)) = (result.status, &result.hint) {
+            self.put(&format!("hint: {}", sanitize::line(hint, 1000)));
+        }
+        if result.ignored {
+            let line = self.paint.cyan("...ignoring");
+            self.put(&line);
+        }
+    }
+
+    /// The line of a result; none for a loop whose items were printed, as ansible-playbook has it.
+    fn result_line(
+        &self,
+        label: &str,
+        result: &TaskResult,
+        looped: bool,
+        debug: bool,
+    ) -> Option<String> {
+        let message = result.message.as_deref();
+        match result.status {
+            Status::Skipped => {
+                let shown = self.if_verbose(&dump(&result.value, message));
+                Some(format!("skipping: [{label}]{shown}"))
+            }
+            _ if looped => None,
+            Status::Ok if debug => Some(format!(
+                "ok: [{label}] => {}",
+                dump_debug(&result.value, message)
+            )),
+            Status::Ok | Status::Changed => {
+                let word = words::status(result.status, false);
+                let shown = self.if_verbose(&dump(&result.value, message));
+                Some(format!("{word}: [{label}]{shown}"))
+            }
+            Status::Failed => Some(format!(
+                "fatal: [{label}]: FAILED! => {}",
+                dump(&result.value, message)
+            )),
+            Status::Unreachable => Some(format!(
+                "fatal: [{label}]: UNREACHABLE! => {}",
+                dump_unreachable(result)
+            )),
+        }
+    }
+
+    fn recap(&mut self, recap: &Recap) {
+        self.banner("PLAY RECAP");
+        for (host, counts) in &recap.hosts {
+            let line = recap_line(host, counts, self.paint);
+            self.put(&line);
+        }
+        self.put("");
+        let _ = self.out.flush();
+    }
+}
+
+/// `host                       : ok=21   changed=0    ...`, with ansible-playbook's columns.
+fn recap_line(host: &str, counts: &Counts, paint: Paint) -> String {
+    let name = format!("{:<26}", sanitize::name(host));
+    let bad = counts.failed > 0 || counts.unreachable > 0;
+    let status = match (bad, counts.changed > 0) {
+        (true, _) => Status::Failed,
+        (_, true) => Status::Changed,
+        _ => Status::Ok,
+    };
+    let fields = [
+        ("ok", counts.ok, Status::Ok),
+        ("changed", counts.changed, Status::Changed),
+        ("unreachable", counts.unreachable, Status::Unreachable),
+        ("failed", counts.failed, Status::Failed),
+        ("skipped", counts.skipped, Status::Skipped),
+        ("rescued", counts.rescued, Status::Ok),
+        ("ignored", counts.ignored, Status::Changed),
+    ];
+    let mut line = format!("{} :", paint.status(status, &name));
+    for (word, count, status) in fields {
+        let field = format!("{word}={count:<4}");
+        line.push(' ');
+        line.push_str(&if count > 0 {
+            paint.status(status, &field)
+        } else {
+            field
+        });
+    }
+    line
+}
+
+impl<W: Write + Send> Reporter for Plain<W> {
+    fn event(&mut self, stamped: &Stamped) {
+        match &stamped.event {
+            RunEvent::RunStarted { check, .. } => self.check = *check,
+            RunEvent::Warned {
+                diagnostic,
+                location,
+                host,
+            } => {
+                let place = location.as_ref().map(|at| format!("{at}: "));
+                let host = host.as_ref().map(|host| format!("[{host}] "));
+                self.warning(&format!(
+                    "{}{}{}",
+                    place.unwrap_or_default(),
+                    host.unwrap_or_default(),
+                    diagnostic.message
+                ));
+            }
+            RunEvent::PlayStarted { name, batch, .. } => {
+                if self.options.quiet {
+                    return;
+                }
+                let batch = batch
+                    .filter(|(_, batches)| *batches > 1)
+                    .map(|(batch, batches)| format!(" (batch {batch} of {batches})"));
+                let check = if self.check { " [CHECK MODE]" } else { "" };
+                self.banner(&format!(
+                    "PLAY [{}]{check}{}",
+                    sanitize::name(name),
+                    batch.unwrap_or_default()
+                ));
+            }
+            RunEvent::PlaySkipped { name, reason } => {
+                if !self.options.quiet {
+                    self.banner(&format!("PLAY [{}]", sanitize::name(name)));
+                    self.put(&format!("skipping: {}", sanitize::line(reason, 500)));
+                }
+            }
+            RunEvent::TaskStarted(info) => {
+                let task = Task {
+                    info: info.clone(),
+                    titled: false,
+                    looped: HashSet::new(),
+                };
+                self.tasks.insert(info.id, task);
+                if !self.options.quiet {
+                    self.task_banner(info.id);
+                }
+            }
+            RunEvent::ItemFinished { task, host, item } => self.item(*task, host, item),
+            RunEvent::TaskRetried {
+                task,
+                host,
+                attempt,
+                attempts,
+            } => {
+                if !self.options.quiet {
+                    let name = self
+                        .tasks
+                        .get(task)
+                        .map(|task| sanitize::name(&task.info.name));
+                    self.put(&format!(
+                        "FAILED - RETRYING: [{}]: {} ({} retries left).",
+                        sanitize::name(host),
+                        name.unwrap_or_default(),
+                        attempts.saturating_sub(*attempt)
+                    ));
+                }
+            }
+            RunEvent::TaskFinished { task, host, result } => self.result(*task, host, result),
+            RunEvent::TaskEnded { task } => {
+                self.tasks.remove(task);
+            }
+            RunEvent::Stopping { reason } => {
+                self.put(&format!("\nSTOPPING: {}", sanitize::line(reason, 500)));
+            }
+            RunEvent::RunFinished { recap, .. } => self.recap(recap),
+            RunEvent::HostChanged { .. }
+            | RunEvent::HostStarted { .. }
+            | RunEvent::HandlerNotified { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Events to lines: what is said about a run, and when. No output, no clock of its own.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use hostler_diag::{Diagnostic, Location, SourceMap};
+use hostler_events::{HostState, RunEvent, Stamped, Status, TaskId, TaskResult};
+
+use super::live::{self, Header, Live, Waiting};
+use super::recap::{self, Summary, Trouble};
+use super::task::{Context, Task};
+use crate::style::Paint;
+use crate::{Options, sanitize, words};
+
+/// Different warnings that are remembered, so that each is shown once.
+const WARNINGS_MAX: usize = 10_000;
+
+/// What is known of a run so far.
+pub(super) struct View {
+    context: Context,
+    started_us: Option<i64>,
+    over: bool,
+    play: String,
+    connecting: HashMap<String, i64>,
+    tasks: BTreeMap<TaskId, Task>,
+    troubles: BTreeMap<String, Trouble>,
+    warned: HashSet<String>,
+}
+
+impl View {
+    pub(super) fn new(options: Options, sources: SourceMap) -> Self {
+        View {
+            context: Context {
+                options,
+                paint: Paint::new(options.color),
+                sources,
+                check: false,
+            },
+            started_us: None,
+            over: false,
+            play: String::new(),
+            connecting: HashMap::new(),
+            tasks: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            warned: HashSet::new(),
+        }
+    }
+
+    /// Takes in an event and gives the lines that it completes.
+    pub(super) fn event(&mut self, stamped: &Stamped) -> Vec<String> {
+        let at_us = stamped.at_us;
+        self.started_us.get_or_insert(at_us);
+        match &stamped.event {
+            RunEvent::RunStarted { check, .. } => self.context.check = *check,
+            RunEvent::Warned {
+                diagnostic,
+                location,
+                host,
+            } => return self.warned(diagnostic, location.as_ref(), host.as_deref()),
+            RunEvent::PlayStarted {
+                name, hosts, batch, ..
+            } => return self.play_started(name, hosts.len(), *batch),
+            RunEvent::PlaySkipped { name, reason } => return self.play_skipped(name, reason),
+            RunEvent::HostChanged { host, state } => self.host_changed(host, *state, at_us),
+            RunEvent::TaskStarted(info) => {
+                self.tasks.insert(info.id, Task::new(info.clone()));
+            }
+            RunEvent::HostStarted { task, host } => {
+                self.set_waiting(*task, host, at_us, String::new());
+            }
+            RunEvent::ItemFinished { task, host, item } => {
+                if let Some(task) = self.tasks.get_mut(task) {
+                    task.item(host, item, &self.context);
+                }
+            }
+            RunEvent::TaskRetried {
+                task,
+                host,
+                attempt,
+                attempts,
+            } => {
+                let since = self.waiting_since(*task, host).unwrap_or(at_us);
+                let what = format!("attempt {} of {attempts}", attempt.saturating_add(1));
+                self.set_waiting(*task, host, since, what);
+            }
+            RunEvent::TaskFinished { task, host, result } => {
+                return self.task_finished(*task, host, result);
+            }
+            RunEvent::TaskEnded { task } => {
+                return self
+                    .tasks
+                    .remove(task)
+                    .map_or_else(Vec::new, |task| task.end(&self.context));
+            }
+            RunEvent::HandlerNotified { .. } => {}
+            RunEvent::Stopping { reason } => {
+                let text = format!("Stopping: {}", sanitize::line(reason, 500));
+                return vec![String::new(), self.context.paint.yellow(&text)];
+            }
+            RunEvent::RunFinished {
+                recap,
+                exit_code,
+                elapsed_us,
+                bytes,
+                round_trips,
+            } => {
+                let mut lines = self.end_tasks();
+                self.over = true;
+                lines.extend(recap::lines(
+                    &Summary {
+                        recap,
+                        troubles: &self.troubles,
+                        exit_code: *exit_code,
+                        elapsed_us: *elapsed_us,
+                        bytes: *bytes,
+                        round_trips: *round_trips,
+                    },
+                    &self.context,
+                ));
+                return lines;
+            }
+        }
+        Vec::new()
+    }
+
+    /// What to show below the lines at a moment; nothing before the run begins and after it ends.
+    pub(super) fn live(&self, now_us: i64) -> Option<Live> {
+        let started_us = self.started_us.filter(|_| !self.over)?;
+        let context = &self.context;
+        let task = self.tasks.values().next_back();
+        let header = live::header(
+            &Header {
+                play: &self.play,
+                task: task.map(|task| &task.info),
+                check: context.check,
+                elapsed_us: now_us - started_us,
+            },
+            &context.options,
+            context.paint,
+        );
+        let mut waiting: HashMap<String, Waiting> = self
+            .connecting
+            .iter()
+            .map(|(host, since_us)| {
+                let what = "connecting".to_owned();
+                let since_us = *since_us;
+                (host.clone(), Waiting { since_us, what })
+            })
+            .collect();
+        for task in self.tasks.values() {
+            for (host, it) in &task.waiting {
+                waiting.entry(host.clone()).or_insert_with(|| it.clone());
+            }
+        }
+        let waiting = live::waiting(&waiting, now_us, &context.options, context.paint);
+        let done = task.map_or(0, |task| task.done);
+        let total = task.map_or(0, |task| u64::from(task.info.hosts).max(done));
+        let counts = task.map_or_else(String::new, |task| {
+            live::counts(done, total, &task.by_status, context.check, context.paint)
+        });
+        Some(Live {
+            header,
+            counts,
+            waiting,
+            done,
+            total: total.max(1),
+        })
+    }
+
+    fn warned(
+        &mut self,
+        diagnostic: &Diagnostic,
+        location: Option<&Location>,
+        host: Option<&str>,
+    ) -> Vec<String> {
+        let place = location.map(|at| format!("{at}: ")).unwrap_or_default();
+        let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
+        let mut text = format!("{place}{host}{}", diagnostic.message);
+        for hint in &diagnostic.hints {
+            text.push_str("; ");
+            text.push_str(hint);
+        }
+        self.warning(&text)
+    }
+
+    fn warning(&mut self, text: &str) -> Vec<String> {
+        let text = sanitize::line(text, 1000);
+        let known = self.warned.len() >= WARNINGS_MAX || !self.warned.insert(text.clone());
+        if known || self.context.options.quiet {
+            return Vec::new();
+        }
+        vec![format!("{} {text}", self.context.paint.yellow("warning:"))]
+    }
+
+    fn play_started(&mut self, name: &str, hosts: usize, batch: Option<(u32, u32)>) -> Vec<String> {
+        let mut lines = self.end_tasks();
+        self.play = sanitize::name(name);
+        if self.context.options.quiet {
+            return lines;
+        }
+        let paint = self.context.paint;
+        let batch = batch
+            .filter(|(_, batches)| *batches > 1)
+            .map(|(batch, batches)| format!(", batch {batch} of {batches}"))
+            .unwrap_or_default();
+        let check = if self.context.check { ", preview" } else { "" };
+        lines.push(String::new());
+        lines.push(format!(
+            "{} {}{}",
+            paint.cyan("PLAY"),
+            paint.bold(&self.play),
+            paint.dim(&format!("  {}{batch}{check}", words::hosts(hosts)))
+        ));
+        lines
+    }
+
+    fn play_skipped(&self, name: &str, reason: &str) -> Vec<String> {
+        let paint = self.context.paint;
+        if self.context.options.quiet {
+            return Vec::new();
+        }
+        vec![
+            String::new(),
+            format!(
+                "{} {}",
+                paint.cyan("PLAY"),
+                paint.bold(&sanitize::name(name))
+            ),
+            format!("  skipped      {}", sanitize::line(reason, 500)),
+        ]
+    }
+
+    fn host_changed(&mut self, host: &str, state: HostState, at_us: i64) {
+        if state == HostState::Connecting {
+            self.connecting.entry(host.to_owned()).or_insert(at_us);
+        } else {
+            self.connecting.remove(host);
+        }
+    }
+
+    fn waiting_since(&self, task: TaskId, host: &str) -> Option<i64> {
+        Some(self.tasks.get(&task)?.waiting.get(host)?.since_us)
+    }
+
+    fn set_waiting(&mut self, task: TaskId, host: &str, since_us: i64, what: String) {
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.waiting
+                .insert(host.to_owned(), Waiting { since_us, what });
+        }
+    }
+
+    fn task_finished(&mut self, id: TaskId, host: &str, result: &TaskResult) -> Vec<String> {
+        let mut lines = Vec::new();
+        for warning in &result.warnings {
+            lines.extend(self.warning(warning));
+        }
+        self.connecting.remove(host);
+        let Some(task) = self.tasks.get_mut(&id) else {
+            return lines;
+        };
+        let failed = matches!(result.status, Status::Failed | Status::Unreachable);
+        if failed && !result.ignored && !result.rescued {
+            let trouble = Trouble::of(&task.info, host, result);
+            self.troubles.insert(host.to_owned(), trouble);
+        }
+        lines.extend(task.result(host, result, &self.context));
+        lines
+    }
+
+    /// Tasks that were never told to have ended: an interrupted run still says what it knows.
+    fn end_tasks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.tasks)
+            .into_values()
+            .flat_map(|task| task.end(&self.context))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hostler_events::{TaskInfo, TaskKind};
+
+    use super::*;
+
+    fn at(view: &mut View, seconds: i64, event: RunEvent) -> Vec<String> {
+        view.event(&Stamped {
+            at_us: seconds * 1_000_000,
+            seq: 1,
+            event,
+        })
+    }
+
+    fn task(hosts: u32) -> RunEvent {
+        RunEvent::TaskStarted(TaskInfo {
+            id: TaskId(1),
+            name: "Upgrade everything that there is to upgrade".into(),
+            module: "apt".into(),
+            kind: TaskKind::Task,
+            location: None,
+            hosts,
+            position: Some((3, 20)),
+        })
+    }
+
+    #[test]
+    fn names_who_is_waited_for_longest_first_and_bounded() {
+        let options = Options {
+            rows: 8,
+            ..Options::default()
+        };
+        let mut view = View::new(options, SourceMap::new());
+        assert!(view.live(0).is_none(), "nothing before the run");
+        let hosts: Vec<String> = (0..200).map(|n| format!("web{n:03}")).collect();
+        let play = RunEvent::PlayStarted {
+            name: "A play whose name is long enough to be in the way".into(),
+            number: 1,
+            hosts: hosts.clone(),
+            batch: None,
+        };
+        at(&mut view, 0, play);
+        at(&mut view, 0, task(200));
+        for (second, host) in (0..).zip(hosts.iter().rev()) {
+            let host = host.clone();
+            at(
+                &mut view,
+                second / 20,
+                RunEvent::HostStarted {
+                    task: TaskId(1),
+                    host,
+                },
+            );
+        }
+        let live = view.live(20_000_000).unwrap();
+        assert_eq!(console::measure_text_width(&live.header), 79);
+        assert!(live.header.ends_with("20 s"), "{}", live.header);
+        assert!(
+            live.header.contains("3/20 Upgrade everything"),
+            "{}",
+            live.header
+        );
+        let lines: Vec<&str> = live.waiting.lines().skip(1).collect();
+        assert_eq!(lines.len(), 4, "rows - 4: {lines:?}");
+        assert_eq!(lines[0], "  web180        20 s");
+        assert_eq!(lines[3], "  +197 more");
+        assert_eq!((live.done, live.total), (0, 200));
+    }
+
+    #[test]
+    fn connecting_hosts_and_retries_are_told() {
+        let mut view = View::new(Options::default(), SourceMap::new());
+        let connecting = RunEvent::HostChanged {
+            host: "a".into(),
+            state: HostState::Connecting,
+        };
+        at(&mut view, 0, connecting);
+        at(&mut view, 0, task(2));
+        let started = RunEvent::HostStarted {
+            task: TaskId(1),
+            host: "b".into(),
+        };
+        at(&mut view, 0, started);
+        let retried = RunEvent::TaskRetried {
+            task: TaskId(1),
+            host: "b".into(),
+            attempt: 1,
+            attempts: 5,
+        };
+        at(&mut view, 4, retried);
+        let live = view.live(5_000_000).unwrap();
+        assert!(
+            live.waiting.contains("a             5 s  connecting"),
+            "{}",
+            live.waiting
+        );
+        assert!(
+            live.waiting.contains("b             5 s  attempt 2 of 5"),
+            "{}",
+            live.waiting
+        );
+    }
+}
