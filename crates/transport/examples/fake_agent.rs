@@ -6,9 +6,8 @@ use std::io::{Read as _, Write as _};
 
 use hostler_change::Outcome;
 use hostler_protocol::{
-    FromAgent, Frames, Hello, LaneError, LaneErrorKind, MAGIC, RunTask, ToAgent, decode, encode,
+    Frames, FromAgent, Hello, LaneError, LaneErrorKind, MAGIC, RunTask, ToAgent, decode, encode,
 };
-use hostler_value::Value;
 use sha2::{Digest as _, Sha256};
 
 struct Agent {
@@ -19,7 +18,10 @@ struct Agent {
 
 fn main() -> std::io::Result<()> {
     let program = std::fs::read("/proc/self/exe")?;
-    let mut agent = Agent { sha256: Sha256::digest(&program).into(), blobs: HashMap::new() };
+    let mut agent = Agent {
+        sha256: Sha256::digest(&program).into(),
+        blobs: HashMap::new(),
+    };
     write(&MAGIC)?;
     agent.say(0, &agent.hello("first"))?;
     let mut frames = Frames::new();
@@ -63,7 +65,10 @@ impl Agent {
     fn answer(&mut self, lane: u16, message: ToAgent) -> std::io::Result<()> {
         match message {
             ToAgent::Ping(number) => self.say(lane, &FromAgent::Pong(number)),
-            ToAgent::OpenLane { lane: new, r#become } if r#become.user == "refused" => self.say(
+            ToAgent::OpenLane {
+                lane: new,
+                r#become,
+            } if r#become.user == "refused" => self.say(
                 0,
                 &FromAgent::LaneFailed(LaneError {
                     lane: new,
@@ -71,10 +76,15 @@ impl Agent {
                     message: "sorry\u{1b}[31m".to_owned(),
                 }),
             ),
-            ToAgent::OpenLane { lane: new, r#become } => self.say(new, &self.hello(&r#become.user)),
+            ToAgent::OpenLane {
+                lane: new,
+                r#become,
+            } => self.say(new, &self.hello(&r#become.user)),
             ToAgent::Run(task) => self.run(lane, task),
             ToAgent::Blob(blob) => {
-                let Some((_, _, hash, len)) = self.blobs.get_mut(&blob.sha256) else { return Ok(()) };
+                let Some((_, _, hash, len)) = self.blobs.get_mut(&blob.sha256) else {
+                    return Ok(());
+                };
                 hash.update(&blob.bytes);
                 *len += blob.bytes.len() as u64;
                 if blob.last
@@ -102,8 +112,15 @@ impl Agent {
 
     fn done(&self, lane: u16, task: u32, index: u32, words: &str) -> std::io::Result<()> {
         let mut outcome = Outcome::default();
-        outcome.fields.insert("said".into(), Value::from(words));
-        self.say(lane, &FromAgent::Done { task, index, outcome: Box::new(outcome) })
+        outcome.fields.insert("said", words);
+        self.say(
+            lane,
+            &FromAgent::Done {
+                task,
+                index,
+                outcome: Box::new(outcome),
+            },
+        )
     }
 
     fn run(&mut self, lane: u16, task: RunTask) -> std::io::Result<()> {
@@ -118,13 +135,21 @@ impl Agent {
                 eprintln!("thread 'main' panicked at \u{1b}[31msomewhere");
                 std::process::exit(101)
             }
-            "close-lane" => {
-                self.say(0, &FromAgent::LaneClosed { lane, reason: "sudo was killed".to_owned() })
-            }
+            "close-lane" => self.say(
+                0,
+                &FromAgent::LaneClosed {
+                    lane,
+                    reason: "sudo was killed".to_owned(),
+                },
+            ),
             "wait" => Ok(()),
             "blob" => {
-                let Some(hostler_change::Content::Blob { sha256, .. }) = task.items[0].payload else { return Ok(()) };
-                self.blobs.insert(sha256, (lane, task.task, Sha256::new(), 0));
+                let Some(hostler_change::Content::Blob { sha256, .. }) = task.items[0].payload
+                else {
+                    return Ok(());
+                };
+                self.blobs
+                    .insert(sha256, (lane, task.task, Sha256::new(), 0));
                 self.say(lane, &FromAgent::NeedBlob { sha256 })
             }
             name => {

@@ -487,7 +487,9 @@ impl Connection {
 
     /// Says goodbye; the peer may be gone already.
     pub(crate) async fn say_goodbye(&self) {
-        let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");
+        let goodbye = self
+            .handle
+            .disconnect(russh::Disconnect::ByApplication, "", "");
         let _peer_may_be_gone = timeout(Duration::from_secs(1), goodbye).await;
     }
 

@@ -1,5 +1,5 @@
 //! A real sshd on a loopback port with keys of its own, and the client side to match.
-#![expect(dead_code, reason = "each test binary uses its own part")]
+#![cfg_attr(test, allow(dead_code, reason = "each test binary uses its own part"))]
 
 use std::fs;
 use std::io::Read as _;
@@ -11,15 +11,13 @@ use std::time::{Duration, Instant};
 
 use hostler_transport::known_hosts::HostKeyPolicy;
 use hostler_transport::ssh_config::{LocalUser, SshConfig};
-use hostler_transport::{
-    AgentImage, Connector, ConnectorSettings, Deadlines, GateLimits, Target,
-};
+use hostler_transport::{AgentImage, Connector, ConnectorSettings, Deadlines, GateLimits, Target};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-pub struct Sshd {
-    pub dir: TempDir,
-    pub port: u16,
+pub(crate) struct Sshd {
+    pub(crate) dir: TempDir,
+    pub(crate) port: u16,
     child: Child,
 }
 
@@ -31,9 +29,11 @@ impl Drop for Sshd {
 }
 
 /// Makes a key pair with ssh-keygen; `kind` as `-t` takes it, with `-b` for RSA.
-pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
+pub(crate) fn keygen(path: &Path, kind: &str, passphrase: &str) {
     let mut command = Command::new("ssh-keygen");
-    command.args(["-q", "-t", kind, "-N", passphrase, "-C", "a comment", "-f"]).arg(path);
+    command
+        .args(["-q", "-t", kind, "-N", passphrase, "-C", "a comment", "-f"])
+        .arg(path);
     if kind == "rsa" {
         command.args(["-b", "2048"]);
     }
@@ -41,12 +41,17 @@ pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address").port()
+    TcpListener::bind("127.0.0.1:0")
+        .expect("bind")
+        .local_addr()
+        .expect("address")
+        .port()
 }
 
 impl Sshd {
-    /// Host keys `hk_*` and user keys `uk_*` for each kind; `extra` are more lines of `sshd_config`.
-    pub fn start(host_keys: &[&str], extra: &str) -> Self {
+    /// Host keys `hk_*` for each kind and a user key; `extra` are more lines of `sshd_config`, in which `@HOME@` is the
+    /// home directory that commands get, so that nothing is left on the machine.
+    pub(crate) fn start(host_keys: &[&str], extra: &str) -> Self {
         let dir = tempfile::tempdir().expect("tempdir");
         let at = |name: &str| dir.path().join(name);
         for kind in host_keys {
@@ -64,12 +69,22 @@ impl Sshd {
         let port = free_port();
         let mut config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nPidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin yes\n\
-             AuthorizedKeysFile {}\nPasswordAuthentication no\nSetEnv HOME={}\n{extra}\n",
+             AuthorizedKeysFile {}\nPasswordAuthentication no\n",
             dir.path().join("authorized").display(),
-            dir.path().join("home").display(),
         );
+        let home = dir.path().join("home").display().to_string();
+        config.push_str(&extra.replace("@HOME@", &home));
+        if !extra.contains("ForceCommand") {
+            config.push_str(&format!(
+                "\nForceCommand exec env HOME={home} sh -c \"$SSH_ORIGINAL_COMMAND\""
+            ));
+        }
+        config.push('\n');
         for kind in host_keys {
-            config.push_str(&format!("HostKey {}\n", dir.path().join(format!("hk_{kind}")).display()));
+            config.push_str(&format!(
+                "HostKey {}\n",
+                dir.path().join(format!("hk_{kind}")).display()
+            ));
         }
         fs::write(dir.path().join("sshd_config"), config).expect("config");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("log");
@@ -100,40 +115,54 @@ impl Sshd {
         panic!("sshd does not start: {}", self.log());
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("sshd.log")).unwrap_or_default()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).expect(name)
     }
 
     /// `[127.0.0.1]:port`, as known_hosts has it.
-    pub fn known_name(&self) -> String {
+    pub(crate) fn known_name(&self) -> String {
         format!("[127.0.0.1]:{}", self.port)
     }
 
     /// A public key without its comment.
-    pub fn public_key(&self, name: &str) -> String {
+    pub(crate) fn public_key(&self, name: &str) -> String {
         let text = self.read(&format!("{name}.pub"));
-        text.split(' ').take(2).collect::<Vec<_>>().join(" ").trim().to_owned()
+        text.split(' ')
+            .take(2)
+            .collect::<Vec<_>>()
+            .join(" ")
+            .trim()
+            .to_owned()
     }
 
     /// Lists one host key in `known_hosts`.
-    pub fn trust(&self, kind: &str) {
-        let line = format!("{} {}\n", self.known_name(), self.public_key(&format!("hk_{kind}")));
+    pub(crate) fn trust(&self, kind: &str) {
+        let line = format!(
+            "{} {}\n",
+            self.known_name(),
+            self.public_key(&format!("hk_{kind}"))
+        );
         fs::write(self.path("known_hosts"), line).expect("known_hosts");
     }
 
-    pub fn local_user(&self) -> LocalUser {
-        LocalUser { home: self.path("client"), name: "root".into(), uid: 0, hostname: "controller".into() }
+    pub(crate) fn local_user(&self) -> LocalUser {
+        LocalUser {
+            home: self.path("client"),
+            name: "root".into(),
+            uid: 0,
+            hostname: "controller".into(),
+        }
     }
 
-    pub fn settings(&self) -> ConnectorSettings {
+    pub(crate) fn settings(&self) -> ConnectorSettings {
         ConnectorSettings {
             local: self.local_user(),
             config: SshConfig::default(),
@@ -143,12 +172,12 @@ impl Sshd {
         }
     }
 
-    pub fn connector(&self) -> Connector {
+    pub(crate) fn connector(&self) -> Connector {
         Connector::new(self.settings())
     }
 
     /// The usual target: key `uk_ed25519`, `known_hosts` in the test's own directory, no ssh-agent.
-    pub fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         let mut target = Target {
             host: "127.0.0.1".into(),
             port: Some(self.port),
@@ -166,12 +195,24 @@ impl Sshd {
 }
 
 /// The example `fake_agent` as an image.
-pub fn image() -> AgentImage {
+pub(crate) fn image() -> AgentImage {
     static IMAGE: LazyLock<AgentImage> = LazyLock::new(|| {
         let test = std::env::current_exe().expect("test binary");
-        let path = test.parent().and_then(Path::parent).expect("target").join("examples/fake_agent");
-        let bytes: &'static [u8] = Box::leak(fs::read(&path).expect("example fake_agent").into_boxed_slice());
-        AgentImage { bytes, sha256: Sha256::digest(bytes).into(), machine: std::env::consts::ARCH }
+        let path = test
+            .parent()
+            .and_then(Path::parent)
+            .expect("target")
+            .join("examples/fake_agent");
+        let bytes: &'static [u8] = Box::leak(
+            fs::read(&path)
+                .expect("example fake_agent")
+                .into_boxed_slice(),
+        );
+        AgentImage {
+            bytes,
+            sha256: Sha256::digest(bytes).into(),
+            machine: std::env::consts::ARCH,
+        }
     });
     *IMAGE
 }
