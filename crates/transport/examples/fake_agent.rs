@@ -17,9 +17,8 @@ struct Agent {
 }
 
 fn main() -> std::io::Result<()> {
-    let program = std::fs::read("/proc/self/exe")?;
     let mut agent = Agent {
-        sha256: Sha256::digest(&program).into(),
+        sha256: own_hash()?,
         blobs: HashMap::new(),
     };
     write(&MAGIC)?;
@@ -36,6 +35,19 @@ fn main() -> std::io::Result<()> {
             agent.answer(lane, decode(&body).map_err(std::io::Error::other)?)?;
         }
     }
+}
+
+/// By a program, because our own SHA-256 takes a second for a few MiB when it is not optimised.
+fn own_hash() -> std::io::Result<[u8; 32]> {
+    let path = std::env::current_exe()?;
+    let output = std::process::Command::new("sha256sum").arg(path).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut hash = [0; 32];
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(&String::from_utf8_lossy(digits), 16)
+            .map_err(std::io::Error::other)?;
+    }
+    Ok(hash)
 }
 
 fn write(bytes: &[u8]) -> std::io::Result<()> {

@@ -141,7 +141,10 @@ async fn the_agent_is_sent_once_and_repaired_if_damaged() {
         b"#!/bin/sh\necho noise\nexec sleep 0\n",
         b"\x7fELF",
     ] {
+        // Another file, not the one that an agent may still run from.
+        fs::remove_file(&cached).expect("remove");
         fs::write(&cached, damage).expect("damage");
+        fs::set_permissions(&cached, fs::Permissions::from_mode(0o700)).expect("mode");
         let session = start_with(link(&sshd).await, image())
             .await
             .expect("repaired");
