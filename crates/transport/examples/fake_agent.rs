@@ -16,13 +16,18 @@ struct Agent {
     blobs: HashMap<[u8; 32], (u16, u32, Sha256, u64)>,
 }
 
+#[expect(clippy::print_stderr, reason = "a panic message is what it imitates")]
+fn panic_message() {
+    eprintln!("thread 'main' panicked at \u{1b}[31msomewhere");
+}
+
 fn main() -> std::io::Result<()> {
     let mut agent = Agent {
         sha256: own_hash()?,
         blobs: HashMap::new(),
     };
     write(&MAGIC)?;
-    agent.say(0, &agent.hello("first"))?;
+    Agent::say(0, &agent.hello("first"))?;
     let mut frames = Frames::new();
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -57,7 +62,7 @@ fn write(bytes: &[u8]) -> std::io::Result<()> {
 }
 
 impl Agent {
-    fn say(&self, lane: u16, message: &FromAgent) -> std::io::Result<()> {
+    fn say(lane: u16, message: &FromAgent) -> std::io::Result<()> {
         write(&encode(lane, message).map_err(std::io::Error::other)?)
     }
 
@@ -76,11 +81,11 @@ impl Agent {
 
     fn answer(&mut self, lane: u16, message: ToAgent) -> std::io::Result<()> {
         match message {
-            ToAgent::Ping(number) => self.say(lane, &FromAgent::Pong(number)),
+            ToAgent::Ping(number) => Self::say(lane, &FromAgent::Pong(number)),
             ToAgent::OpenLane {
                 lane: new,
                 r#become,
-            } if r#become.user == "refused" => self.say(
+            } if r#become.user == "refused" => Self::say(
                 0,
                 &FromAgent::LaneFailed(LaneError {
                     lane: new,
@@ -91,8 +96,8 @@ impl Agent {
             ToAgent::OpenLane {
                 lane: new,
                 r#become,
-            } => self.say(new, &self.hello(&r#become.user)),
-            ToAgent::Run(task) => self.run(lane, task),
+            } => Self::say(new, &self.hello(&r#become.user)),
+            ToAgent::Run(task) => self.run(lane, &task),
             ToAgent::Blob(blob) => {
                 let Some((_, _, hash, len)) = self.blobs.get_mut(&blob.sha256) else {
                     return Ok(());
@@ -104,20 +109,20 @@ impl Agent {
                 {
                     let right = <[u8; 32]>::from(hash.finalize()) == blob.sha256;
                     self.done(lane, task, 0, &format!("{len} bytes, right: {right}"))?;
-                    self.say(lane, &FromAgent::End { task })?;
+                    Self::say(lane, &FromAgent::End { task })?;
                 }
                 Ok(())
             }
             ToAgent::NoBlob { sha256, reason } => match self.blobs.remove(&sha256) {
                 Some((lane, task, ..)) => {
                     self.done(lane, task, 0, &reason)?;
-                    self.say(lane, &FromAgent::End { task })
+                    Self::say(lane, &FromAgent::End { task })
                 }
                 None => Ok(()),
             },
             ToAgent::Cancel { task } => {
                 self.done(lane, task, 0, "cancelled")?;
-                self.say(lane, &FromAgent::End { task })
+                Self::say(lane, &FromAgent::End { task })
             }
         }
     }
@@ -125,7 +130,7 @@ impl Agent {
     fn done(&self, lane: u16, task: u32, index: u32, words: &str) -> std::io::Result<()> {
         let mut outcome = Outcome::default();
         outcome.fields.insert("said", words);
-        self.say(
+        Self::say(
             lane,
             &FromAgent::Done {
                 task,
@@ -135,7 +140,7 @@ impl Agent {
         )
     }
 
-    fn run(&mut self, lane: u16, task: RunTask) -> std::io::Result<()> {
+    fn run(&mut self, lane: u16, task: &RunTask) -> std::io::Result<()> {
         match task.module.as_str() {
             "garbage" => write(&[0xaa; 64]),
             "nonsense" => write(&[3, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff]),
@@ -144,10 +149,10 @@ impl Agent {
                 self.done(lane, task.task, 0, "b")
             }
             "exit" => {
-                eprintln!("thread 'main' panicked at \u{1b}[31msomewhere");
+                panic_message();
                 std::process::exit(101)
             }
-            "close-lane" => self.say(
+            "close-lane" => Self::say(
                 0,
                 &FromAgent::LaneClosed {
                     lane,
@@ -162,13 +167,13 @@ impl Agent {
                 };
                 self.blobs
                     .insert(sha256, (lane, task.task, Sha256::new(), 0));
-                self.say(lane, &FromAgent::NeedBlob { sha256 })
+                Self::say(lane, &FromAgent::NeedBlob { sha256 })
             }
             name => {
                 for item in &task.items {
                     self.done(lane, task.task, item.index, name)?;
                 }
-                self.say(lane, &FromAgent::End { task: task.task })
+                Self::say(lane, &FromAgent::End { task: task.task })
             }
         }
     }

@@ -65,10 +65,10 @@ async fn collect(mut reader: CommandReader, bytes_max: usize) -> RawOutput {
     loop {
         match reader.next().await {
             Inbound::Out(bytes) => {
-                keep(&mut output.stdout, &bytes, bytes_max, &mut output.truncated)
+                keep(&mut output.stdout, &bytes, bytes_max, &mut output.truncated);
             }
             Inbound::Err(bytes) => {
-                keep(&mut output.stderr, &bytes, bytes_max, &mut output.truncated)
+                keep(&mut output.stderr, &bytes, bytes_max, &mut output.truncated);
             }
             Inbound::Ended(exit) => {
                 output.exit = exit;

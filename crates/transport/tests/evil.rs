@@ -308,7 +308,7 @@ impl server::Handler for Server {
                 });
             }
             Evil::CutsAtCommand => {
-                session.disconnect(russh::Disconnect::ByApplication, "evil\u{1b}[2J", "")?
+                session.disconnect(russh::Disconnect::ByApplication, "evil\u{1b}[2J", "")?;
             }
             _ => {}
         }

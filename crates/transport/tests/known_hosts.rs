@@ -48,6 +48,7 @@ impl Keys {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_form_of_line() {
     let keys = Keys::new();
     let (a, b, r) = (keys.text("a"), keys.text("b"), keys.text("r"));

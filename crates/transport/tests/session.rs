@@ -87,11 +87,10 @@ async fn start_with(link: Link, image: AgentImage) -> Result<Session, Unreachabl
 }
 
 fn cached_agent(sshd: &Sshd) -> PathBuf {
-    let hash: String = image()
+    let hash = image()
         .sha256
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     sshd.path(&format!("home/.cache/hostler/agent-{hash}"))
 }
 

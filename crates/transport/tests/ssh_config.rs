@@ -40,6 +40,7 @@ fn theirs(config: &Path, arguments: &[&str], host: &str) -> HashMap<String, Vec<
 }
 
 /// The same from our options, where they are set.
+#[expect(clippy::too_many_lines, reason = "a flat list of options")]
 fn ours(options: &SshOptions, host: &str) -> Vec<(&'static str, Vec<String>)> {
     let one = |value: &dyn ToString| vec![value.to_string()];
     let flag = |value: bool| vec![if value { "yes" } else { "no" }.to_owned()];

@@ -1,6 +1,7 @@
 //! A real sshd on a loopback port with keys of its own, and the client side to match.
-#![cfg_attr(test, allow(dead_code, reason = "each test binary uses its own part"))]
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
@@ -75,16 +76,15 @@ impl Sshd {
         let home = dir.path().join("home").display().to_string();
         config.push_str(&extra.replace("@HOME@", &home));
         if !extra.contains("ForceCommand") {
-            config.push_str(&format!(
+            let _infallible = write!(
+                config,
                 "\nForceCommand exec env HOME={home} sh -c \"$SSH_ORIGINAL_COMMAND\""
-            ));
+            );
         }
         config.push('\n');
         for kind in host_keys {
-            config.push_str(&format!(
-                "HostKey {}\n",
-                dir.path().join(format!("hk_{kind}")).display()
-            ));
+            let key = dir.path().join(format!("hk_{kind}"));
+            let _infallible = writeln!(config, "HostKey {}", key.display());
         }
         fs::write(dir.path().join("sshd_config"), config).expect("config");
         let log = fs::File::create(dir.path().join("sshd.log")).expect("log");
@@ -127,7 +127,7 @@ impl Sshd {
         fs::read_to_string(self.path(name)).expect(name)
     }
 
-    /// `[127.0.0.1]:port`, as known_hosts has it.
+    /// `[127.0.0.1]:port`, as `known_hosts` has it.
     pub(crate) fn known_name(&self) -> String {
         format!("[127.0.0.1]:{}", self.port)
     }
