@@ -15,7 +15,7 @@
 
 use std::fmt::Write as _;
 
-use hostler_protocol::{FromAgent, Frames, Hello, MAGIC};
+use hostler_protocol::{Frames, FromAgent, Hello, MAGIC};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::Deadlines;
@@ -48,7 +48,13 @@ pub struct AgentImage {
 
 impl std::fmt::Debug for AgentImage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "AgentImage({}, {} bytes, {})", self.machine, self.bytes.len(), hex(&self.sha256))
+        write!(
+            f,
+            "AgentImage({}, {} bytes, {})",
+            self.machine,
+            self.bytes.len(),
+            hex(&self.sha256)
+        )
     }
 }
 
@@ -69,15 +75,26 @@ pub(crate) struct Started {
 enum Attempt {
     Started(Box<Started>),
     /// The place with this number (from 1) does not work; try without it.
-    Place { number: usize, why: String },
+    Place {
+        number: usize,
+        why: String,
+    },
     /// No other place works.
-    NoPlace { why: String },
+    NoPlace {
+        why: String,
+    },
     /// The copy on the host is damaged; send it anew.
-    Damaged { why: String },
+    Damaged {
+        why: String,
+    },
 }
 
 /// Starts the agent on `link` within `deadlines.agent`.
-pub(crate) async fn start(link: &Link, image: AgentImage, deadlines: Deadlines) -> Result<Started, Unreachable> {
+pub(crate) async fn start(
+    link: &Link,
+    image: AgentImage,
+    deadlines: Deadlines,
+) -> Result<Started, Unreachable> {
     let limit = deadlines.agent;
     let deadline = Instant::now() + limit;
     let mut skip: Vec<(usize, String)> = Vec::new();
@@ -107,12 +124,17 @@ pub(crate) async fn start(link: &Link, image: AgentImage, deadlines: Deadlines) 
     }
     let reasons: Vec<String> = skip
         .iter()
-        .map(|(number, why)| match number.checked_sub(1).and_then(|index| PLACES.get(index)) {
-            Some(place) => format!("{}: {why}", place.replace("$u", "UID")),
-            None => why.trim_end_matches("; ").to_owned(),
-        })
+        .map(
+            |(number, why)| match number.checked_sub(1).and_then(|index| PLACES.get(index)) {
+                Some(place) => format!("{}: {why}", place.replace("$u", "UID")),
+                None => why.trim_end_matches("; ").to_owned(),
+            },
+        )
         .collect();
-    Err(agent_error(link, &format!("no place for the agent: {}", reasons.join("; "))))
+    Err(agent_error(
+        link,
+        &format!("no place for the agent: {}", reasons.join("; ")),
+    ))
 }
 
 fn agent_error(link: &Link, words: &str) -> Unreachable {
@@ -126,7 +148,8 @@ async fn attempt(link: &Link, image: AgentImage, command: &str) -> Result<Attemp
     let mut talk = Talk::default();
     // The upload runs beside the reading: a script that gives up half-way closes the channel and would leave a
     // blocked writer waiting for ever.
-    let mut upload: Option<std::pin::Pin<Box<dyn Future<Output = CommandWriter> + Send + '_>>> = None;
+    let mut upload: Option<std::pin::Pin<Box<dyn Future<Output = CommandWriter> + Send + '_>>> =
+        None;
     loop {
         let sending = async {
             match upload.as_mut() {
@@ -153,11 +176,27 @@ async fn attempt(link: &Link, image: AgentImage, command: &str) -> Result<Attemp
             let Some(writer) = writer else {
                 return Err(agent_error(link, "the agent speaks before it is there"));
             };
-            let Talk { stderr, uploaded, .. } = talk;
-            return hello(link, image, Running { reader, writer, frames, stderr, uploaded }).await;
+            let Talk {
+                stderr, uploaded, ..
+            } = talk;
+            return hello(
+                link,
+                image,
+                Running {
+                    reader,
+                    writer,
+                    frames,
+                    stderr,
+                    uploaded,
+                },
+            )
+            .await;
         }
         if talk.stdout.len() > NOISE_BYTES_MAX {
-            return Err(agent_error(link, "login scripts print more than 64 KiB before the agent starts"));
+            return Err(agent_error(
+                link,
+                "login scripts print more than 64 KiB before the agent starts",
+            ));
         }
         while let Some(line) = talk.next_line() {
             if matches!(line, BootLine::Need) {
@@ -198,7 +237,12 @@ impl Talk {
     }
 
     /// What a line means for the attempt, if it ends it.
-    fn conclude(&mut self, link: &Link, image: AgentImage, line: BootLine) -> Option<Result<Attempt, Unreachable>> {
+    fn conclude(
+        &mut self,
+        link: &Link,
+        image: AgentImage,
+        line: BootLine,
+    ) -> Option<Result<Attempt, Unreachable>> {
         match line {
             BootLine::Noise | BootLine::Need => None,
             BootLine::At(number) => {
@@ -206,8 +250,14 @@ impl Talk {
                 None
             }
             BootLine::Short => {
-                let why = format!("the agent could not be written ({})", reason_of(&self.stderr, "no space?"));
-                Some(Ok(Attempt::Place { number: self.place, why }))
+                let why = format!(
+                    "the agent could not be written ({})",
+                    reason_of(&self.stderr, "no space?")
+                );
+                Some(Ok(Attempt::Place {
+                    number: self.place,
+                    why,
+                }))
             }
             BootLine::Machine(machine) => Some(Err(Unreachable::new(
                 Reason::Architecture,
@@ -218,7 +268,9 @@ impl Talk {
                     image.machine
                 ),
             ))),
-            BootLine::Fail(words) => Some(Ok(Attempt::NoPlace { why: printable(&words, 1000) })),
+            BootLine::Fail(words) => Some(Ok(Attempt::NoPlace {
+                why: printable(&words, 1000),
+            })),
         }
     }
 }
@@ -233,27 +285,50 @@ struct Running {
 
 /// Reads the hello and checks that it is the agent that we carry.
 async fn hello(link: &Link, image: AgentImage, running: Running) -> Result<Attempt, Unreachable> {
-    let Running { mut reader, writer, mut frames, mut stderr, uploaded } = running;
-    let protocol =
-        |words: String| Unreachable::new(Reason::AgentProtocol, format!("{}: {words}", link.peer()));
+    let Running {
+        mut reader,
+        writer,
+        mut frames,
+        mut stderr,
+        uploaded,
+    } = running;
+    let protocol = |words: String| {
+        Unreachable::new(Reason::AgentProtocol, format!("{}: {words}", link.peer()))
+    };
     loop {
         if let Some((lane, body)) = frames.next_frame().map_err(|e| protocol(e.to_string()))? {
             let hello = match hostler_protocol::decode::<FromAgent>(&body) {
                 Ok(FromAgent::Hello(hello)) if lane == 0 => hello,
-                Ok(_) => return Err(protocol("the agent's first message is not a hello".to_owned())),
+                Ok(_) => {
+                    return Err(protocol(
+                        "the agent's first message is not a hello".to_owned(),
+                    ));
+                }
                 Err(error) => return Err(protocol(error.to_string())),
             };
             if hello.sha256 != image.sha256 {
-                return Ok(Attempt::Damaged { why: "its content is not what this build carries".to_owned() });
+                return Ok(Attempt::Damaged {
+                    why: "its content is not what this build carries".to_owned(),
+                });
             }
             let round_trips = u64::from(uploaded);
-            return Ok(Attempt::Started(Box::new(Started { reader, writer, frames, hello, uploaded, round_trips })));
+            return Ok(Attempt::Started(Box::new(Started {
+                reader,
+                writer,
+                frames,
+                hello,
+                uploaded,
+                round_trips,
+            })));
         }
         match reader.next().await {
             Inbound::Out(bytes) => frames.push(&bytes),
             Inbound::Err(bytes) => push_tail(&mut stderr, &bytes),
             Inbound::Ended(exit) => {
-                let why = format!("it ended with {exit} ({})", reason_of(&stderr, "no message"));
+                let why = format!(
+                    "it ended with {exit} ({})",
+                    reason_of(&stderr, "no message")
+                );
                 return Ok(Attempt::Damaged { why });
             }
         }
@@ -262,26 +337,51 @@ async fn hello(link: &Link, image: AgentImage, running: Running) -> Result<Attem
 
 /// The exec ended before the agent spoke.
 fn ended(link: &Link, exit: &Exit, talk: &Talk) -> Result<Attempt, Unreachable> {
-    let Talk { stdout, stderr, place, uploaded, .. } = talk;
+    let Talk {
+        stdout,
+        stderr,
+        place,
+        uploaded,
+        ..
+    } = talk;
     let place = *place;
     let words = reason_of(stderr, "no message");
     match (exit, place) {
         (Exit::Unknown, _) => Err(link.lost("the connection was lost while the agent started")),
         // 126 and 127 are the shell's answers when it cannot execute a program that is there (noexec, exec format,
         // security modules) or that has gone meanwhile.
-        (Exit::Status(126 | 127), 1..) => Ok(Attempt::Place { number: place, why: format!("it cannot be executed ({words})") }),
-        (_, 1..) if !*uploaded => Ok(Attempt::Damaged { why: format!("it ended with {exit} ({words})") }),
-        (_, 1..) => Err(agent_error(link, &format!("the agent ended with {exit} before it spoke ({words})"))),
+        (Exit::Status(126 | 127), 1..) => Ok(Attempt::Place {
+            number: place,
+            why: format!("it cannot be executed ({words})"),
+        }),
+        (_, 1..) if !*uploaded => Ok(Attempt::Damaged {
+            why: format!("it ended with {exit} ({words})"),
+        }),
+        (_, 1..) => Err(agent_error(
+            link,
+            &format!("the agent ended with {exit} before it spoke ({words})"),
+        )),
         (_, 0) => {
-            let said = if stderr.is_empty() { printable(stdout, 200) } else { words };
-            Err(agent_error(link, &format!("the login shell ended with {exit} before the agent started ({said})")))
+            let said = if stderr.is_empty() {
+                printable(stdout, 200)
+            } else {
+                words
+            };
+            Err(agent_error(
+                link,
+                &format!("the login shell ended with {exit} before the agent started ({said})"),
+            ))
         }
     }
 }
 
 fn reason_of(stderr: &[u8], fallback: &str) -> String {
     let words = printable(stderr, 300);
-    if words.is_empty() { fallback.to_owned() } else { words }
+    if words.is_empty() {
+        fallback.to_owned()
+    } else {
+        words
+    }
 }
 
 fn push_tail(kept: &mut Vec<u8>, bytes: &[u8]) {
@@ -291,7 +391,9 @@ fn push_tail(kept: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 /// A line of the boot script.
@@ -306,14 +408,21 @@ enum BootLine {
 
 fn boot_line(line: &[u8]) -> BootLine {
     // Noise without a newline may stand before ours.
-    let Some(at) = find(line, b"hostler-boot ") else { return BootLine::Noise };
+    let Some(at) = find(line, b"hostler-boot ") else {
+        return BootLine::Noise;
+    };
     let words = &line[at + b"hostler-boot ".len()..];
     let (word, rest) = match words.iter().position(|b| *b == b' ') {
         Some(at) => (&words[..at], &words[at + 1..]),
         None => (words, &b""[..]),
     };
     match word {
-        b"at" => BootLine::At(std::str::from_utf8(rest).ok().and_then(|n| n.trim().parse().ok()).unwrap_or(0)),
+        b"at" => BootLine::At(
+            std::str::from_utf8(rest)
+                .ok()
+                .and_then(|n| n.trim().parse().ok())
+                .unwrap_or(0),
+        ),
         b"need" => BootLine::Need,
         b"short" => BootLine::Short,
         b"machine" => BootLine::Machine(rest.to_vec()),
@@ -372,8 +481,10 @@ fn command(image: &AgentImage, skip: &[usize], fresh: bool) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _infallible = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -146,7 +146,7 @@ impl Connector {
                 Reason::Refused | Reason::NoRoute | Reason::Timeout(Phase::Tcp)
                     if tries + 1 < attempts =>
                 {
-                    // ssh_config(5), ConnectionAttempts: one try a second.
+                    // `ssh_config(5)`, ConnectionAttempts: one try a second.
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     tries += 1;
                 }
@@ -299,7 +299,7 @@ impl Connector {
         notes.with(|notes| {
             notes
                 .warnings
-                .extend(resolved.options.warnings.iter().cloned())
+                .extend(resolved.options.warnings.iter().cloned());
         });
         let check = self.host_key_check(resolved).await;
         let config = Arc::new(client_config(resolved, &check)?);
@@ -487,7 +487,9 @@ impl Connection {
 
     /// Says goodbye; the peer may be gone already.
     pub(crate) async fn say_goodbye(&self) {
-        let goodbye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");
+        let goodbye = self
+            .handle
+            .disconnect(russh::Disconnect::ByApplication, "", "");
         let _peer_may_be_gone = timeout(Duration::from_secs(1), goodbye).await;
     }
 

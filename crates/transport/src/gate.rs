@@ -54,7 +54,7 @@ struct LaneState {
 #[derive(Debug)]
 pub struct Permit {
     lane: Arc<Lane>,
-    lane_permit: Option<OwnedSemaphorePermit>,
+    own: Option<OwnedSemaphorePermit>,
     _all: OwnedSemaphorePermit,
 }
 
@@ -73,11 +73,11 @@ impl Gate {
     pub async fn enter(&self, destination: &str) -> Permit {
         let lane = self.lane(destination);
         // The narrow limit first, so that hosts queueing for one bastion do not use up the wide one.
-        let lane_permit = acquire(&lane.permits).await;
+        let own = acquire(&lane.permits).await;
         let all = acquire(&self.all).await;
         Permit {
             lane,
-            lane_permit: Some(lane_permit),
+            own: Some(own),
             _all: all,
         }
     }
@@ -114,7 +114,7 @@ impl Drop for Permit {
         let mut state = lock(&self.lane.state);
         if state.debt > 0 {
             state.debt -= 1;
-            if let Some(permit) = self.lane_permit.take() {
+            if let Some(permit) = self.own.take() {
                 permit.forget();
             }
         }

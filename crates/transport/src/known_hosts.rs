@@ -1,4 +1,4 @@
-//! Host identities: OpenSSH's `known_hosts` files (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT) and what they say about the
+//! Host identities: OpenSSH's `known_hosts` files (`sshd(8)`, section `SSH_KNOWN_HOSTS FILE FORMAT`) and what they say about the
 //! key that a server presents.
 //!
 //! Our own code, because the SSH library's reader accepts revoked keys, ignores certificate authorities and patterns
@@ -14,7 +14,7 @@ pub use parse::{HostName, KnownHostsFile, Marker, Record};
 pub use store::{KnownHostsStore, StoreError};
 pub use verdict::{HostRecords, Verdict};
 
-/// What to do with a server whose key is not in the files (`StrictHostKeyChecking` in ssh_config(5)).
+/// What to do with a server whose key is not in the files (`StrictHostKeyChecking` in `ssh_config(5)`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostKeyPolicy {
     /// Refuse unknown and changed keys. The default: a fan-out has nobody to ask.

@@ -21,9 +21,9 @@ pub use bootstrap::AgentImage;
 pub use connect::{Connection, Connector, ConnectorSettings, Deadlines, Target, WireCounters};
 pub use failure::{Phase, Reason, Unreachable};
 pub use gate::{Gate, GateLimits, Permit};
-pub use link::{Exit, Link};
+pub use link::{Exit, Link, LocalEnvironment};
 pub use raw::RawOutput;
 pub use session::{
-    BlobSource, Lane, LaneOpenError, NoBlobs, RunningTask, Session, SessionCounters, SessionError, TaskMessage,
-    TaskRequest,
+    BlobSource, Lane, LaneOpenError, NoBlobs, RunningTask, Session, SessionCounters, SessionError,
+    TaskMessage, TaskRequest,
 };

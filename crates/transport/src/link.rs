@@ -17,8 +17,12 @@ pub enum Link {
     /// Over SSH.
     Ssh(Box<Connection>),
     /// On the controller itself, as its own user.
-    Local,
+    Local(LocalEnvironment),
 }
+
+/// Variables to set for programs of a local link, beside the controller's own environment.
+#[derive(Clone, Debug, Default)]
+pub struct LocalEnvironment(pub Vec<(String, String)>);
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +57,10 @@ pub(crate) enum Inbound {
 /// The reading side of a command. It must be drained all the time: an unread SSH channel stops its whole connection.
 #[derive(Debug)]
 pub(crate) enum CommandReader {
-    Ssh { channel: ChannelReadHalf, exit: Exit },
+    Ssh {
+        channel: ChannelReadHalf,
+        exit: Exit,
+    },
     Local(Box<LocalReader>),
 }
 
@@ -76,7 +83,7 @@ impl Link {
     pub fn peer(&self) -> &str {
         match self {
             Self::Ssh(connection) => connection.peer(),
-            Self::Local => "local connection",
+            Self::Local(_) => "local connection",
         }
     }
 
@@ -84,28 +91,43 @@ impl Link {
     pub fn warnings(&self) -> Vec<String> {
         match self {
             Self::Ssh(connection) => connection.warnings(),
-            Self::Local => Vec::new(),
+            Self::Local(_) => Vec::new(),
         }
     }
 
     /// Bytes on the wire, received and sent; zero for a local link.
     pub fn wire_bytes(&self) -> (u64, u64) {
         match self {
-            Self::Ssh(connection) => (connection.counters().received(), connection.counters().sent()),
-            Self::Local => (0, 0),
+            Self::Ssh(connection) => (
+                connection.counters().received(),
+                connection.counters().sent(),
+            ),
+            Self::Local(_) => (0, 0),
         }
     }
 
     /// Starts a command; it is given to the user's login shell, or to `sh` on a local link.
-    pub(crate) async fn start(&self, command: &str) -> Result<(CommandReader, CommandWriter), Unreachable> {
+    pub(crate) async fn start(
+        &self,
+        command: &str,
+    ) -> Result<(CommandReader, CommandWriter), Unreachable> {
         match self {
             Self::Ssh(connection) => {
                 let channel = connection.open_session().await?;
-                channel.exec(true, command).await.map_err(|error| self.lost(&error.to_string()))?;
+                channel
+                    .exec(true, command)
+                    .await
+                    .map_err(|error| self.lost(&error.to_string()))?;
                 let (channel, writer) = channel.split();
-                Ok((CommandReader::Ssh { channel, exit: Exit::Unknown }, CommandWriter::Ssh(writer)))
+                Ok((
+                    CommandReader::Ssh {
+                        channel,
+                        exit: Exit::Unknown,
+                    },
+                    CommandWriter::Ssh(writer),
+                ))
             }
-            Self::Local => start_local(command),
+            Self::Local(environment) => start_local(command, environment),
         }
     }
 
@@ -113,7 +135,7 @@ impl Link {
     pub(crate) fn lost(&self, fallback: &str) -> Unreachable {
         let words = match self {
             Self::Ssh(connection) => connection.ended(),
-            Self::Local => None,
+            Self::Local(_) => None,
         };
         let words = words.unwrap_or_else(|| fallback.to_owned());
         Unreachable::new(Reason::Lost, format!("{}: {words}", self.peer()))
@@ -123,15 +145,20 @@ impl Link {
     pub async fn close(self) {
         match self {
             Self::Ssh(connection) => connection.close().await,
-            Self::Local => {}
+            Self::Local(_) => {}
         }
     }
 }
 
-fn start_local(command: &str) -> Result<(CommandReader, CommandWriter), Unreachable> {
-    let failed = |words: String| Unreachable::new(Reason::Agent, format!("local connection: {words}"));
+fn start_local(
+    command: &str,
+    environment: &LocalEnvironment,
+) -> Result<(CommandReader, CommandWriter), Unreachable> {
+    let failed =
+        |words: String| Unreachable::new(Reason::Agent, format!("local connection: {words}"));
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
+        .envs(environment.0.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -141,9 +168,19 @@ fn start_local(command: &str) -> Result<(CommandReader, CommandWriter), Unreacha
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let stdin = child.stdin.take().ok_or_else(|| failed("no input pipe".to_owned()))?;
-    let reader = LocalReader { child, stdout, stderr };
-    Ok((CommandReader::Local(Box::new(reader)), CommandWriter::Local(stdin)))
+    let stdin = child
+        .stdin
+        .take()
+        .ok_or_else(|| failed("no input pipe".to_owned()))?;
+    let reader = LocalReader {
+        child,
+        stdout,
+        stderr,
+    };
+    Ok((
+        CommandReader::Local(Box::new(reader)),
+        CommandWriter::Local(stdin),
+    ))
 }
 
 impl CommandReader {
@@ -154,7 +191,9 @@ impl CommandReader {
                 // Exit status and end of file come in any order: only the closed channel is the end.
                 match channel.wait().await {
                     Some(ChannelMsg::Data { data }) => return Inbound::Out(data.to_vec()),
-                    Some(ChannelMsg::ExtendedData { data, .. }) => return Inbound::Err(data.to_vec()),
+                    Some(ChannelMsg::ExtendedData { data, .. }) => {
+                        return Inbound::Err(data.to_vec());
+                    }
                     Some(ChannelMsg::ExitStatus { exit_status }) => {
                         *exit = Exit::Status(i32::try_from(exit_status).unwrap_or(i32::MAX));
                     }
@@ -203,7 +242,9 @@ impl LocalReader {
 
 fn local_exit(status: Option<std::process::ExitStatus>) -> Exit {
     use std::os::unix::process::ExitStatusExt as _;
-    let Some(status) = status else { return Exit::Unknown };
+    let Some(status) = status else {
+        return Exit::Unknown;
+    };
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Status(code),
         (None, Some(signal)) => Exit::Signal(signal.to_string()),

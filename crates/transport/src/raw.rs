@@ -22,7 +22,12 @@ impl Link {
     ///
     /// # Errors
     /// If the connection is lost before the command has ended.
-    pub async fn raw_exec(&self, command: &str, input: &[u8], bytes_max: usize) -> Result<RawOutput, Unreachable> {
+    pub async fn raw_exec(
+        &self,
+        command: &str,
+        input: &[u8],
+        bytes_max: usize,
+    ) -> Result<RawOutput, Unreachable> {
         let (reader, mut writer) = self.start(command).await?;
         let input = input.to_vec();
         // Writing and reading at once: a command that answers while it reads would else block both sides.
@@ -51,11 +56,20 @@ impl Link {
 }
 
 async fn collect(mut reader: CommandReader, bytes_max: usize) -> RawOutput {
-    let mut output = RawOutput { stdout: vec![], stderr: vec![], truncated: false, exit: Exit::Unknown };
+    let mut output = RawOutput {
+        stdout: vec![],
+        stderr: vec![],
+        truncated: false,
+        exit: Exit::Unknown,
+    };
     loop {
         match reader.next().await {
-            Inbound::Out(bytes) => keep(&mut output.stdout, &bytes, bytes_max, &mut output.truncated),
-            Inbound::Err(bytes) => keep(&mut output.stderr, &bytes, bytes_max, &mut output.truncated),
+            Inbound::Out(bytes) => {
+                keep(&mut output.stdout, &bytes, bytes_max, &mut output.truncated);
+            }
+            Inbound::Err(bytes) => {
+                keep(&mut output.stderr, &bytes, bytes_max, &mut output.truncated);
+            }
             Inbound::Ended(exit) => {
                 output.exit = exit;
                 return output;

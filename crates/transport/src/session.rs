@@ -101,7 +101,10 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("peer", &self.link.peer()).field("user", &self.hello.user).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("peer", &self.link.peer())
+            .field("user", &self.hello.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -127,12 +130,24 @@ impl Session {
         deadlines: Deadlines,
     ) -> Result<Self, Unreachable> {
         let started = bootstrap::start(&link, image, deadlines).await?;
-        let Started { reader, writer, frames, hello, uploaded, round_trips } = started;
+        let Started {
+            reader,
+            writer,
+            frames,
+            hello,
+            uploaded,
+            round_trips,
+        } = started;
         let link = Arc::new(link);
         let (queue, frames_to_send) = mpsc::channel(QUEUE_FRAMES);
         let core = Arc::new(Core::new(link.peer(), image.sha256, frames, blobs, &queue));
         let writer = tokio::spawn(write_frames(writer, frames_to_send));
-        let reader = tokio::spawn(read_frames(reader, Arc::clone(&core), Arc::clone(&link), writer.abort_handle()));
+        let reader = tokio::spawn(read_frames(
+            reader,
+            Arc::clone(&core),
+            Arc::clone(&link),
+            writer.abort_handle(),
+        ));
         Ok(Self {
             link,
             core,
@@ -186,15 +201,43 @@ impl Session {
     /// If the session or the lane is over, or the task is too large for a frame.
     pub async fn run(&self, lane: Lane, request: TaskRequest) -> Result<RunningTask, SessionError> {
         let task = self.next_task.fetch_add(1, Ordering::Relaxed);
-        let TaskRequest { module, items, check, diff, environment, stop_on_failure } = request;
+        let TaskRequest {
+            module,
+            items,
+            check,
+            diff,
+            environment,
+            stop_on_failure,
+        } = request;
         let expected: HashSet<u32> = items.iter().map(|item| item.index).collect();
-        let message = ToAgent::Run(RunTask { task, module, items, check, diff, environment, stop_on_failure });
-        let frame = hostler_protocol::encode(lane.0, &message).map_err(|e| SessionError::TooLarge(e.to_string()))?;
+        let message = ToAgent::Run(RunTask {
+            task,
+            module,
+            items,
+            check,
+            diff,
+            environment,
+            stop_on_failure,
+        });
+        let frame = hostler_protocol::encode(lane.0, &message)
+            .map_err(|e| SessionError::TooLarge(e.to_string()))?;
         let (sender, messages) = mpsc::unbounded_channel();
-        self.core.expect_task(task, Waiting { lane: lane.0, items: expected, sender })?;
+        self.core.expect_task(
+            task,
+            Waiting {
+                lane: lane.0,
+                items: expected,
+                sender,
+            },
+        )?;
         self.round_trips.fetch_add(1, Ordering::Relaxed);
         // From here on the answers, or the end of the session, arrive through the channel.
-        let running = RunningTask { task, lane: lane.0, messages, cancel: self.queue.clone() };
+        let running = RunningTask {
+            task,
+            lane: lane.0,
+            messages,
+            cancel: self.queue.clone(),
+        };
         if let Err(lost) = self.send(frame).await {
             self.core.forget_task(task);
             return Err(SessionError::Lost(lost));
@@ -212,9 +255,14 @@ impl Session {
         let (sender, answer) = oneshot::channel();
         self.core.expect_lane(lane, sender)?;
         self.round_trips.fetch_add(1, Ordering::Relaxed);
-        let frame = hostler_protocol::encode(0, &ToAgent::OpenLane { lane, r#become }).map_err(|error| {
-            LaneOpenError::Lost(Unreachable::new(Reason::Config, format!("become cannot be sent: {error}")))
-        })?;
+        let frame = hostler_protocol::encode(0, &ToAgent::OpenLane { lane, r#become }).map_err(
+            |error| {
+                LaneOpenError::Lost(Unreachable::new(
+                    Reason::Config,
+                    format!("become cannot be sent: {error}"),
+                ))
+            },
+        )?;
         self.send(frame).await.map_err(LaneOpenError::Lost)?;
         match timeout(limit, answer).await {
             Ok(Ok(result)) => result.map(|hello| (Lane(lane), hello)),
@@ -238,7 +286,15 @@ impl Session {
         self.core.expect_pong(number, sender)?;
         let frame = hostler_protocol::encode(0, &ToAgent::Ping(number))
             .map_err(|error| Unreachable::new(Reason::AgentProtocol, error.to_string()))?;
-        match timeout(limit, async { self.send(frame).await.map(|()| answer)?.await.map_err(|_| self.why_over()) }).await {
+        match timeout(limit, async {
+            self.send(frame)
+                .await
+                .map(|()| answer)?
+                .await
+                .map_err(|_| self.why_over())
+        })
+        .await
+        {
             Ok(result) => result,
             Err(_) => Err(Unreachable::timeout(Phase::Agent, limit, self.link.peer())),
         }
@@ -252,20 +308,27 @@ impl Session {
         {
             reader.abort();
         }
-        self.core.end(&Unreachable::new(Reason::Lost, format!("{}: the session was closed", self.link.peer())));
+        self.core.end(&Unreachable::new(
+            Reason::Lost,
+            format!("{}: the session was closed", self.link.peer()),
+        ));
         if let Link::Ssh(connection) = &*self.link {
             connection.say_goodbye().await;
         }
     }
 
     async fn send(&self, frame: Vec<u8>) -> Result<(), Unreachable> {
-        let Some(queue) = &self.queue else { return Err(self.why_over()) };
+        let Some(queue) = &self.queue else {
+            return Err(self.why_over());
+        };
         self.frames_sent.fetch_add(1, Ordering::Relaxed);
         queue.send(frame).await.map_err(|_| self.why_over())
     }
 
     fn why_over(&self) -> Unreachable {
-        self.core.ended().unwrap_or_else(|| self.link.lost("the session is over"))
+        self.core
+            .ended()
+            .unwrap_or_else(|| self.link.lost("the session is over"))
     }
 }
 
@@ -275,7 +338,10 @@ impl Drop for Session {
             reader.abort();
         }
         self.writer.abort();
-        self.core.end(&Unreachable::new(Reason::Lost, format!("{}: the session was dropped", self.link.peer())));
+        self.core.end(&Unreachable::new(
+            Reason::Lost,
+            format!("{}: the session was dropped", self.link.peer()),
+        ));
     }
 }
 
@@ -319,7 +385,12 @@ async fn write_frames(mut writer: CommandWriter, mut frames: mpsc::Receiver<Vec<
     writer.finish().await;
 }
 
-async fn read_frames(mut reader: CommandReader, core: Arc<Core>, link: Arc<Link>, writer: tokio::task::AbortHandle) {
+async fn read_frames(
+    mut reader: CommandReader,
+    core: Arc<Core>,
+    link: Arc<Link>,
+    writer: tokio::task::AbortHandle,
+) {
     let mut stderr: Vec<u8> = Vec::new();
     // Frames that came together with the hello.
     let mut result = core.receive(&[]);
@@ -338,8 +409,15 @@ async fn read_frames(mut reader: CommandReader, core: Arc<Core>, link: Arc<Link>
             Inbound::Ended(Exit::Unknown) => break link.lost("the connection was lost"),
             Inbound::Ended(exit) => {
                 let words = printable(&stderr, 500);
-                let words = if words.is_empty() { String::new() } else { format!(": {words}") };
-                break Unreachable::new(Reason::Lost, format!("{}: the agent ended with {exit}{words}", link.peer()));
+                let words = if words.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {words}")
+                };
+                break Unreachable::new(
+                    Reason::Lost,
+                    format!("{}: the agent ended with {exit}{words}", link.peer()),
+                );
             }
         };
     };

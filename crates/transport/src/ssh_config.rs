@@ -4,9 +4,9 @@
 //! weakest: the inventory's own variables (set by the caller), `ssh` options from `ansible_ssh_common_args` and its
 //! kin ([`SshOptions::apply_cli_options`]), then the configuration files ([`SshConfig::apply`]).
 //!
-//! ```text
+//! ``text
 //!   file -> lexer -> Section tree (read once per run) -> apply(host) -> SshOptions -> connect::resolve
-//! ```
+//! ``
 
 mod cli;
 mod file;

@@ -1,4 +1,4 @@
-//! OpenSSH's pattern language (ssh_config(5), PATTERNS): `*` any run of characters, `?` exactly one, a list
+//! OpenSSH's pattern language (`ssh_config(5)`, PATTERNS): `*` any run of characters, `?` exactly one, a list
 //! separated by commas or spaces, and `!` before a pattern that excludes. Shared by `known_hosts` and `ssh_config`.
 
 /// Whether `text` matches one pattern. Linear in `text` times the number of stars, so that a hostile pattern

@@ -14,7 +14,7 @@ use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, Publi
 use russh::{MethodKind, MethodSet};
 
 use super::host_key::{Callbacks, SharedNotes};
-use super::keys::{KeyCache, KeyFile};
+use super::keys::{KeyCache, KeyFile, LoadedKey};
 use super::target::Resolved;
 use crate::failure::{Reason, Unreachable};
 
@@ -43,7 +43,8 @@ pub(crate) struct Authentication<'a> {
     log: Vec<String>,
     /// What the server still accepts, once it has said so.
     remaining: Option<MethodSet>,
-    rsa_hash: Option<Option<HashAlg>>,
+    /// The hash for RSA signatures, once the server was asked.
+    rsa_hash: Option<HashAlg>,
 }
 
 impl<'a> Authentication<'a> {
@@ -169,59 +170,36 @@ impl<'a> Authentication<'a> {
         };
         let mut certificates = Vec::new();
         let mut keys = Vec::new();
-        let extra: Vec<Arc<Certificate>> = self
-            .host
-            .certificates
-            .iter()
-            .filter_map(|path| self.keys.certificate(path))
-            .collect();
         for path in &self.host.identities {
             let loaded = self.keys.key(path, self.host.key_passphrase.as_ref()).await;
-            let matching = |key: &KeyData| {
-                let beside = loaded
-                    .certificate
-                    .iter()
-                    .filter(|c| c.public_key() == key)
-                    .cloned();
-                let named = extra
-                    .iter()
-                    .filter(|c| c.public_key() == key)
-                    .map(|c| Certificate::clone(c));
-                named.chain(beside).collect::<Vec<_>>()
-            };
+            let unusable = |why: &str| format!("key {} {why}", path.display());
             match &loaded.file {
                 KeyFile::Private(key) => {
                     take_key(&mut held, key.public_key());
-                    for certificate in matching(key.public_key().key_data()) {
-                        certificates.push(Offer::KeyCertificate(
-                            Arc::clone(key),
-                            Box::new(certificate),
+                    let matching = self.certificates_for(&loaded, key.public_key().key_data());
+                    if key.algorithm().is_rsa() && matching.len() > 0 {
+                        // The library would sign it with SHA-1; through an agent it takes SHA-2.
+                        self.log.push(unusable(
+                            "has an RSA certificate, which works through an ssh-agent only",
                         ));
+                    } else {
+                        certificates
+                            .extend(matching.map(|c| Offer::KeyCertificate(Arc::clone(key), c)));
                     }
                     keys.push(Offer::Key(Arc::clone(key)));
                 }
-                KeyFile::Public { key, why } => {
-                    if take_key(&mut held, key) {
-                        certificates.extend(
-                            matching(key.key_data())
-                                .into_iter()
-                                .map(Box::new)
-                                .map(Offer::AgentCertificate),
-                        );
-                        keys.push(Offer::AgentKey(key.clone()));
-                    } else {
-                        self.log
-                            .push(format!("key {} not usable: {why}", path.display()));
-                    }
+                KeyFile::Public { key, .. } if take_key(&mut held, key) => {
+                    let matching = self.certificates_for(&loaded, key.key_data());
+                    certificates.extend(matching.map(Offer::AgentCertificate));
+                    keys.push(Offer::AgentKey(key.clone()));
+                }
+                KeyFile::Public { why, .. } | KeyFile::Bad(why) => {
+                    self.log.push(unusable(&format!("not usable: {why}")));
                 }
                 KeyFile::Missing if self.host.identities_named => {
-                    self.log
-                        .push(format!("key {} does not exist", path.display()));
+                    self.log.push(unusable("does not exist"));
                 }
                 KeyFile::Missing => {}
-                KeyFile::Bad(why) => self
-                    .log
-                    .push(format!("key {} not usable: {why}", path.display())),
             }
         }
         if self.host.options.identities_only != Some(true) {
@@ -231,13 +209,33 @@ impl<'a> Authentication<'a> {
                         certificates.push(Offer::AgentCertificate(Box::new(certificate)));
                     }
                     AgentIdentity::PublicKey { key, .. } => {
-                        keys.push(Offer::AgentKey(Box::new(key)))
+                        keys.push(Offer::AgentKey(Box::new(key)));
                     }
                 }
             }
         }
         certificates.extend(keys);
         certificates
+    }
+
+    /// Certificates for a key: those that `CertificateFile` names, then the one beside the key's file.
+    fn certificates_for(
+        &self,
+        loaded: &LoadedKey,
+        key: &KeyData,
+    ) -> std::vec::IntoIter<Box<Certificate>> {
+        let named = self
+            .host
+            .certificates
+            .iter()
+            .filter_map(|path| self.keys.certificate(path));
+        let beside = loaded.certificate.iter().cloned().map(Arc::new);
+        let matching: Vec<_> = named
+            .chain(beside)
+            .filter(|certificate| certificate.public_key() == key)
+            .map(|certificate| Box::new(Certificate::clone(&certificate)))
+            .collect();
+        matching.into_iter()
     }
 
     async fn offer(
@@ -335,9 +333,9 @@ impl<'a> Authentication<'a> {
                 .map_err(|e| self.lost(&e.to_string()))?;
             // A server that says nothing understands SHA-512 if it is younger than 2016; one that lists only SHA-1
             // will refuse it, and then so do we.
-            self.rsa_hash = Some(best.flatten().or(Some(HashAlg::Sha512)));
+            self.rsa_hash = best.flatten().or(Some(HashAlg::Sha512));
         }
-        Ok(self.rsa_hash.flatten())
+        Ok(self.rsa_hash)
     }
 
     async fn try_password(

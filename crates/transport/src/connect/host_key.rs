@@ -123,7 +123,7 @@ impl HostKeyCheck {
                 notes.with(|notes| {
                     notes
                         .warnings
-                        .push(format!("recording the host key failed: {error}"))
+                        .push(format!("recording the host key failed: {error}"));
                 });
                 return Ok(());
             }

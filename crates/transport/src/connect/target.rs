@@ -10,6 +10,7 @@ use crate::failure::{Reason, Unreachable};
 use crate::known_hosts::{HostKeyPolicy, HostName};
 use crate::ssh_config::{
     AddressFamily, JumpHost, LocalUser, Proxy, SshConfig, SshOptions, TokenError, Tokens,
+    expand_host_name,
 };
 
 /// A host as the inventory describes it. What is `None` comes from `ssh_config` or a default.
@@ -116,23 +117,9 @@ pub(crate) fn resolve(target: &Target, sources: &Sources<'_>) -> Result<Resolved
         default_policy,
         mut deadlines,
     } = *sources;
-    let config_error = |error: TokenError| Unreachable::new(Reason::Config, error.to_string());
-
-    let mut options = target.options.clone();
-    // What the inventory says itself comes before options in strings and files.
-    if let Some(key) = &target.private_key_file {
-        options
-            .identity_files
-            .insert(0, key.to_string_lossy().into_owned());
-    }
-    options.user = target.user.clone().or(options.user);
-    options.port = target.port.or(options.port);
-    config.apply(&target.host, &mut options);
-
+    let options = effective_options(target, config);
     let host = match &options.host_name {
-        Some(name) => {
-            crate::ssh_config::expand_host_name(name, &target.host).map_err(config_error)?
-        }
+        Some(name) => expand_host_name(name, &target.host).map_err(config_error)?,
         None => target.host.clone(),
     };
     let user = options.user.clone().unwrap_or_else(|| local.name.clone());
@@ -146,15 +133,7 @@ pub(crate) fn resolve(target: &Target, sources: &Sources<'_>) -> Result<Resolved
         user: &user,
         host_key_name: options.host_key_alias.as_deref().unwrap_or(&target.host),
     };
-    let paths = |texts: &[String]| -> Result<Vec<PathBuf>, Unreachable> {
-        let real = texts
-            .iter()
-            .filter(|text| !text.eq_ignore_ascii_case("none"));
-        real.map(|text| tokens.expand_path(text))
-            .collect::<Result<_, _>>()
-            .map_err(config_error)
-    };
-
+    let paths = |texts: &[String]| expand_paths(texts, &tokens);
     let identities_named = !options.identity_files.is_empty();
     let ssh_dir = local.ssh_dir();
     let identities = if identities_named {
@@ -165,27 +144,11 @@ pub(crate) fn resolve(target: &Target, sources: &Sources<'_>) -> Result<Resolved
             .map(|name| ssh_dir.join(name))
             .collect()
     };
-    let agent_socket =
-        agent_socket(options.identity_agent.as_deref(), &tokens).map_err(config_error)?;
-    let route = match &options.proxy {
-        None | Some(Proxy::Direct) => Route::Direct,
-        Some(Proxy::Jump(hops)) => Route::Jump(hops.clone()),
-        Some(Proxy::Command(template)) => Route::Command {
-            command: tokens.expand(template).map_err(config_error)?,
-            template: template.clone(),
-        },
-    };
-    let bind = match options.bind_address.as_deref() {
-        None | Some("*") => None,
-        Some(text) => Some(text.parse().map_err(|_| {
-            Unreachable::new(
-                Reason::Config,
-                format!("the bind address `{text}` is not an IP address"),
-            )
-        })?),
-    };
+    let agent_socket = agent_socket(options.identity_agent.as_deref(), &tokens)?;
+    let route = route(options.proxy.as_ref(), &tokens)?;
+    let bind = bind_address(options.bind_address.as_deref())?;
     if let Some(limit) = options.connect_timeout.filter(|limit| !limit.is_zero()) {
-        // ssh_config(5): ConnectTimeout covers the connection, the banner and the key exchange.
+        // `ssh_config(5)`: ConnectTimeout covers the connection, the banner and the key exchange.
         deadlines.tcp = limit;
         deadlines.banner = limit;
         deadlines.key_exchange = limit;
@@ -220,12 +183,67 @@ pub(crate) fn resolve(target: &Target, sources: &Sources<'_>) -> Result<Resolved
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn config_error(error: TokenError) -> Unreachable {
+    Unreachable::new(Reason::Config, error.to_string())
+}
+
+/// The options of a target: what the inventory says itself, then options in strings, then files.
+fn effective_options(target: &Target, config: &SshConfig) -> SshOptions {
+    let mut options = target.options.clone();
+    if let Some(key) = &target.private_key_file {
+        options
+            .identity_files
+            .insert(0, key.to_string_lossy().into_owned());
+    }
+    options.user = target.user.clone().or(options.user);
+    options.port = target.port.or(options.port);
+    config.apply(&target.host, &mut options);
+    options
+}
+
+fn expand_paths(texts: &[String], tokens: &Tokens<'_>) -> Result<Vec<PathBuf>, Unreachable> {
+    let real = texts
+        .iter()
+        .filter(|text| !text.eq_ignore_ascii_case("none"));
+    real.map(|text| tokens.expand_path(text))
+        .collect::<Result<_, _>>()
+        .map_err(config_error)
+}
+
+fn route(proxy: Option<&Proxy>, tokens: &Tokens<'_>) -> Result<Route, Unreachable> {
+    Ok(match proxy {
+        None | Some(Proxy::Direct) => Route::Direct,
+        Some(Proxy::Jump(hops)) => Route::Jump(hops.clone()),
+        Some(Proxy::Command(template)) => Route::Command {
+            command: tokens.expand(template).map_err(config_error)?,
+            template: template.clone(),
+        },
+    })
+}
+
+fn bind_address(text: Option<&str>) -> Result<Option<IpAddr>, Unreachable> {
+    let Some(text) = text.filter(|text| *text != "*") else {
+        return Ok(None);
+    };
+    let bad = |_| {
+        Unreachable::new(
+            Reason::Config,
+            format!("the bind address `{text}` is not an IP address"),
+        )
+    };
+    text.parse().map(Some).map_err(bad)
+}
+
 /// The strongest first; OpenSSH's list without DSA and the hardware-backed types, which work through an agent.
 const DEFAULT_IDENTITIES: &[&str] = &["id_ed25519", "id_ecdsa", "id_rsa"];
 
 const GLOBAL_KNOWN_HOSTS: &[&str] = &["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
-fn agent_socket(setting: Option<&str>, tokens: &Tokens<'_>) -> Result<Option<PathBuf>, TokenError> {
+fn agent_socket(
+    setting: Option<&str>,
+    tokens: &Tokens<'_>,
+) -> Result<Option<PathBuf>, Unreachable> {
     let from_env = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -236,7 +254,7 @@ fn agent_socket(setting: Option<&str>, tokens: &Tokens<'_>) -> Result<Option<Pat
         Some(none) if none.eq_ignore_ascii_case("none") => Ok(None),
         Some(text) => match text.strip_prefix('$').filter(|name| !name.starts_with('{')) {
             Some(name) => Ok(from_env(name)),
-            None => tokens.expand_path(text).map(Some),
+            None => tokens.expand_path(text).map(Some).map_err(config_error),
         },
     }
 }

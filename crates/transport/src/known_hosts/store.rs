@@ -121,6 +121,10 @@ impl KnownHostsStore {
             source,
         };
         let mut file = open_locked(path).map_err(io)?;
+        if !file.metadata().map_err(io)?.is_file() {
+            // `UserKnownHostsFile /dev/null`: the user wants nothing recorded.
+            return Ok(());
+        }
         let mut text = String::new();
         let mut bytes = Vec::new();
         (&mut file)

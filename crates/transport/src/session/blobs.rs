@@ -27,7 +27,12 @@ impl BlobSource for NoBlobs {
 }
 
 /// Streams one blob into the session's queue, as fast as the queue takes it. Blocking.
-pub(super) fn send_blob(source: &Arc<dyn BlobSource>, lane: u16, sha256: [u8; 32], queue: &mpsc::Sender<Vec<u8>>) {
+pub(super) fn send_blob(
+    source: &Arc<dyn BlobSource>,
+    lane: u16,
+    sha256: [u8; 32],
+    queue: &mpsc::Sender<Vec<u8>>,
+) {
     let send = |message: &ToAgent| match hostler_protocol::encode(lane, message) {
         Ok(frame) => queue.blocking_send(frame).is_ok(),
         Err(_) => false,
@@ -52,7 +57,13 @@ pub(super) fn send_blob(source: &Arc<dyn BlobSource>, lane: u16, sha256: [u8; 32
         };
         let len = piece.len() as u64;
         let last = next.is_empty();
-        if !send(&ToAgent::Blob(Blob { sha256, offset, bytes: piece, last })) || last {
+        if !send(&ToAgent::Blob(Blob {
+            sha256,
+            offset,
+            bytes: piece,
+            last,
+        })) || last
+        {
             return;
         }
         offset += len;
@@ -63,6 +74,8 @@ pub(super) fn send_blob(source: &Arc<dyn BlobSource>, lane: u16, sha256: [u8; 32
 /// Up to a whole piece; empty at the end.
 fn read_piece(content: &mut dyn Read) -> std::io::Result<Vec<u8>> {
     let mut piece = Vec::with_capacity(Blob::PIECE_MAX);
-    content.take(Blob::PIECE_MAX as u64).read_to_end(&mut piece)?;
+    content
+        .take(Blob::PIECE_MAX as u64)
+        .read_to_end(&mut piece)?;
     Ok(piece)
 }

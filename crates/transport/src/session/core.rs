@@ -101,8 +101,18 @@ impl Core {
         source: Arc<dyn BlobSource>,
         queue: &mpsc::Sender<Vec<u8>>,
     ) -> Self {
-        let state = State { frames, open: HashSet::from([0]), ..State::default() };
-        Self { state: Mutex::new(state), peer: peer.to_owned(), sha256, source, queue: queue.downgrade() }
+        let state = State {
+            frames,
+            open: HashSet::from([0]),
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            peer: peer.to_owned(),
+            sha256,
+            source,
+            queue: queue.downgrade(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -125,7 +135,10 @@ impl Core {
             return Err(SessionError::Lost(ended.clone()));
         }
         if !state.open.contains(&waiting.lane) {
-            return Err(SessionError::LaneClosed { lane: waiting.lane, reason: "it is not open".to_owned() });
+            return Err(SessionError::LaneClosed {
+                lane: waiting.lane,
+                reason: "it is not open".to_owned(),
+            });
         }
         state.tasks.insert(task, waiting);
         Ok(())
@@ -145,7 +158,11 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn expect_pong(&self, number: u64, waiter: oneshot::Sender<()>) -> Result<(), Unreachable> {
+    pub(super) fn expect_pong(
+        &self,
+        number: u64,
+        waiter: oneshot::Sender<()>,
+    ) -> Result<(), Unreachable> {
         let mut state = self.lock();
         if let Some(ended) = &state.ended {
             return Err(ended.clone());
@@ -159,20 +176,34 @@ impl Core {
         let mut state = self.lock();
         state.frames.push(bytes);
         loop {
-            let frame = state.frames.next_frame().map_err(|error| self.fault(&error.to_string()))?;
-            let Some((lane, body)) = frame else { return Ok(()) };
+            let frame = state
+                .frames
+                .next_frame()
+                .map_err(|error| self.fault(&error.to_string()))?;
+            let Some((lane, body)) = frame else {
+                return Ok(());
+            };
             state.frames_received += 1;
-            let message = hostler_protocol::decode(&body).map_err(|error: FrameError| self.fault(&error.to_string()))?;
+            let message = hostler_protocol::decode(&body)
+                .map_err(|error: FrameError| self.fault(&error.to_string()))?;
             self.dispatch(&mut state, lane, message)?;
         }
     }
 
     fn fault(&self, words: &str) -> Unreachable {
         let words = printable(words.as_bytes(), 300);
-        Unreachable::new(Reason::AgentProtocol, format!("{}: the agent broke the protocol: {words}", self.peer))
+        Unreachable::new(
+            Reason::AgentProtocol,
+            format!("{}: the agent broke the protocol: {words}", self.peer),
+        )
     }
 
-    fn dispatch(self: &Arc<Self>, state: &mut State, lane: u16, message: FromAgent) -> Result<(), Unreachable> {
+    fn dispatch(
+        self: &Arc<Self>,
+        state: &mut State,
+        lane: u16,
+        message: FromAgent,
+    ) -> Result<(), Unreachable> {
         match message {
             FromAgent::Hello(hello) => {
                 let Some(waiter) = state.opening.remove(&lane) else {
@@ -185,7 +216,10 @@ impl Core {
                 let _caller_gave_up = waiter.send(Ok(hello));
             }
             FromAgent::LaneFailed(error) => {
-                let error = LaneError { message: printable(error.message.as_bytes(), 500), ..error };
+                let error = LaneError {
+                    message: printable(error.message.as_bytes(), 500),
+                    ..error
+                };
                 match state.opening.remove(&error.lane) {
                     Some(waiter) if lane == 0 => {
                         let _caller_gave_up = waiter.send(Err(LaneOpenError::Refused(error)));
@@ -193,13 +227,20 @@ impl Core {
                     _ => return Err(self.fault("a lane that nobody opens has failed")),
                 }
             }
-            FromAgent::LaneClosed { lane: closed, reason } => {
+            FromAgent::LaneClosed {
+                lane: closed,
+                reason,
+            } => {
                 if lane != 0 || !state.open.remove(&closed) || closed == 0 {
                     return Err(self.fault("a lane that is not open has closed"));
                 }
                 close_lane(state, closed, &printable(reason.as_bytes(), 500));
             }
-            FromAgent::Done { task, index, outcome } => {
+            FromAgent::Done {
+                task,
+                index,
+                outcome,
+            } => {
                 let Some(waiting) = state.tasks.get_mut(&task).filter(|w| w.lane == lane) else {
                     // A task whose caller has gone; its answers are nobody's.
                     return Ok(());
@@ -207,7 +248,9 @@ impl Core {
                 if !waiting.items.remove(&index) {
                     return Err(self.fault("an item that was not sent, or twice, is done"));
                 }
-                let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::Done { index, outcome }));
+                let _caller_gave_up = waiting
+                    .sender
+                    .send(Ok(TaskMessage::Done { index, outcome }));
             }
             FromAgent::End { task } => {
                 if state.tasks.get(&task).is_some_and(|w| w.lane == lane)
@@ -226,7 +269,12 @@ impl Core {
         Ok(())
     }
 
-    fn start_blob(self: &Arc<Self>, state: &mut State, lane: u16, sha256: [u8; 32]) -> Result<(), Unreachable> {
+    fn start_blob(
+        self: &Arc<Self>,
+        state: &mut State,
+        lane: u16,
+        sha256: [u8; 32],
+    ) -> Result<(), Unreachable> {
         if !state.open.contains(&lane) || !state.blobs.insert((lane, sha256)) {
             return Err(self.fault("content is asked for twice, or on a lane that is not open"));
         }
@@ -259,10 +307,18 @@ impl Core {
 }
 
 fn close_lane(state: &mut State, lane: u16, reason: &str) {
-    let lost: Vec<u32> = state.tasks.iter().filter(|(_, w)| w.lane == lane).map(|(task, _)| *task).collect();
+    let lost: Vec<u32> = state
+        .tasks
+        .iter()
+        .filter(|(_, w)| w.lane == lane)
+        .map(|(task, _)| *task)
+        .collect();
     for task in lost {
         if let Some(waiting) = state.tasks.remove(&task) {
-            let error = SessionError::LaneClosed { lane, reason: reason.to_owned() };
+            let error = SessionError::LaneClosed {
+                lane,
+                reason: reason.to_owned(),
+            };
             let _caller_gave_up = waiting.sender.send(Err(error));
         }
     }

@@ -128,7 +128,7 @@ impl Evaluation<'_> {
                             == ListMatch::Yes;
                 }
                 Line::Match(criteria) => {
-                    self.active = criteria.iter().all(|c| self.holds(c, options))
+                    self.active = criteria.iter().all(|c| self.holds(c, options));
                 }
                 Line::Never => self.active = false,
                 Line::Include(included) if self.active => {
@@ -141,7 +141,7 @@ impl Evaluation<'_> {
                     let _checked = options.set(*keyword, raw, args);
                 }
                 Line::Unsupported { name, raw } if self.active => {
-                    options.warn_unsupported(name, raw)
+                    options.warn_unsupported(name, raw);
                 }
                 Line::Include(_) | Line::Option { .. } | Line::Unsupported { .. } => {}
             }

@@ -1,4 +1,4 @@
-//! The keywords of ssh_config(5), sorted by what they mean here.
+//! The keywords of `ssh_config(5)`, sorted by what they mean here.
 
 /// Options that have an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,6 @@ pub(super) enum Keyword {
     PreferredAuthentications,
     ProxyCommand,
     ProxyJump,
-    PubkeyAcceptedAlgorithms,
     PubkeyAuthentication,
     ServerAliveCountMax,
     ServerAliveInterval,
@@ -90,7 +89,6 @@ fn used(keyword: &str) -> Option<Keyword> {
         "preferredauthentications" => Keyword::PreferredAuthentications,
         "proxycommand" => Keyword::ProxyCommand,
         "proxyjump" => Keyword::ProxyJump,
-        "pubkeyacceptedalgorithms" | "pubkeyacceptedkeytypes" => Keyword::PubkeyAcceptedAlgorithms,
         "pubkeyauthentication" | "dsaauthentication" => Keyword::PubkeyAuthentication,
         "serveralivecountmax" => Keyword::ServerAliveCountMax,
         "serveraliveinterval" => Keyword::ServerAliveInterval,
@@ -191,6 +189,8 @@ const UNSUPPORTED: &[&str] = &[
     "nohostauthenticationforlocalhost",
     "pkcs11provider",
     "proxyusefdpass",
+    "pubkeyacceptedalgorithms",
+    "pubkeyacceptedkeytypes",
     "refuseconnection",
     "remotecommand",
     "revokedhostkeys",

@@ -108,8 +108,6 @@ pub struct SshOptions {
     pub macs: Option<String>,
     /// `HostKeyAlgorithms`.
     pub host_key_algorithms: Option<String>,
-    /// `PubkeyAcceptedAlgorithms`.
-    pub pubkey_accepted_algorithms: Option<String>,
     /// `-F` on the command line.
     pub config_file: Option<ConfigFileChoice>,
     /// Options that apply to this host and are not supported, in words for the user.
@@ -140,7 +138,7 @@ impl SshOptions {
             }
             Keyword::ConnectionAttempts => keep(&mut self.connection_attempts, number(first)?),
             Keyword::GlobalKnownHostsFile => {
-                keep(&mut self.global_known_hosts_files, args.to_vec())
+                keep(&mut self.global_known_hosts_files, args.to_vec());
             }
             Keyword::HashKnownHosts => keep(&mut self.hash_known_hosts, flag(first)?),
             Keyword::HostKeyAlgorithms => keep(&mut self.host_key_algorithms, first.clone()),
@@ -150,12 +148,12 @@ impl SshOptions {
             Keyword::IdentityAgent => keep(&mut self.identity_agent, first.clone()),
             Keyword::IdentityFile => push_new(&mut self.identity_files, first),
             Keyword::KbdInteractiveAuthentication => {
-                keep(&mut self.kbd_interactive_authentication, flag(first)?)
+                keep(&mut self.kbd_interactive_authentication, flag(first)?);
             }
             Keyword::KexAlgorithms => keep(&mut self.kex_algorithms, first.clone()),
             Keyword::Macs => keep(&mut self.macs, first.clone()),
             Keyword::PasswordAuthentication => {
-                keep(&mut self.password_authentication, flag(first)?)
+                keep(&mut self.password_authentication, flag(first)?);
             }
             Keyword::Port => keep(&mut self.port, port(first)?),
             Keyword::PreferredAuthentications => {
@@ -166,9 +164,6 @@ impl SshOptions {
             }
             Keyword::ProxyCommand => keep(&mut self.proxy, proxy_command(raw)),
             Keyword::ProxyJump => keep(&mut self.proxy, proxy_jump(first)?),
-            Keyword::PubkeyAcceptedAlgorithms => {
-                keep(&mut self.pubkey_accepted_algorithms, first.clone())
-            }
             // `unbound` and `host-bound` choose a protocol extension; both mean yes.
             Keyword::PubkeyAuthentication => keep(
                 &mut self.pubkey_authentication,
@@ -222,7 +217,7 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
         .ok_or_else(|| format!("`{text}` is not a port number"))
 }
 
-/// A time in OpenSSH's form (sshd_config(5), TIME FORMATS): `90`, `90s`, `1m30s`, `2h`.
+/// A time in OpenSSH's form (`sshd_config(5)`, TIME FORMATS): `90`, `90s`, `1m30s`, `2h`.
 fn seconds(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{text}` is not a time");
     let mut total: u64 = 0;

@@ -1,4 +1,4 @@
-//! Expanding `~`, `%` tokens and `${VAR}` (ssh_config(5), TOKENS and ENVIRONMENT VARIABLES).
+//! Expanding `~`, `%` tokens and `${VAR}` (`ssh_config(5)`, TOKENS and ENVIRONMENT VARIABLES).
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,7 @@ impl LocalUser {
     /// Reads the environment: `HOME`, `USER` (or `LOGNAME`), and the kernel's host name.
     pub fn from_env() -> Self {
         let uid = std::fs::metadata("/proc/self")
-            .map(|m| std::os::unix::fs::MetadataExt::uid(&m))
-            .unwrap_or(0);
+            .map_or(0, |meta| std::os::unix::fs::MetadataExt::uid(&meta));
         let entry = passwd_entry(uid);
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         Self {
