@@ -25,3 +25,16 @@ pub trait Scope: Send + Sync {
     /// All names, for enumeration and for "did you mean". Order is that of first definition where that is known.
     fn names(&self) -> Vec<String>;
 }
+
+/// A scope without variables.
+pub(crate) struct Nothing;
+
+impl Scope for Nothing {
+    fn get(&self, _: &str) -> Option<Var> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,223 @@
+//! Expressions.
+
+use crate::args::Args;
+use crate::ast::{Arg, Const, Expr};
+use crate::context::{Cx, Frame, defer};
+use crate::exec;
+use crate::fail::{Fail, Res, bail};
+use crate::filters;
+use crate::objects::Object;
+use crate::ops;
+use crate::tests;
+use crate::value::{Key, Val};
+
+/// The value of an expression. What is missing is an undefined value, not yet an error.
+pub(crate) fn eval(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
+    cx.spend(1)?;
+    match expr {
+        Expr::Const(constant) => Ok(match constant {
+            Const::None => Val::None,
+            Const::Bool(bool) => Val::Bool(*bool),
+            Const::Int(int) => Val::Int(*int),
+            Const::Float(float) => Val::Float(*float),
+            Const::Str(text) => Val::Str(text.clone()),
+        }),
+        Expr::Var(name, at) => cx.name(frame, name, *at),
+        compound => stacker::maybe_grow(128 * 1024, 1024 * 1024, || self::compound(cx, frame, compound)),
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one flat match over the kinds of expressions")]
+fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
+    match expr {
+        Expr::Const(_) | Expr::Var(..) => eval(cx, frame, expr),
+        Expr::Embedded(unit, at) => {
+            let inner = Frame { unit: unit.clone(), ..frame.clone() };
+            exec::run_template(cx, &inner).map_err(|mut fail| {
+                // Places inside the constant are counted from its own start.
+                fail.0.span = frame.span(*at);
+                fail
+            })
+        }
+        Expr::Not(inner) => Ok(Val::Bool(!test(cx, frame, inner)?)),
+        Expr::Neg(inner, at) => {
+            let val = eval(cx, frame, inner)?;
+            ops::negate(&val).map_err(|fail| fail.at(|| frame.span(*at)))
+        }
+        Expr::Bin(op, left, right, at) => {
+            let left = eval(cx, frame, left)?;
+            let right = eval(cx, frame, right)?;
+            ops::binary(cx, *op, &left, &right).map_err(|fail| fail.at(|| frame.span(*at)))
+        }
+        Expr::And(left, right) => {
+            let left = eval(cx, frame, left)?;
+            if ops::truth(&left)? { eval(cx, frame, right) } else { Ok(left) }
+        }
+        Expr::Or(left, right) => {
+            let left = eval(cx, frame, left)?;
+            if ops::truth(&left)? { Ok(left) } else { eval(cx, frame, right) }
+        }
+        Expr::Compare(first, rest, at) => {
+            let mut left = eval(cx, frame, first)?;
+            for (op, right) in rest {
+                let right = eval(cx, frame, right)?;
+                let holds = ops::compare(cx, *op, &left, &right).map_err(|fail| fail.at(|| frame.span(*at)))?;
+                if !holds {
+                    return Ok(Val::Bool(false));
+                }
+                left = right;
+            }
+            Ok(Val::Bool(true))
+        }
+        Expr::If(condition, yes, no, at) => match (test(cx, frame, condition)?, no) {
+            (true, _) => eval(cx, frame, yes),
+            (false, Some(no)) => eval(cx, frame, no),
+            (false, None) => Ok(Val::nothing(frame.span(*at))),
+        },
+        Expr::Filter(_) => filtered(cx, frame, expr, Val::None),
+        Expr::Test(it) => {
+            let base = eval(cx, frame, &it.base)?;
+            let args = args(cx, frame, &it.args)?;
+            tests::invoke(cx, &it.name, it.run, base, args)
+                .map(Val::Bool)
+                .map_err(|fail| fail.at(|| frame.span(it.at)))
+        }
+        Expr::Attr(base, name, at) => {
+            let base = eval(cx, frame, base)?;
+            located(ops::attribute(cx, &base, name), frame, *at)
+        }
+        Expr::Item(base, key, at) => {
+            let base = eval(cx, frame, base)?;
+            let key = eval(cx, frame, key)?;
+            located(ops::item(cx, &base, &key), frame, *at)
+        }
+        Expr::Slice(parts, at) => {
+            let [base, start, stop, step] = &**parts;
+            let Some(base) = base else {
+                bail!("a slice of nothing");
+            };
+            let base = eval(cx, frame, base)?;
+            let mut bounds = [None; 3];
+            for (bound, part) in bounds.iter_mut().zip([start, stop, step]) {
+                *bound = match part.as_ref().map(|part| eval(cx, frame, part)).transpose()? {
+                    None | Some(Val::None) => None,
+                    Some(val) => Some(ops::integer(&val).ok_or_else(|| {
+                        Fail::runtime("slice indices must be integers or None or have an __index__ method")
+                            .at(|| frame.span(*at))
+                    })?),
+                };
+            }
+            located(ops::slice(cx, &base, bounds), frame, *at)
+        }
+        Expr::Call(callee, given, at) => {
+            let callee = eval(cx, frame, callee)?;
+            let args = args(cx, frame, given)?;
+            located(call(cx, &callee, args), frame, *at)
+        }
+        Expr::List(items) => Ok(Val::list(all(cx, frame, items)?)),
+        Expr::Tuple(items) => Ok(Val::tuple(all(cx, frame, items)?)),
+        Expr::Dict(entries, at) => {
+            let mut pairs = Vec::with_capacity(entries.len());
+            for (key, val) in entries {
+                let key = eval(cx, frame, key)?;
+                let key = Key::of(cx, &key).map_err(|fail| fail.at(|| frame.span(*at)))?;
+                pairs.push((key, eval(cx, frame, val)?));
+            }
+            Ok(Val::dict(pairs))
+        }
+    }
+}
+
+/// The truth of an expression.
+pub(crate) fn test(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<bool> {
+    ops::truth(&eval(cx, frame, expr)?)
+}
+
+fn all(cx: &Cx<'_>, frame: &Frame, items: &[Expr]) -> Res<Vec<Val>> {
+    items.iter().map(|item| eval(cx, frame, item)).collect()
+}
+
+/// Gives an error, or something undefined, its place.
+fn located(result: Res<Val>, frame: &Frame, at: crate::ast::At) -> Res<Val> {
+    match result {
+        Err(fail) => Err(fail.at(|| frame.span(at))),
+        Ok(Val::Undef(undef)) if undef.fail.0.span.is_none() => {
+            let fail = undef.fail.clone().at(|| frame.span(at));
+            Ok(Val::missing(fail, undef.name.clone(), undef.near.clone()))
+        }
+        Ok(val) => Ok(val),
+    }
+}
+
+/// Runs a chain of filters whose innermost input is `input` (or the expression's own).
+pub(crate) fn filtered(cx: &Cx<'_>, frame: &Frame, expr: &Expr, input: Val) -> Res<Val> {
+    let Expr::Filter(it) = expr else {
+        bail!("not a filter");
+    };
+    let base = match &it.base {
+        Some(inner @ Expr::Filter(_)) => filtered(cx, frame, inner, input)?,
+        Some(inner) => eval(cx, frame, inner)?,
+        None => input,
+    };
+    let args = args(cx, frame, &it.args)?;
+    located(defer(filters::invoke(cx, &it.name, it.run, base, args)), frame, it.at)
+}
+
+/// Evaluates arguments.
+pub(crate) fn args(cx: &Cx<'_>, frame: &Frame, given: &[Arg]) -> Res<Args> {
+    let mut args = Args::default();
+    for arg in given {
+        match arg {
+            Arg::Pos(expr) => args.pos.push(eval(cx, frame, expr)?),
+            Arg::Named(name, expr) => args.named.push((name.clone(), eval(cx, frame, expr)?)),
+            Arg::Splat(expr) => {
+                let val = eval(cx, frame, expr)?;
+                args.pos.extend(ops::iterate(cx, &val)?);
+            }
+            Arg::NamedSplat(expr) => match eval(cx, frame, expr)? {
+                Val::Dict(dict) => {
+                    for (key, val) in dict.entries(cx)? {
+                        let Key::Str(name) = key else {
+                            bail!("keywords must be strings");
+                        };
+                        args.named.push((name, val));
+                    }
+                }
+                Val::Undef(undef) => return Err(undef.trip()),
+                other => bail!("argument after ** must be a mapping, not {}", other.type_name()),
+            },
+        }
+    }
+    Ok(args)
+}
+
+/// Calls something.
+pub(crate) fn call(cx: &Cx<'_>, callee: &Val, args: Args) -> Res<Val> {
+    let object = match callee {
+        Val::Undef(undef) if !undef.lenient => return Ok(callee.clone()),
+        Val::Object(object) => object,
+        other => bail!("'{}' object is not callable", other.type_name()),
+    };
+    match &**object {
+        Object::Method(base, name) => crate::methods::call(cx, base, name, args),
+        Object::Function(_, run) => run(cx, args),
+        Object::Macro(decl, frame) => exec::call_macro(cx, decl, frame, args),
+        Object::Block(frame, name, depth) => {
+            args.none()?;
+            exec::run_block(cx, frame, name, *depth)
+        }
+        Object::Joiner(separator, used) => {
+            args.none()?;
+            Ok(if used.replace(true) { separator.clone() } else { Val::str("") })
+        }
+        Object::Loop(state) => match &state.again {
+            Some((frame, it)) => {
+                let [items] = args.bind(["iterable"])?;
+                let items = crate::args::required(items, "iterable")?;
+                exec::run_again(cx, frame, it, &items, state.depth + 1)
+            }
+            None => bail!("The loop must have the 'recursive' marker to be called recursively."),
+        },
+        other => bail!("'{}' object is not callable", other.type_name()),
+    }
+}
