@@ -136,7 +136,7 @@ impl PlayRun {
 
 impl RunSettings {
     /// Do `--tags` and `--skip-tags` let the task run? As Ansible documents the special tags.
-    pub(crate) fn selects(&self, task: &Task) -> bool {
+    pub fn selects(&self, task: &Task) -> bool {
         let own: Vec<&str> = task.context.tags().collect();
         let has = |tag: &str| own.contains(&tag);
         let matches = |tag: &String| match tag.as_str() {

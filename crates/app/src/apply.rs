@@ -1,0 +1,223 @@
+//! Apply playbooks.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use hostler_diag::{Diagnostic, SourceMap};
+use hostler_events::{Recap, Reporters, RunEvent, RunId};
+use hostler_executor::{
+    ConnectDefaults, Fleet, Interrupts, PlayInputs, PlayOutcome, RunContext, RunSettings, RunState, run_play,
+};
+use hostler_transport::known_hosts::HostKeyPolicy;
+use hostler_transport::ssh_config::{LocalUser, SshConfig};
+use hostler_transport::{AgentImage, Connector, ConnectorSettings, Deadlines, GateLimits};
+use hostler_vars::{PlayLayer, RunVars, VarStore};
+use tokio::sync::mpsc;
+
+use crate::inputs::{self, Inputs};
+use crate::request::{ApplyRequest, ExitCode};
+
+/// Most hosts worked on at the same time where `-f` does not say: beyond it, files and memory of the controller are
+/// the limit, not patience.
+const FORKS_MAX: usize = 500;
+
+/// Runs the playbooks of `request` and tells `reporters` what happens. Problems that are found before the first
+/// connection are the error; afterwards everything is an event.
+///
+/// # Errors
+/// All problems of inventory, playbooks and variables, if there is at least one error; nothing was contacted then.
+pub async fn apply(
+    request: ApplyRequest,
+    sources: &SourceMap,
+    reporters: Reporters,
+    interrupts: Interrupts,
+) -> Result<ExitCode, Vec<Diagnostic>> {
+    let start = Instant::now();
+    let inputs = inputs::load(&request, sources)?;
+    let (config, problems) = ssh_config(&request)?;
+    let hosts: BTreeSet<&String> =
+        inputs.playbooks.iter().flat_map(|book| book.plays.iter().flat_map(|play| &play.hosts)).collect();
+    let settings = settings(&request, hosts.len());
+    let (events, receiver) = mpsc::unbounded_channel();
+    let reporting = std::thread::spawn(move || report(receiver, reporters));
+    let emit = |event| {
+        // Only a reporter that panicked does not listen any more; the run goes on without it.
+        let _nobody_listens = events.send(event);
+    };
+    emit(RunEvent::RunStarted {
+        run: run_id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        playbooks: request.playbooks.iter().map(|path| path.display().to_string()).collect(),
+        check: request.check,
+        diff: request.diff,
+        hosts: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
+    });
+    for diagnostic in inputs.warnings.iter().cloned().chain(problems) {
+        let location = diagnostic.labels.first().map(|label| sources.locate(label.span));
+        emit(RunEvent::Warned { diagnostic, location, host: None });
+    }
+    let connector = connector(&request, config);
+    let fleet = Fleet::new(connector, image());
+    let vars = Arc::new(var_store(&inputs, &settings, &request));
+    let run = Arc::new(RunContext::new(
+        settings,
+        inputs.catalog.clone(),
+        vars,
+        fleet,
+        sources.clone(),
+        events.clone(),
+        interrupts.clone(),
+    ));
+    let recap = plays(&run, &inputs).await;
+    let (sent, received, round_trips) = run.fleet.close().await;
+    let exit = exit_code(&recap, &interrupts);
+    let finished = RunEvent::RunFinished {
+        recap,
+        exit_code: exit as u8,
+        elapsed_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        bytes: (sent, received),
+        round_trips,
+    };
+    let _nobody_listens = events.send(finished);
+    drop(events);
+    drop(run);
+    // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
+    let _reporter_panicked = reporting.join();
+    Ok(exit)
+}
+
+async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
+    let mut state = RunState::default();
+    'books: for book in &inputs.playbooks {
+        run.vars.set_playbook(&book.directory, &book.var_files);
+        for play in &book.plays {
+            let layer = PlayLayer::new(play.play.context.keywords.vars.clone(), play.vars_files.clone());
+            let outcome = run_play(
+                run,
+                PlayInputs {
+                    play: play.play.clone(),
+                    name: play.name.clone(),
+                    hosts: play.hosts.clone(),
+                    directory: book.directory.clone(),
+                    layer,
+                },
+                &mut state,
+            );
+            if outcome.await == PlayOutcome::Stop || run.interrupts.draining() {
+                break 'books;
+            }
+        }
+    }
+    state.recap
+}
+
+fn report(mut events: mpsc::UnboundedReceiver<RunEvent>, mut reporters: Reporters) {
+    while let Some(event) = events.blocking_recv() {
+        reporters.emit(event);
+    }
+}
+
+/// The command line's part of the settings.
+pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
+    let connect = &request.connect;
+    let becoming = &request.r#become;
+    RunSettings {
+        check: request.check,
+        diff: request.diff,
+        forks: request.forks.unwrap_or(hosts.clamp(1, FORKS_MAX)).max(1),
+        tags: request.tags.iter().filter(|tag| *tag != "all").cloned().collect(),
+        skip_tags: request.skip_tags.clone(),
+        start_at_task: request.start_at_task.clone(),
+        force_handlers: request.force_handlers,
+        verbosity: request.verbosity,
+        connect: ConnectDefaults {
+            user: connect.user.clone(),
+            password: connect.password.clone(),
+            private_key: connect.private_key.clone(),
+            key_passphrase: connect.key_passphrase.clone(),
+            connection: connect.connection.clone(),
+            ssh_args: connect.ssh_common_args.iter().chain(&connect.ssh_extra_args).cloned().collect(),
+            r#become: becoming.r#become,
+            become_method: becoming.method.clone(),
+            become_user: becoming.user.clone(),
+            become_password: becoming.password.clone(),
+        },
+    }
+}
+
+fn var_store(inputs: &Inputs, settings: &RunSettings, request: &ApplyRequest) -> VarStore {
+    let run = RunVars {
+        check_mode: settings.check,
+        diff_mode: settings.diff,
+        verbosity: settings.verbosity,
+        forks: settings.forks,
+        limit: request.limit.clone(),
+        tags: request.tags.clone(),
+        skip_tags: request.skip_tags.clone(),
+    };
+    VarStore::new(inputs.inventory.clone(), inputs.inventory_files.clone(), inputs.extra.clone(), run)
+}
+
+fn ssh_config(request: &ApplyRequest) -> Result<(SshConfig, Vec<Diagnostic>), Vec<Diagnostic>> {
+    use hostler_transport::ssh_config::Severity;
+    let local = LocalUser::from_env();
+    let (config, problems) = match &request.connect.ssh_config {
+        Some(path) => SshConfig::load(path, &local),
+        None => SshConfig::load_default(&local),
+    };
+    let problems: Vec<Diagnostic> = problems
+        .into_iter()
+        .map(|problem| match problem.severity {
+            Severity::Error => Diagnostic::error("ssh-config", problem.to_string()),
+            Severity::Warning => Diagnostic::warning("ssh-config", problem.to_string()),
+        })
+        .collect();
+    if problems.iter().any(Diagnostic::is_error) { Err(problems) } else { Ok((config, problems)) }
+}
+
+fn connector(request: &ApplyRequest, config: SshConfig) -> Connector {
+    let mut deadlines = Deadlines::default();
+    if let Some(seconds) = request.connect.timeout_s.filter(|seconds| *seconds > 0) {
+        let limit = std::time::Duration::from_secs(seconds);
+        deadlines.tcp = limit;
+        deadlines.banner = limit;
+        deadlines.key_exchange = limit;
+        deadlines.authentication = limit.max(deadlines.authentication);
+    }
+    let policy = if request.connect.accept_new_host_keys { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict };
+    Connector::new(ConnectorSettings {
+        local: LocalUser::from_env(),
+        config,
+        host_key_policy: policy,
+        deadlines,
+        gate: GateLimits::default(),
+    })
+}
+
+fn image() -> AgentImage {
+    AgentImage {
+        bytes: hostler_agent_image::AGENT,
+        sha256: hostler_agent_image::SHA256,
+        machine: hostler_agent_image::MACHINE,
+    }
+}
+
+/// Sortable by time; the process number keeps two runs of one second apart.
+fn run_id() -> RunId {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    RunId(format!("{:010x}-{:06x}", since.as_millis(), std::process::id()))
+}
+
+/// As ansible-playbook: unreachable hosts count before failed ones only if nothing failed.
+fn exit_code(recap: &Recap, interrupts: &Interrupts) -> ExitCode {
+    if interrupts.draining() {
+        ExitCode::Interrupted
+    } else if recap.any_failed() {
+        ExitCode::HostFailed
+    } else if recap.any_unreachable() {
+        ExitCode::UnreachableOrInput
+    } else {
+        ExitCode::Ok
+    }
+}
