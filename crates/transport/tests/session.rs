@@ -76,7 +76,7 @@ async fn link(sshd: &Sshd) -> Link {
 }
 
 fn local(home: &tempfile::TempDir) -> Link {
-    Link::Local(LocalEnvironment(vec![(
+    Link::LocalWith(LocalEnvironment(vec![(
         "HOME".into(),
         home.path().display().to_string(),
     )]))
