@@ -108,26 +108,26 @@ impl Agent {
                     && let Some((lane, task, hash, len)) = self.blobs.remove(&blob.sha256)
                 {
                     let right = <[u8; 32]>::from(hash.finalize()) == blob.sha256;
-                    self.done(lane, task, 0, &format!("{len} bytes, right: {right}"))?;
+                    Self::done(lane, task, 0, &format!("{len} bytes, right: {right}"))?;
                     Self::say(lane, &FromAgent::End { task })?;
                 }
                 Ok(())
             }
             ToAgent::NoBlob { sha256, reason } => match self.blobs.remove(&sha256) {
                 Some((lane, task, ..)) => {
-                    self.done(lane, task, 0, &reason)?;
+                    Self::done(lane, task, 0, &reason)?;
                     Self::say(lane, &FromAgent::End { task })
                 }
                 None => Ok(()),
             },
             ToAgent::Cancel { task } => {
-                self.done(lane, task, 0, "cancelled")?;
+                Self::done(lane, task, 0, "cancelled")?;
                 Self::say(lane, &FromAgent::End { task })
             }
         }
     }
 
-    fn done(&self, lane: u16, task: u32, index: u32, words: &str) -> std::io::Result<()> {
+    fn done(lane: u16, task: u32, index: u32, words: &str) -> std::io::Result<()> {
         let mut outcome = Outcome::default();
         outcome.fields.insert("said", words);
         Self::say(
@@ -145,8 +145,8 @@ impl Agent {
             "garbage" => write(&[0xaa; 64]),
             "nonsense" => write(&[3, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff]),
             "twice" => {
-                self.done(lane, task.task, 0, "a")?;
-                self.done(lane, task.task, 0, "b")
+                Self::done(lane, task.task, 0, "a")?;
+                Self::done(lane, task.task, 0, "b")
             }
             "exit" => {
                 panic_message();
@@ -171,7 +171,7 @@ impl Agent {
             }
             name => {
                 for item in &task.items {
-                    self.done(lane, task.task, item.index, name)?;
+                    Self::done(lane, task.task, item.index, name)?;
                 }
                 Self::say(lane, &FromAgent::End { task: task.task })
             }

@@ -100,7 +100,7 @@ pub(crate) async fn start(
     let mut skip: Vec<(usize, String)> = Vec::new();
     let mut fresh = false;
     // Each round rules out a place or the cached copy, so this ends.
-    for round in 1..=PLACES.len() as u64 + 1 {
+    for round in 1..=PLACES.len() as u64 + 2 {
         let places: Vec<usize> = skip.iter().map(|(number, _)| *number).collect();
         let command = command(&image, &places, fresh);
         let attempt = timeout_at(deadline, Box::pin(attempt(link, image, &command)))
@@ -348,14 +348,15 @@ fn ended(link: &Link, exit: &Exit, talk: &Talk) -> Result<Attempt, Unreachable> 
     let words = reason_of(stderr, "no message");
     match (exit, place) {
         (Exit::Unknown, _) => Err(link.lost("the connection was lost while the agent started")),
-        // 126 and 127 are the shell's answers when it cannot execute a program that is there (noexec, exec format,
-        // security modules) or that has gone meanwhile.
+        // A copy that was there and does not run is not worth asking why: it is sent anew.
+        (_, 1..) if !*uploaded => Ok(Attempt::Damaged {
+            why: format!("it ended with {exit} ({words})"),
+        }),
+        // 126 and 127 are the shell's answers when it cannot execute a program that is there (noexec, security
+        // modules, a missing interpreter).
         (Exit::Status(126 | 127), 1..) => Ok(Attempt::Place {
             number: place,
             why: format!("it cannot be executed ({words})"),
-        }),
-        (_, 1..) if !*uploaded => Ok(Attempt::Damaged {
-            why: format!("it ended with {exit} ({words})"),
         }),
         (_, 1..) => Err(agent_error(
             link,

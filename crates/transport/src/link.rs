@@ -17,7 +17,9 @@ pub enum Link {
     /// Over SSH.
     Ssh(Box<Connection>),
     /// On the controller itself, as its own user.
-    Local(LocalEnvironment),
+    Local,
+    /// The same with more variables for its programs.
+    LocalWith(LocalEnvironment),
 }
 
 /// Variables to set for programs of a local link, beside the controller's own environment.
@@ -83,7 +85,7 @@ impl Link {
     pub fn peer(&self) -> &str {
         match self {
             Self::Ssh(connection) => connection.peer(),
-            Self::Local(_) => "local connection",
+            Self::Local | Self::LocalWith(_) => "local connection",
         }
     }
 
@@ -91,7 +93,7 @@ impl Link {
     pub fn warnings(&self) -> Vec<String> {
         match self {
             Self::Ssh(connection) => connection.warnings(),
-            Self::Local(_) => Vec::new(),
+            Self::Local | Self::LocalWith(_) => Vec::new(),
         }
     }
 
@@ -102,7 +104,7 @@ impl Link {
                 connection.counters().received(),
                 connection.counters().sent(),
             ),
-            Self::Local(_) => (0, 0),
+            Self::Local | Self::LocalWith(_) => (0, 0),
         }
     }
 
@@ -127,7 +129,8 @@ impl Link {
                     CommandWriter::Ssh(writer),
                 ))
             }
-            Self::Local(environment) => start_local(command, environment),
+            Self::Local => start_local(command, &LocalEnvironment::default()),
+            Self::LocalWith(environment) => start_local(command, environment),
         }
     }
 
@@ -135,7 +138,7 @@ impl Link {
     pub(crate) fn lost(&self, fallback: &str) -> Unreachable {
         let words = match self {
             Self::Ssh(connection) => connection.ended(),
-            Self::Local(_) => None,
+            Self::Local | Self::LocalWith(_) => None,
         };
         let words = words.unwrap_or_else(|| fallback.to_owned());
         Unreachable::new(Reason::Lost, format!("{}: {words}", self.peer()))
@@ -145,7 +148,7 @@ impl Link {
     pub async fn close(self) {
         match self {
             Self::Ssh(connection) => connection.close().await,
-            Self::Local(_) => {}
+            Self::Local | Self::LocalWith(_) => {}
         }
     }
 }

@@ -369,8 +369,16 @@ impl RunningTask {
 
 impl Drop for RunningTask {
     fn drop(&mut self) {
-        if let (Some(queue), Some(frame)) = (&self.cancel, self.cancel_frame()) {
-            let _full_or_over = queue.try_send(frame);
+        let (Some(queue), Some(frame)) = (self.cancel.take(), self.cancel_frame()) else {
+            return;
+        };
+        // The queue may be full of content; somebody has to wait for a place in it, but not here.
+        if let (Err(mpsc::error::TrySendError::Full(frame)), Ok(runtime)) =
+            (queue.try_send(frame), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(async move {
+                let _session_may_be_over = queue.send(frame).await;
+            });
         }
     }
 }
