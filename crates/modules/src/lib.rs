@@ -14,6 +14,7 @@ mod words;
 pub use local_time::{LocalTime, local_time};
 pub use words::split_words;
 mod presence;
+mod unique;
 
 /// A module as the agent sees it.
 struct Entry {
@@ -35,6 +36,7 @@ macro_rules! modules {
 }
 
 modules! {
+    authorized_key,
     blockinfile,
     group,
     lineinfile,
@@ -42,6 +44,9 @@ modules! {
     replace,
     setup,
     user,
+    sysctl,
+    tempfile,
+    wait_for,
 }
 
 /// What the controller must know about the modules.
