@@ -39,6 +39,8 @@ modules! {
     authorized_key,
     blockinfile,
     group,
+    cron,
+    hostname,
     lineinfile,
     ping,
     replace,
