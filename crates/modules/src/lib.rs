@@ -14,6 +14,7 @@ mod words;
 pub use local_time::{LocalTime, local_time};
 pub use words::split_words;
 mod presence;
+mod unique;
 
 /// A module as the agent sees it.
 struct Entry {
@@ -35,13 +36,19 @@ macro_rules! modules {
 }
 
 modules! {
+    authorized_key,
     blockinfile,
+    cron,
     group,
+    hostname,
     lineinfile,
     ping,
     replace,
     setup,
+    sysctl,
+    tempfile,
     user,
+    wait_for,
 }
 
 /// What the controller must know about the modules.
