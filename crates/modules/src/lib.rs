@@ -28,7 +28,10 @@ macro_rules! modules {
 modules! {
     group,
     ping,
+    service,
     setup,
+    systemd,
+    systemd_service,
     user,
 }
 
