@@ -11,6 +11,7 @@ mod mounts;
 mod network;
 mod resolver;
 mod shadow;
+mod systemd;
 mod text;
 mod virt;
 
@@ -22,5 +23,6 @@ pub use mounts::{Mount, disk_links, mounts, parse_bind_mounts, parse_mounts};
 pub use network::{DefaultRoute, Ipv4, Ipv6, Network, network};
 pub use resolver::{Resolver, full_name, full_name_in_hosts, parse_resolv_conf};
 pub use shadow::{Shadow, shadow};
+pub use systemd::{Scope, Unit, parse_show, starts_at_boot, systemctl, unit};
 pub use text::{exists, names, program, text, word};
 pub use virt::{Virtualization, virtualization};

@@ -1,0 +1,145 @@
+//! Services without systemd: init scripts (System V) and OpenRC.
+
+use std::path::Path;
+
+use hostler_module_api::prelude::*;
+use hostler_probes::{names, program, text};
+
+use super::Args;
+use crate::systemd_service::State;
+
+/// How services are enabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tool {
+    UpdateRcD,
+    Chkconfig,
+    OpenRc,
+}
+
+/// What was seen of a service.
+pub(crate) struct Init {
+    /// `None` if there is no such service.
+    script: Option<String>,
+    tool: Option<Tool>,
+    running: bool,
+    enabled: bool,
+}
+
+pub(super) fn look(args: &Args, manager: &str, host: &dyn Inspect) -> Result<Init, ModuleError> {
+    let known = ["sysvinit", "service", "openrc", "init"];
+    if args.r#use != "auto" && !known.contains(&manager) {
+        return Err(ModuleError::new(format!("service manager {manager} is not supported yet"))
+            .hint("systemd, sysvinit and openrc are"));
+    }
+    if args.name.is_empty() || args.name.starts_with('-') || args.name.contains(['/', '\0', '\n']) {
+        return Err(ModuleError::new("'name' is not the name of a service"));
+    }
+    let script = format!("/etc/init.d/{}", args.name);
+    if !host.access(Path::new(&script), 1) {
+        return Ok(Init { script: None, tool: None, running: false, enabled: false });
+    }
+    let tools = [("rc-update", Tool::OpenRc), ("update-rc.d", Tool::UpdateRcD), ("chkconfig", Tool::Chkconfig)];
+    let tool = tools.into_iter().find(|(name, _)| program(host, name).is_some()).map(|it| it.1);
+    let enabled = match tool {
+        Some(Tool::OpenRc) => names(host, format!("/etc/runlevels/{}", args.runlevel)).contains(&args.name),
+        _ => hostler_probes::starts_at_boot(host, &args.name),
+    };
+    let running = is_running(args, &script, host)?;
+    Ok(Init { script: Some(script), tool, running, enabled })
+}
+
+/// As the LSB says: the script's `status` exits with 0 if it runs, 1 to 3 if not, 4 if it cannot tell.
+fn is_running(args: &Args, script: &str, host: &dyn Inspect) -> Result<bool, ModuleError> {
+    if let Some(pattern) = &args.pattern {
+        return Ok(has_process(pattern, host));
+    }
+    let mut program = Program::new([script, "status"]).env("LC_ALL", "C");
+    program.timeout_s = Some(60);
+    let output = host.look(&program)?;
+    let said = format!("{}{}", output.stdout_text(), output.stderr_text()).to_lowercase();
+    let denies = ["not running", "stopped", "is dead", "not started"].iter().any(|it| said.contains(it));
+    Ok(output.success() && !denies)
+}
+
+fn has_process(pattern: &str, host: &dyn Inspect) -> bool {
+    let processes = names(host, "/proc").into_iter().filter(|it| it.bytes().all(|it| it.is_ascii_digit()));
+    let mut lines = processes.filter_map(|it| text(host, format!("/proc/{it}/cmdline")));
+    lines.any(|it| it.replace('\0', " ").contains(pattern))
+}
+
+impl Init {
+    pub(super) fn plan(&self, args: &Args) -> Plan {
+        let mut plan = Plan::none();
+        let Some(script) = &self.script else { return plan };
+        let subject = format!("service {}", args.name);
+        if let Some(enabled) = args.enabled.filter(|it| *it != self.enabled) {
+            let mut deltas = vec![Delta::field(&subject, "enabled", !enabled, enabled)];
+            for program in self.enable(args, enabled) {
+                let run = Run { program, always: false, ok_rc: vec![0] };
+                plan.push_all(std::mem::take(&mut deltas), Edit::Run(run));
+            }
+        }
+        let Some(state) = args.state else { return plan };
+        let Some(verb) = state.verb(self.running) else { return plan };
+        let delta = match state {
+            State::Started | State::Stopped => {
+                let before = if self.running { "started" } else { "stopped" };
+                Delta::field(&subject, "state", before, state.word())
+            }
+            State::Restarted | State::Reloaded => Delta::action(&subject, verb),
+        };
+        let run = |verb: &str| {
+            let extra = args.arguments.iter().flat_map(|it| it.split_whitespace());
+            let words = [script.as_str(), verb].into_iter().chain(extra);
+            Program::new(words).env("LC_ALL", "C")
+        };
+        match (verb, args.sleep) {
+            ("restart", Some(seconds)) => {
+                plan.run_always(delta, run("stop"));
+                let wait = Program::new(["sleep".to_owned(), seconds.to_string()]);
+                for program in [wait, run("start")] {
+                    plan.push_all(Vec::new(), Edit::Run(Run { program, always: true, ok_rc: vec![0] }));
+                }
+            }
+            (verb, _) => plan.run_always(delta, run(verb)),
+        }
+        plan
+    }
+
+    fn enable(&self, args: &Args, enabled: bool) -> Vec<Program> {
+        let name = args.name.as_str();
+        match self.tool {
+            Some(Tool::OpenRc) => {
+                vec![Program::new(["rc-update", if enabled { "add" } else { "del" }, name, &args.runlevel])]
+            }
+            Some(Tool::UpdateRcD) if enabled => {
+                // Links must be there before they can be turned to "start".
+                vec![Program::new(["update-rc.d", name, "defaults"]), Program::new(["update-rc.d", name, "enable"])]
+            }
+            Some(Tool::UpdateRcD) => vec![Program::new(["update-rc.d", name, "disable"])],
+            Some(Tool::Chkconfig) => vec![Program::new(["chkconfig", name, if enabled { "on" } else { "off" }])],
+            None => Vec::new(),
+        }
+    }
+
+    pub(super) fn report(&self, args: &Args, check: bool) -> Report {
+        let mut report = Report::default().with("name", &args.name);
+        if self.script.is_none() {
+            let message = format!("Could not find the requested service {}: host", args.name);
+            if !check {
+                return report.fail(message);
+            }
+            report.warnings.push(format!("{message}; a task before this one must install it"));
+            report.changed = Some(args.enabled == Some(true) || args.state.is_some_and(|it| it != State::Stopped));
+            return report;
+        }
+        if self.tool.is_none() && args.enabled.is_some_and(|it| it != self.enabled) {
+            return report.fail("the host has neither update-rc.d nor chkconfig nor rc-update to enable services with");
+        }
+        if let Some(enabled) = args.enabled {
+            report = report.with("enabled", enabled);
+        }
+        let running = args.state.map_or(self.running, |it| it != State::Stopped);
+        report.with("state", if running { "started" } else { "stopped" })
+    }
+}
