@@ -1,8 +1,12 @@
 //! What `cargo xtask` is made of, as a library: the real-host tests raise their hosts with the same code.
 //!
 //! - [`fleet`]: real Debian hosts on this machine, each in its own namespaces (root needed);
+//! - [`bench`]: the 20-task baseline on such hosts, by several engines, against the floor of bare OpenSSH;
+//! - [`ci`]: every check that has to pass before a change is merged.
 
 #![expect(clippy::format_collect, reason = "short lists, where clear beats fast")]
 
+pub mod bench;
+pub mod ci;
 pub mod fleet;
 pub mod process;

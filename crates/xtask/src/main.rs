@@ -10,6 +10,8 @@ mod fleet_command;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::bench::{self, Engine};
+use xtask::ci;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of the project")]
@@ -22,11 +24,42 @@ struct Arguments {
 enum Task {
     /// Real Debian hosts on this machine (root needed).
     Fleet(fleet_command::Arguments),
+    /// The baseline on fresh hosts, against the floor of bare OpenSSH (root needed).
+    Bench {
+        /// How many hosts.
+        #[arg(long, default_value_t = 200)]
+        hosts: usize,
+        /// More engines to compare with; they are installed from the Python package index.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        with: Vec<Engine>,
+        /// Leave hostler itself out.
+        #[arg(long)]
+        only_others: bool,
+    },
+    /// Every check: format, lints, tests, documentation examples, real hosts.
+    Ci,
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Task::Fleet(arguments) => fleet_command::run(&arguments),
+        Task::Bench {
+            hosts,
+            with,
+            only_others,
+        } => {
+            let mut engines = if only_others {
+                Vec::new()
+            } else {
+                vec![Engine::Hostler]
+            };
+            engines.extend(with);
+            bench::run(hosts, &engines, &progress).map(|table| {
+                print!("{table}");
+                ExitCode::SUCCESS
+            })
+        }
+        Task::Ci => ci::run(&progress).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,
@@ -35,4 +68,8 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn progress(message: &str) {
+    eprintln!("xtask: {message}");
 }

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 pub use base::{SUDO_PASSWORD, missing_packages};
 pub use fault::Fault;
 pub use host::{Host, Init, Set};
+pub use network::Traffic;
 pub use proxy::AptProxy;
 
 use crate::process::{Context, Failure, Result, checkout, in_parallel, is_root};
@@ -193,6 +194,12 @@ impl Fleet {
     /// An INI inventory of `hosts`, complete with the login key and `known_hosts`.
     pub fn inventory(&self, hosts: &[Host]) -> String {
         inventory::ini(self, hosts)
+    }
+
+    /// What has gone over the links of `hosts` since they were started.
+    pub fn traffic(&self, hosts: &[Host]) -> Result<Traffic> {
+        let slot = network::slot_of(&self.directory).context("the fleet is not up")?;
+        network::traffic(slot, hosts)
     }
 
     /// One address a line, for tools that want only that (`parallel-ssh -h`).

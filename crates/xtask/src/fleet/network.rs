@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::host::Set;
+use super::host::{Host, Set};
 use crate::process::{Context, Failure, Result, run, wait_for};
 
 /// One claimed address range: the `N` of `10.N.0.0/16`.
@@ -213,6 +213,37 @@ pub(super) fn remove_control_groups(slot: Slot, name: &str) {
             let _ = fs::remove_dir(parent);
         }
     }
+}
+
+/// What has gone over some hosts' links, both ways.
+#[derive(Debug, Clone, Copy)]
+pub struct Traffic {
+    /// Bytes, Ethernet headers included.
+    pub bytes: u64,
+    /// Packets (large ones before segmentation).
+    pub packets: u64,
+}
+
+pub(super) fn traffic(slot: Slot, hosts: &[Host]) -> Result<Traffic> {
+    let mut sum = Traffic {
+        bytes: 0,
+        packets: 0,
+    };
+    for host in hosts {
+        let statistics = Path::new("/sys/class/net")
+            .join(slot.link(&host.name))
+            .join("statistics");
+        let read = |name: &str| -> Result<u64> {
+            let text = fs::read_to_string(statistics.join(name))
+                .context(format!("{}: {name}", host.name))?;
+            text.trim()
+                .parse()
+                .context(format!("{}: {name}", host.name))
+        };
+        sum.bytes += read("rx_bytes")? + read("tx_bytes")?;
+        sum.packets += read("rx_packets")? + read("tx_packets")?;
+    }
+    Ok(sum)
 }
 
 fn interfaces() -> Result<Vec<String>> {

@@ -1,0 +1,150 @@
+//! The benchmark: `playbooks/baseline.yml` on N fresh hosts, by hostler and by others, against the floor.
+//!
+//! The floor is what OpenSSH needs to log in to the same hosts and run `true`. It is measured before, between and after
+//! an engine's two runs, and every ratio is to the mean of its two neighbours: machines are noisy, ratios less so. Each engine
+//! gets fresh hosts, and its times count only after the end state of every host has been looked at.
+
+mod engine;
+mod measure;
+mod verify;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+pub use engine::Engine;
+use measure::{Cost, measure};
+
+use crate::fleet::{Fleet, Guard, Host, Init, Set};
+use crate::process::{Context, Failure, Result, checkout, tail};
+
+/// One line of the table.
+#[derive(Debug)]
+struct Row {
+    what: String,
+    cost: Cost,
+    ratio: f64,
+}
+
+/// Runs the benchmark with `engines` on `count` hosts and returns the table.
+pub fn run(count: usize, engines: &[Engine], progress: &dyn Fn(&str)) -> Result<String> {
+    let work = checkout().join("target/bench");
+    fs::create_dir_all(&work).context("create target/bench")?;
+    for engine in engines {
+        progress(&format!("{}: getting ready", engine.name()));
+        engine.prepare(&work)?;
+    }
+    let fleet = Guard(Fleet::named("bench")?);
+    let mut rows = Vec::new();
+    for engine in engines {
+        fleet.down()?;
+        let hosts = fleet.up(Set::A, count, Init::Sshd)?;
+        progress(&format!("{}: {count} fresh hosts are up", engine.name()));
+        rows.extend(compare(&fleet, &hosts, *engine, &work, progress)?);
+    }
+    fleet.down()?;
+    Ok(table(count, &rows))
+}
+
+/// Floor, first run, floor, second run, floor.
+fn compare(
+    fleet: &Fleet,
+    hosts: &[Host],
+    engine: Engine,
+    work: &Path,
+    progress: &dyn Fn(&str),
+) -> Result<Vec<Row>> {
+    let floor = |turn: usize| -> Result<Cost> {
+        let log = work.join(format!("floor-{turn}.log"));
+        let (status, cost) = measure(fleet, hosts, &mut engine::floor(fleet, hosts, work)?, &log)?;
+        if !status.success() {
+            return Err(failed("parallel-ssh", &status.to_string(), &log));
+        }
+        progress(&format!("floor: {:.2} s", cost.wall.as_secs_f64()));
+        Ok(cost)
+    };
+    let apply = |turn: usize| -> Result<Cost> {
+        let log = work.join(format!("{engine:?}-{turn}.log").to_lowercase());
+        let mut command = engine.command(fleet, hosts, work)?;
+        let (status, cost) = measure(fleet, hosts, &mut command, &log)?;
+        if !status.success() {
+            return Err(failed(engine.name(), &status.to_string(), &log));
+        }
+        if engine.has_recap() {
+            let output = fs::read(&log).context("read the engine's output")?;
+            verify::recap(&String::from_utf8_lossy(&output), hosts, turn > 1)?;
+        }
+        hosts.iter().try_for_each(verify::baseline)?;
+        progress(&format!(
+            "{}: run {turn}: {:.2} s, checked",
+            engine.name(),
+            cost.wall.as_secs_f64()
+        ));
+        Ok(cost)
+    };
+    // A first login warms the hosts' page cache; it counts for nobody.
+    floor(0)?;
+    let before = floor(1)?;
+    let first = apply(1)?;
+    let between = floor(2)?;
+    let second = apply(2)?;
+    let after = floor(3)?;
+    let row = |what: String, cost: Cost, left: Cost, right: Cost| {
+        let floor = (left.wall.as_secs_f64() + right.wall.as_secs_f64()) / 2.0;
+        Row {
+            what,
+            cost,
+            ratio: cost.wall.as_secs_f64() / floor,
+        }
+    };
+    Ok(vec![
+        row(
+            "floor (parallel-ssh true)".to_owned(),
+            between,
+            before,
+            after,
+        ),
+        row(
+            format!("{}, first run", engine.name()),
+            first,
+            before,
+            between,
+        ),
+        row(
+            format!("{}, second run", engine.name()),
+            second,
+            between,
+            after,
+        ),
+    ])
+}
+
+fn failed(what: &str, how: &str, log: &Path) -> Failure {
+    let output = fs::read(log).unwrap_or_default();
+    let said = String::from_utf8_lossy(&output);
+    Failure::new(format!(
+        "{what}: {how}; {} ends:\n{}",
+        log.display(),
+        tail(&said, 30)
+    ))
+}
+
+fn table(count: usize, rows: &[Row]) -> String {
+    let mut text = format!(
+        "{count} hosts; ratios to the floor measured around each run; CPU of the whole machine; memory of the controller\n\n\
+         | run | wall s | x floor | CPU s | peak MiB | KiB per host | packets per host |\n\
+         |---|--:|--:|--:|--:|--:|--:|\n"
+    );
+    for Row { what, cost, ratio } in rows {
+        let _ = writeln!(
+            text,
+            "| {what} | {:.2} | {ratio:.2} | {:.1} | {} | {} | {} |",
+            cost.wall.as_secs_f64(),
+            cost.cpu,
+            cost.peak_memory / (1024 * 1024),
+            cost.bytes_per_host / 1024,
+            cost.packets_per_host,
+        );
+    }
+    text
+}
