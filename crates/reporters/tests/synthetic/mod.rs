@@ -282,7 +282,7 @@ pub(crate) fn web_tier(count: usize, check: bool) -> Vec<Stamped> {
 
 fn install_and_configure(run: &mut Recorder, up: &[String]) {
     let install = run.task("Install nginx", "apt", 4, up.len());
-    for host in &up {
+    for host in up {
         run.start(install, host);
     }
     // Most are quick; seven take their time.
