@@ -7,12 +7,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Recap, Reporters, RunEvent, RunId};
 use hostler_executor::{
-    ConnectDefaults, Fleet, Interrupts, PlayInputs, PlayOutcome, RunContext, RunSettings, RunState, run_play,
+    ConnectDefaults, Fleet, Interrupts, PlayInputs, PlayOutcome, RunContext, RunSettings, RunState,
+    run_play,
 };
+use hostler_inventory::VarFiles;
 use hostler_transport::known_hosts::HostKeyPolicy;
 use hostler_transport::ssh_config::{LocalUser, SshConfig};
 use hostler_transport::{AgentImage, Connector, ConnectorSettings, Deadlines, GateLimits};
-use hostler_vars::{PlayLayer, RunVars, VarStore};
+use hostler_value::Map;
+use hostler_vars::{PlayLayer, RunOptions, VarStore};
 use tokio::sync::mpsc;
 
 use crate::inputs::{self, Inputs};
@@ -36,8 +39,11 @@ pub async fn apply(
     let start = Instant::now();
     let inputs = inputs::load(&request, sources)?;
     let (config, problems) = ssh_config(&request)?;
-    let hosts: BTreeSet<&String> =
-        inputs.playbooks.iter().flat_map(|book| book.plays.iter().flat_map(|play| &play.hosts)).collect();
+    let hosts: BTreeSet<&String> = inputs
+        .playbooks
+        .iter()
+        .flat_map(|book| book.plays.iter().flat_map(|play| &play.hosts))
+        .collect();
     let settings = settings(&request, hosts.len());
     let (events, receiver) = mpsc::unbounded_channel();
     let reporting = std::thread::spawn(move || report(receiver, reporters));
@@ -48,14 +54,25 @@ pub async fn apply(
     emit(RunEvent::RunStarted {
         run: run_id(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        playbooks: request.playbooks.iter().map(|path| path.display().to_string()).collect(),
+        playbooks: request
+            .playbooks
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
         check: request.check,
         diff: request.diff,
         hosts: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
     });
     for diagnostic in inputs.warnings.iter().cloned().chain(problems) {
-        let location = diagnostic.labels.first().map(|label| sources.locate(label.span));
-        emit(RunEvent::Warned { diagnostic, location, host: None });
+        let location = diagnostic
+            .labels
+            .first()
+            .map(|label| sources.locate(label.span));
+        emit(RunEvent::Warned {
+            diagnostic,
+            location,
+            host: None,
+        });
     }
     let connector = connector(&request, config);
     let fleet = Fleet::new(connector, image());
@@ -90,9 +107,12 @@ pub async fn apply(
 async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
     let mut state = RunState::default();
     'books: for book in &inputs.playbooks {
-        run.vars.set_playbook(&book.directory, &book.var_files);
         for play in &book.plays {
-            let layer = PlayLayer::new(play.play.context.keywords.vars.clone(), play.vars_files.clone());
+            let own = play.play.context.keywords.vars.as_deref();
+            let layer = PlayLayer::new(&play.name, own, Map::new());
+            for host in &play.hosts {
+                layer.set_vars_files(host, play.vars_files.iter().cloned());
+            }
             let outcome = run_play(
                 run,
                 PlayInputs {
@@ -100,7 +120,7 @@ async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
                     name: play.name.clone(),
                     hosts: play.hosts.clone(),
                     directory: book.directory.clone(),
-                    layer,
+                    layer: Arc::new(layer),
                 },
                 &mut state,
             );
@@ -126,7 +146,12 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
         check: request.check,
         diff: request.diff,
         forks: request.forks.unwrap_or(hosts.clamp(1, FORKS_MAX)).max(1),
-        tags: request.tags.iter().filter(|tag| *tag != "all").cloned().collect(),
+        tags: request
+            .tags
+            .iter()
+            .filter(|tag| *tag != "all")
+            .cloned()
+            .collect(),
         skip_tags: request.skip_tags.clone(),
         start_at_task: request.start_at_task.clone(),
         force_handlers: request.force_handlers,
@@ -137,7 +162,12 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
             private_key: connect.private_key.clone(),
             key_passphrase: connect.key_passphrase.clone(),
             connection: connect.connection.clone(),
-            ssh_args: connect.ssh_common_args.iter().chain(&connect.ssh_extra_args).cloned().collect(),
+            ssh_args: connect
+                .ssh_common_args
+                .iter()
+                .chain(&connect.ssh_extra_args)
+                .cloned()
+                .collect(),
             r#become: becoming.r#become,
             become_method: becoming.method.clone(),
             become_user: becoming.user.clone(),
@@ -146,17 +176,35 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
     }
 }
 
+/// Variables of the run. Facts live on from playbook to playbook, so there is one store: files beside playbooks of several
+/// directories are put together, and `playbook_dir` is the first one's (a warning says so, see `inputs`).
 fn var_store(inputs: &Inputs, settings: &RunSettings, request: &ApplyRequest) -> VarStore {
-    let run = RunVars {
+    let directory = inputs
+        .playbooks
+        .first()
+        .map(|book| book.directory.clone())
+        .unwrap_or_default();
+    let mut beside = VarFiles::default();
+    for book in &inputs.playbooks {
+        beside.extend(book.var_files.clone());
+    }
+    let options = RunOptions {
+        playbook_dir: std::path::absolute(&directory).unwrap_or(directory),
         check_mode: settings.check,
         diff_mode: settings.diff,
         verbosity: settings.verbosity,
         forks: settings.forks,
         limit: request.limit.clone(),
-        tags: request.tags.clone(),
+        run_tags: request.tags.clone(),
         skip_tags: request.skip_tags.clone(),
+        inventory_sources: request.inventory.clone(),
     };
-    VarStore::new(inputs.inventory.clone(), inputs.inventory_files.clone(), inputs.extra.clone(), run)
+    VarStore::new(
+        inputs.loaded.clone(),
+        beside,
+        inputs.extra.clone(),
+        &options,
+    )
 }
 
 fn ssh_config(request: &ApplyRequest) -> Result<(SshConfig, Vec<Diagnostic>), Vec<Diagnostic>> {
@@ -173,7 +221,11 @@ fn ssh_config(request: &ApplyRequest) -> Result<(SshConfig, Vec<Diagnostic>), Ve
             Severity::Warning => Diagnostic::warning("ssh-config", problem.to_string()),
         })
         .collect();
-    if problems.iter().any(Diagnostic::is_error) { Err(problems) } else { Ok((config, problems)) }
+    if problems.iter().any(Diagnostic::is_error) {
+        Err(problems)
+    } else {
+        Ok((config, problems))
+    }
 }
 
 fn connector(request: &ApplyRequest, config: SshConfig) -> Connector {
@@ -185,7 +237,11 @@ fn connector(request: &ApplyRequest, config: SshConfig) -> Connector {
         deadlines.key_exchange = limit;
         deadlines.authentication = limit.max(deadlines.authentication);
     }
-    let policy = if request.connect.accept_new_host_keys { HostKeyPolicy::AcceptNew } else { HostKeyPolicy::Strict };
+    let policy = if request.connect.accept_new_host_keys {
+        HostKeyPolicy::AcceptNew
+    } else {
+        HostKeyPolicy::Strict
+    };
     Connector::new(ConnectorSettings {
         local: LocalUser::from_env(),
         config,
@@ -205,18 +261,24 @@ fn image() -> AgentImage {
 
 /// Sortable by time; the process number keeps two runs of one second apart.
 fn run_id() -> RunId {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    RunId(format!("{:010x}-{:06x}", since.as_millis(), std::process::id()))
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    RunId(format!(
+        "{:010x}-{:06x}",
+        since.as_millis(),
+        std::process::id()
+    ))
 }
 
-/// As ansible-playbook: unreachable hosts count before failed ones only if nothing failed.
+/// As ansible-playbook: an unreachable host counts before failed ones.
 fn exit_code(recap: &Recap, interrupts: &Interrupts) -> ExitCode {
     if interrupts.draining() {
         ExitCode::Interrupted
-    } else if recap.any_failed() {
-        ExitCode::HostFailed
     } else if recap.any_unreachable() {
         ExitCode::UnreachableOrInput
+    } else if recap.any_failed() {
+        ExitCode::HostFailed
     } else {
         ExitCode::Ok
     }

@@ -19,11 +19,19 @@ pub struct CheckReport {
 /// Reads and checks inventory and playbooks; contacts no host.
 pub fn check(request: &ApplyRequest, sources: &SourceMap) -> CheckReport {
     match inputs::load(request, sources) {
-        Err(diagnostics) => CheckReport { diagnostics, ..CheckReport::default() },
+        Err(diagnostics) => CheckReport {
+            diagnostics,
+            ..CheckReport::default()
+        },
         Ok(inputs) => {
             let plays = inputs.playbooks.iter().flat_map(|book| &book.plays);
-            let hosts: std::collections::BTreeSet<&String> = plays.clone().flat_map(|play| &play.hosts).collect();
-            CheckReport { hosts: hosts.len(), plays: plays.count(), diagnostics: inputs.warnings }
+            let hosts: std::collections::BTreeSet<&String> =
+                plays.clone().flat_map(|play| &play.hosts).collect();
+            CheckReport {
+                hosts: hosts.len(),
+                plays: plays.count(),
+                diagnostics: inputs.warnings,
+            }
         }
     }
 }

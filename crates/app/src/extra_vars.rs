@@ -34,14 +34,20 @@ pub(crate) fn extra_vars(given: &[String], sources: &SourceMap) -> (Vars, Vec<Di
             problems.extend(found);
             add(root, &mut vars, &mut problems);
         } else {
-            pairs(&TemplateSource::whole(sources, id), &mut vars, &mut problems);
+            pairs(
+                &TemplateSource::whole(sources, id),
+                &mut vars,
+                &mut problems,
+            );
         }
     }
     (vars, problems)
 }
 
 fn add(root: Option<Node>, vars: &mut Vars, problems: &mut Vec<Diagnostic>) {
-    let Some(root) = root.filter(|root| !root.is_null()) else { return };
+    let Some(root) = root.filter(|root| !root.is_null()) else {
+        return;
+    };
     vars.extend(hostler_inventory::vars_of(&root, problems));
 }
 
@@ -50,7 +56,13 @@ fn pairs(source: &TemplateSource, vars: &mut Vars, problems: &mut Vec<Diagnostic
         Ok(form) => {
             for (key, _, value) in form.pairs {
                 let span = value.span();
-                vars.insert(Arc::from(key), Node { kind: NodeKind::Text(value), span });
+                vars.insert(
+                    Arc::from(key),
+                    Node {
+                        kind: NodeKind::Text(value),
+                        span,
+                    },
+                );
             }
             if let Some(free) = form.free {
                 let message = format!("extra variables are `key=value`, this is `{}`", free.text());
@@ -58,7 +70,9 @@ fn pairs(source: &TemplateSource, vars: &mut Vars, problems: &mut Vec<Diagnostic
             }
         }
         Err(open) => {
-            problems.push(Diagnostic::error("extra-vars", format!("there is {open}")).at(source.span()));
+            problems.push(
+                Diagnostic::error("extra-vars", format!("there is {open}")).at(source.span()),
+            );
         }
     }
 }

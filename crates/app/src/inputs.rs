@@ -1,5 +1,6 @@
 //! Everything that is read before a run: inventory, playbooks, variables. All problems are collected.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,11 +18,9 @@ use crate::scripts::Scripts;
 /// The inputs of a run.
 pub(crate) struct Inputs {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) inventory: Inventory,
-    pub(crate) inventory_files: VarFiles,
+    pub(crate) loaded: Loaded,
     pub(crate) playbooks: Vec<LoadedPlaybook>,
     pub(crate) extra: Vars,
-    pub(crate) limit: Option<Pattern>,
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
@@ -38,7 +37,7 @@ pub(crate) struct LoadedPlay {
     pub(crate) play: Arc<Play>,
     pub(crate) name: String,
     pub(crate) hosts: Vec<String>,
-    pub(crate) vars_files: Vec<Arc<Mapping>>,
+    pub(crate) vars_files: Vec<Arc<Vars>>,
 }
 
 /// Modules of the agent and of the controller.
@@ -55,8 +54,11 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     let catalog = Arc::new(catalog());
     let given = if request.inventory.is_empty() {
         problems.push(
-            Diagnostic::warning("no-inventory", "no inventory was given; only localhost is known")
-                .hint("name one with -i"),
+            Diagnostic::warning(
+                "no-inventory",
+                "no inventory was given; only localhost is known",
+            )
+            .hint("name one with -i"),
         );
         Vec::new()
     } else {
@@ -65,8 +67,11 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     for source in given.iter().filter(|source| !source.contains(',')) {
         if !Path::new(source.as_str()).exists() {
             problems.push(
-                Diagnostic::error("no-inventory", format!("inventory `{source}` does not exist"))
-                    .hint("for a list of host names, end it with a comma"),
+                Diagnostic::error(
+                    "no-inventory",
+                    format!("inventory `{source}` does not exist"),
+                )
+                .hint("for a list of host names, end it with a comma"),
             );
         }
     }
@@ -75,11 +80,20 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     }
     let (loaded, found) = load_inventory(&given, sources, &FsLoader, &Scripts);
     problems.extend(found);
-    let Loaded { inventory, var_files, .. } = loaded;
-    let limit = request.limit.as_deref().and_then(|text| limit(text, &inventory, &mut problems));
+    let inventory = &loaded.inventory;
+    let limit = request
+        .limit
+        .as_deref()
+        .and_then(|text| limit(text, inventory, &mut problems));
     let (extra, found) = extra_vars(&request.extra_vars, sources);
     problems.extend(found);
-    let reader = Reader { catalog: &catalog, inventory: &inventory, limit: limit.as_ref(), extra: &extra, sources };
+    let reader = Reader {
+        catalog: &catalog,
+        inventory,
+        limit: limit.as_ref(),
+        extra: &extra,
+        sources,
+    };
     let mut playbooks = Vec::new();
     for path in &request.playbooks {
         playbooks.extend(reader.playbook(path, &mut problems));
@@ -88,7 +102,23 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
         return Err(problems);
     }
-    Ok(Inputs { inventory_files: var_files, inventory, catalog, playbooks, extra, limit, warnings: problems })
+    let directories: BTreeSet<&PathBuf> = playbooks.iter().map(|book| &book.directory).collect();
+    if directories.len() > 1 {
+        problems.push(
+            Diagnostic::warning(
+                "several-directories",
+                "playbooks of several directories run together",
+            )
+            .hint("files in `group_vars` and `host_vars` beside any of them count for all of them"),
+        );
+    }
+    Ok(Inputs {
+        loaded,
+        catalog,
+        playbooks,
+        extra,
+        warnings: problems,
+    })
 }
 
 /// `--limit`: what it names must exist.
@@ -96,9 +126,17 @@ fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> O
     let (pattern, found) = Pattern::parse_limit(text, &FsLoader);
     problems.extend(found);
     let selection = inventory.select(&pattern);
-    problems.extend(selection.problems.iter().map(|problem| problem.diagnostic(Severity::Error)));
+    problems.extend(
+        selection
+            .problems
+            .iter()
+            .map(|problem| problem.diagnostic(Severity::Error)),
+    );
     if selection.hosts.is_empty() && selection.problems.is_empty() {
-        problems.push(Diagnostic::error("limit-matches-nothing", format!("`--limit {text}` selects no host")));
+        problems.push(Diagnostic::error(
+            "limit-matches-nothing",
+            format!("`--limit {text}` selects no host"),
+        ));
     }
     Some(pattern)
 }
@@ -118,17 +156,33 @@ impl Reader<'_> {
         problems.extend(found);
         let (playbook, found) = hostler_playbook::parse(self.catalog, path, &root?);
         problems.extend(found);
-        let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = path
+            .parent()
+            .filter(|it| !it.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         let (var_files, found) = VarFiles::load(self.inventory, &absolute, self.sources, &FsLoader);
         problems.extend(found);
         let engine = Engine::new();
         let plays = playbook.plays.iter();
-        let plays = plays.map(|play| self.play(play, directory, &engine, problems)).collect();
-        Some(LoadedPlaybook { playbook, directory: directory.to_owned(), var_files, plays })
+        let plays = plays
+            .map(|play| self.play(play, directory, &engine, problems))
+            .collect();
+        Some(LoadedPlaybook {
+            playbook,
+            directory: directory.to_owned(),
+            var_files,
+            plays,
+        })
     }
 
-    fn play(&self, play: &Arc<Play>, directory: &Path, engine: &Engine, problems: &mut Vec<Diagnostic>) -> LoadedPlay {
+    fn play(
+        &self,
+        play: &Arc<Play>,
+        directory: &Path,
+        engine: &Engine,
+        problems: &mut Vec<Diagnostic>,
+    ) -> LoadedPlay {
         crate::static_check::templates(play, engine, problems);
         let scope = self.early_scope(play);
         let hosts = self.hosts(play, engine, &scope, problems);
@@ -143,13 +197,21 @@ impl Reader<'_> {
             }
             None => play.hosts.to_literal().to_text(),
         };
-        LoadedPlay { play: play.clone(), name, hosts, vars_files }
+        LoadedPlay {
+            play: play.clone(),
+            name,
+            hosts,
+            vars_files,
+        }
     }
 
     /// What can be known before any host is looked at: extra variables, then the play's own.
     fn early_scope(&self, play: &Play) -> Arc<dyn Scope> {
         let own = play.context.keywords.vars.clone();
-        Arc::new(EarlyScope { extra: self.extra.clone(), own })
+        Arc::new(EarlyScope {
+            extra: self.extra.clone(),
+            own,
+        })
     }
 
     fn hosts(
@@ -162,7 +224,11 @@ impl Reader<'_> {
         let value = match engine.finalise(&play.hosts, scope) {
             Ok(value) => value,
             Err(error) => {
-                problems.push(error.to_diagnostic().hint("`hosts` can use extra variables (-e) and the play's `vars`"));
+                problems.push(
+                    error
+                        .to_diagnostic()
+                        .hint("`hosts` can use extra variables (-e) and the play's `vars`"),
+                );
                 return Vec::new();
             }
         };
@@ -189,7 +255,7 @@ impl Reader<'_> {
         engine: &Engine,
         scope: &Arc<dyn Scope>,
         problems: &mut Vec<Diagnostic>,
-    ) -> Option<Arc<Mapping>> {
+    ) -> Option<Arc<Vars>> {
         let mut tried = Vec::new();
         for candidate in node.as_list().unwrap_or(std::slice::from_ref(node)) {
             let name = match engine.finalise(candidate, scope) {
@@ -206,11 +272,7 @@ impl Reader<'_> {
                 let (root, found) = hostler_yaml::load_file(self.sources, path, text);
                 problems.extend(found);
                 let root = root.filter(|root| !root.is_null())?;
-                if root.as_map().is_none() {
-                    let found = format!("a variable file is a mapping, this is {}", root.kind_name());
-                    problems.push(Diagnostic::error("wrong-kind", found).at(root.span));
-                }
-                return root.as_map().map(|map| Arc::new(map.clone()));
+                return Some(Arc::new(hostler_inventory::vars_of(&root, problems)));
             }
             tried.push(name);
         }
@@ -246,6 +308,10 @@ impl Scope for EarlyScope {
     fn names(&self) -> Vec<String> {
         let own = self.own.iter().flat_map(|own| own.entries.iter());
         let own = own.filter_map(|(key, _)| key.as_str().map(str::to_owned));
-        self.extra.keys().map(ToString::to_string).chain(own).collect()
+        self.extra
+            .keys()
+            .map(ToString::to_string)
+            .chain(own)
+            .collect()
     }
 }

@@ -34,14 +34,21 @@ pub struct TaskListing {
 ///
 /// # Errors
 /// All problems of the inputs.
-pub fn list(request: &ApplyRequest, sources: &SourceMap) -> Result<Vec<PlayListing>, Vec<Diagnostic>> {
+pub fn list(
+    request: &ApplyRequest,
+    sources: &SourceMap,
+) -> Result<Vec<PlayListing>, Vec<Diagnostic>> {
     let inputs = inputs::load(request, sources)?;
     let settings = crate::apply::settings(request, 0);
     let mut listings = Vec::new();
     for book in &inputs.playbooks {
         for play in &book.plays {
             let mut tasks = Vec::new();
-            for entries in [&play.play.pre_tasks, &play.play.tasks, &play.play.post_tasks] {
+            for entries in [
+                &play.play.pre_tasks,
+                &play.play.tasks,
+                &play.play.post_tasks,
+            ] {
                 collect(entries, &settings, &mut tasks);
             }
             listings.push(PlayListing {
@@ -62,7 +69,11 @@ fn tags_of(play: &Play) -> Vec<String> {
     tags
 }
 
-fn collect(entries: &[Entry], settings: &hostler_executor::RunSettings, tasks: &mut Vec<TaskListing>) {
+fn collect(
+    entries: &[Entry],
+    settings: &hostler_executor::RunSettings,
+    tasks: &mut Vec<TaskListing>,
+) {
     for entry in entries {
         match entry {
             Entry::Task(task) if settings.selects(task) => {
@@ -70,7 +81,10 @@ fn collect(entries: &[Entry], settings: &hostler_executor::RunSettings, tasks: &
                 tags.sort();
                 tags.dedup();
                 let name = task.name.as_ref().map(|name| name.to_literal().to_text());
-                tasks.push(TaskListing { name: name.unwrap_or_else(|| task.module.clone()), tags });
+                tasks.push(TaskListing {
+                    name: name.unwrap_or_else(|| task.module.clone()),
+                    tags,
+                });
             }
             Entry::Task(_) => {}
             Entry::Block(block) => {

@@ -24,8 +24,14 @@ impl ScriptRunner for Scripts {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("cannot be started: {error}"))?;
-        let stdout = child.stdout.take().map(|pipe| std::thread::spawn(|| read(pipe)));
-        let stderr = child.stderr.take().map(|pipe| std::thread::spawn(|| read(pipe)));
+        let stdout = child
+            .stdout
+            .take()
+            .map(|pipe| std::thread::spawn(|| read(pipe)));
+        let stderr = child
+            .stderr
+            .take()
+            .map(|pipe| std::thread::spawn(|| read(pipe)));
         let start = Instant::now();
         let status = loop {
             match child.try_wait().map_err(|error| error.to_string())? {
@@ -39,11 +45,17 @@ impl ScriptRunner for Scripts {
             }
         };
         let take = |thread: Option<std::thread::JoinHandle<Vec<u8>>>| {
-            thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
+            thread
+                .and_then(|thread| thread.join().ok())
+                .unwrap_or_default()
         };
         let (stdout, stderr) = (take(stdout), take(stderr));
         if !status.success() {
-            let said: String = String::from_utf8_lossy(&stderr).trim().chars().take(500).collect();
+            let said: String = String::from_utf8_lossy(&stderr)
+                .trim()
+                .chars()
+                .take(500)
+                .collect();
             return Err(format!("ended with {status}: {said}"));
         }
         if stdout.len() as u64 > OUTPUT_MAX {

@@ -10,7 +10,12 @@ pub(crate) fn templates(play: &Play, engine: &Engine, problems: &mut Vec<Diagnos
     let mut checker = Checker { engine, problems };
     checker.keywords(&play.context.keywords);
     checker.nodes([&play.hosts]);
-    checker.nodes(play.name.iter().chain(&play.serial).chain(&play.gather_facts));
+    checker.nodes(
+        play.name
+            .iter()
+            .chain(&play.serial)
+            .chain(&play.gather_facts),
+    );
     checker.nodes(&play.vars_files);
     for entries in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
         checker.entries(entries);
@@ -91,7 +96,12 @@ impl Checker<'_> {
                 self.nodes([value]);
             }
         }
-        self.conditions(task.until.iter().chain(&task.changed_when).chain(&task.failed_when));
+        self.conditions(
+            task.until
+                .iter()
+                .chain(&task.changed_when)
+                .chain(&task.failed_when),
+        );
         self.nodes(task.retries.iter().chain(&task.delay));
         self.nodes(task.notify.iter().map(|notify| &notify.name));
         if let Some(l) = &task.r#loop {

@@ -95,10 +95,16 @@ impl RunContext {
 
     /// Tells the user about a problem that does not stop the run, once.
     pub(crate) fn warn(&self, diagnostic: Diagnostic, host: Option<&str>) {
-        let place = diagnostic.labels.first().map(|label| self.sources.locate(label.span));
+        let place = diagnostic
+            .labels
+            .first()
+            .map(|label| self.sources.locate(label.span));
         let key = format!("{}\0{}\0{place:?}", diagnostic.code, diagnostic.message);
-        let is_new =
-            self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        let is_new = self
+            .warned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key);
         if is_new {
             self.emit(RunEvent::Warned {
                 diagnostic,

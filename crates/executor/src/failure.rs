@@ -26,7 +26,12 @@ pub(crate) enum Failure {
 impl Failure {
     /// A failure with a message.
     pub(crate) fn new(msg: impl Into<String>) -> Self {
-        Failure::Failed { msg: msg.into(), hint: None, span: None, fields: Map::new() }
+        Failure::Failed {
+            msg: msg.into(),
+            hint: None,
+            span: None,
+            fields: Map::new(),
+        }
     }
 
     /// Says what to do about it.
@@ -58,10 +63,18 @@ impl Failure {
         let mut msg = error.message.clone();
         for (name, span) in &error.through {
             let place = span.map(|span| format!(" ({})", sources.locate(span)));
-            msg.push_str(&format!("\nwhile evaluating `{name}`{}", place.unwrap_or_default()));
+            msg.push_str(&format!(
+                "\nwhile evaluating `{name}`{}",
+                place.unwrap_or_default()
+            ));
         }
         let hint = error.hints.first().cloned();
-        Failure::Failed { msg, hint, span: error.span, fields: Map::new() }
+        Failure::Failed {
+            msg,
+            hint,
+            span: error.span,
+            fields: Map::new(),
+        }
     }
 }
 

@@ -34,8 +34,13 @@ impl PlayRun {
         if kind == TaskKind::Task && !state.has_started(run, &name) {
             return;
         }
-        let once = self.flag(run, task, &live[0], |it| it.run_once.as_ref()) || task.module == "pause";
-        let workers = if once { live[..1].to_vec() } else { live.clone() };
+        let once =
+            self.flag(run, task, &live[0], |it| it.run_once.as_ref()) || task.module == "pause";
+        let workers = if once {
+            live[..1].to_vec()
+        } else {
+            live.clone()
+        };
         let id = state.next_task();
         run.emit(RunEvent::TaskStarted(TaskInfo {
             id,
@@ -55,9 +60,22 @@ impl PlayRun {
             let job = jobs.spawn(async move {
                 let _turn = throttle.acquire().await;
                 let _place = forks.acquire().await;
-                run.emit(RunEvent::HostStarted { task: id, host: host.clone() });
-                let host_task = HostTask { run: &run, play: &play, task: &task, id, host: &host };
-                if task.module == "pause" { host_task.pause().await } else { host_task.run().await }
+                run.emit(RunEvent::HostStarted {
+                    task: id,
+                    host: host.clone(),
+                });
+                let host_task = HostTask {
+                    run: &run,
+                    play: &play,
+                    task: &task,
+                    id,
+                    host: &host,
+                };
+                if task.module == "pause" {
+                    host_task.wait().await
+                } else {
+                    host_task.run().await
+                }
             });
             hosts_of.insert(job.id(), name);
         }
@@ -66,8 +84,14 @@ impl PlayRun {
                 Ok((job, finished)) => (job, finished),
                 Err(error) => (error.id(), defect(&error.to_string())),
             };
-            let Some(host) = hosts_of.get(&job) else { continue };
-            let applies_to = if once { live.as_slice() } else { std::slice::from_ref(host) };
+            let Some(host) = hosts_of.get(&job) else {
+                continue;
+            };
+            let applies_to = if once {
+                live.as_slice()
+            } else {
+                std::slice::from_ref(host)
+            };
             self.take(run, state, task, host, applies_to, finished, (id, rescuing));
         }
         run.emit(RunEvent::TaskEnded { task: id });
@@ -85,8 +109,16 @@ impl PlayRun {
         finished: Finished,
         (id, rescuing): (hostler_events::TaskId, bool),
     ) {
-        let Finished { mut result, registered, notified, facts, facts_host, variables } = finished;
-        let fatal = matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
+        let Finished {
+            mut result,
+            registered,
+            notified,
+            facts,
+            facts_host,
+            variables,
+        } = finished;
+        let fatal =
+            matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
         result.rescued = fatal && rescuing && result.status == Status::Failed;
         for host in applies_to {
             if let Some(name) = &task.register {
@@ -97,10 +129,16 @@ impl PlayRun {
             }
             if result.rescued {
                 let name = self.task_name(run, task, host);
-                let failed: hostler_value::Map =
-                    [("name", Value::from(name)), ("action", Value::str(&task.module))].into_iter().collect();
-                run.vars.register(host, "ansible_failed_task", Value::from(failed));
-                run.vars.register(host, "ansible_failed_result", registered.clone());
+                let failed: hostler_value::Map = [
+                    ("name", Value::from(name)),
+                    ("action", Value::str(&task.module)),
+                ]
+                .into_iter()
+                .collect();
+                run.vars
+                    .register(host, "ansible_failed_task", Value::from(failed));
+                run.vars
+                    .register(host, "ansible_failed_result", registered.clone());
             }
             let mut flags = self.flags();
             if let Some(flags) = flags.get_mut(host).filter(|_| fatal) {
@@ -111,18 +149,29 @@ impl PlayRun {
             }
         }
         if let Some(facts) = facts {
-            let hosts = if applies_to.len() > 1 { applies_to.to_vec() } else { vec![facts_host] };
+            let hosts = if applies_to.len() > 1 {
+                applies_to.to_vec()
+            } else {
+                vec![facts_host]
+            };
             for host in hosts {
-                run.vars.set_facts(&host, facts.clone());
+                run.vars.set_facts(&host, &facts);
             }
         }
         state.recap.count(host, &result);
         let result: Box<TaskResult> = Box::new(result);
-        run.emit(RunEvent::TaskFinished { task: id, host: host.to_owned(), result });
+        run.emit(RunEvent::TaskFinished {
+            task: id,
+            host: host.to_owned(),
+            result,
+        });
         for name in notified {
             if !self.notify(run, host, &name) {
                 let message = format!("the handler `{name}` that was notified does not exist");
-                run.warn(hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span), Some(host));
+                run.warn(
+                    hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span),
+                    Some(host),
+                );
                 if let Some(flags) = self.flags().get_mut(host) {
                     flags.failed = true;
                 }
@@ -135,8 +184,15 @@ impl PlayRun {
     fn judge_failures(&self, run: &RunContext, task: &Task, live: &[String]) {
         let (now, all) = {
             let flags = self.flags();
-            let lost = |host: &&String| flags.get(*host).is_some_and(|it| it.failed || it.unreachable);
-            (live.iter().filter(lost).count(), self.hosts.iter().filter(lost).count())
+            let lost = |host: &&String| {
+                flags
+                    .get(*host)
+                    .is_some_and(|it| it.failed || it.unreachable)
+            };
+            (
+                live.iter().filter(lost).count(),
+                self.hosts.iter().filter(lost).count(),
+            )
         };
         if now == 0 {
             return;
@@ -165,7 +221,7 @@ impl PlayRun {
 
     fn max_fail_percentage(&self, run: &RunContext, host: &str) -> Option<f64> {
         let node = self.play.max_fail_percentage.as_ref()?;
-        let scope = run.vars.scope(host, self.layer(), &[]);
+        let scope = self.host_scope(run, host);
         let value = run.engine.finalise(node, &scope).ok()?;
         value.to_text().trim().trim_end_matches('%').parse().ok()
     }
@@ -176,7 +232,9 @@ impl PlayRun {
             let scope = self.scope(run, host, &task.context);
             run.engine.finalise(node, &scope).ok()?.to_int().ok()
         });
-        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
+        let limit = limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .filter(|limit| *limit > 0);
         Arc::new(Semaphore::new(limit.unwrap_or(Semaphore::MAX_PERMITS)))
     }
 
@@ -189,24 +247,36 @@ impl PlayRun {
         host: &str,
         of: impl Fn(&hostler_playbook::Keywords) -> Option<&hostler_yaml::Node>,
     ) -> bool {
-        let Some(node) = task.context.levels().find_map(of) else { return false };
+        let Some(node) = task.context.levels().find_map(of) else {
+            return false;
+        };
         let scope = self.scope(run, host, &task.context);
         let value = run.engine.finalise(node, &scope);
-        value.ok().and_then(|value| value.to_bool().ok()).unwrap_or(false)
+        value
+            .ok()
+            .and_then(|value| value.to_bool().ok())
+            .unwrap_or(false)
     }
 
     /// The task's name for people: evaluated if that is possible, its module's name if it has none.
     pub(crate) fn task_name(&self, run: &RunContext, task: &Task, host: &str) -> String {
-        let Some(node) = &task.name else { return task.module.clone() };
+        let Some(node) = &task.name else {
+            return task.module.clone();
+        };
         if !node.is_dynamic() {
             return node.to_literal().to_text();
         }
         let scope = self.scope(run, host, &task.context);
-        run.engine.finalise(node, &scope).map_or_else(|_| node.to_literal().to_text(), |it| it.to_text())
+        run.engine
+            .finalise(node, &scope)
+            .map_or_else(|_| node.to_literal().to_text(), |it| it.to_text())
     }
 
     fn advance(&self) -> (u32, u32) {
-        let mut position = self.position.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut position = self
+            .position
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         position.0 += 1;
         position.1 = position.1.max(position.0);
         *position
@@ -215,12 +285,16 @@ impl PlayRun {
 
 impl HostTask<'_> {
     /// `pause`: once for all hosts.
-    async fn pause(&self) -> Finished {
+    async fn wait(&self) -> Finished {
         let scope = self.play.scope(self.run, self.host, &self.task.context);
         let single = match self.unmet(&scope) {
-            Ok(Some(condition)) => Single::skipped("Conditional result was False", Some(&condition)),
+            Ok(Some(condition)) => {
+                Single::skipped("Conditional result was False", Some(&condition))
+            }
             Ok(None) => match self.args(&scope) {
-                Ok(args) => pause::wait(args, self.run).await.unwrap_or_else(|it| self.failed(it)),
+                Ok(args) => pause::wait(args, self.run)
+                    .await
+                    .unwrap_or_else(|it| self.failed(it)),
                 Err(failure) => self.failed(failure),
             },
             Err(failure) => self.failed(failure),
@@ -242,7 +316,9 @@ fn finished(single: Single, host: &str) -> Finished {
 
 /// A panic in one host's work is that host's failure.
 fn defect(words: &str) -> Finished {
-    let failure = Failure::new(format!("a defect in hostler ended the work on this host: {words}"));
+    let failure = Failure::new(format!(
+        "a defect in hostler ended the work on this host: {words}"
+    ));
     let single = Single::failure(failure, |_| hostler_diag::Location {
         file: String::new(),
         line: 0,

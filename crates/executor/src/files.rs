@@ -24,7 +24,11 @@ pub(crate) enum Sent {
     /// With the task.
     Inline(Arc<[u8]>),
     /// On request.
-    OnRequest { path: PathBuf, sha256: [u8; 32], size: u64 },
+    OnRequest {
+        path: PathBuf,
+        sha256: [u8; 32],
+        size: u64,
+    },
 }
 
 /// The files of a run.
@@ -36,11 +40,20 @@ pub(crate) struct ControllerFiles {
 
 impl ControllerFiles {
     pub(crate) fn new(sources: SourceMap) -> Self {
-        ControllerFiles { sources, templates: Mutex::default(), contents: Mutex::default() }
+        ControllerFiles {
+            sources,
+            templates: Mutex::default(),
+            contents: Mutex::default(),
+        }
     }
 
     /// Finds a file as Ansible does: in `subdirectory` beside the playbook, then beside the playbook itself.
-    pub(crate) fn find(&self, name: &str, subdirectory: &str, base: &Path) -> Result<PathBuf, Failure> {
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        subdirectory: &str,
+        base: &Path,
+    ) -> Result<PathBuf, Failure> {
         let candidates = if Path::new(name).is_absolute() {
             vec![PathBuf::from(name)]
         } else {
@@ -48,21 +61,33 @@ impl ControllerFiles {
         };
         let found = candidates.iter().find(|path| path.exists()).cloned();
         found.ok_or_else(|| {
-            let tried: Vec<String> = candidates.iter().map(|it| it.display().to_string()).collect();
-            Failure::new(format!("could not find `{name}` on the controller; searched in: {}", tried.join(", ")))
+            let tried: Vec<String> = candidates
+                .iter()
+                .map(|it| it.display().to_string())
+                .collect();
+            Failure::new(format!(
+                "could not find `{name}` on the controller; searched in: {}",
+                tried.join(", ")
+            ))
         })
     }
 
     /// A template file, registered so that errors can point into it.
     pub(crate) fn template(&self, path: &Path) -> Result<TemplateSource, Failure> {
-        let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut templates = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = templates.get(path) {
             return Ok(source.clone());
         }
-        let cannot = |why: String| Failure::new(format!("cannot read template {}: {why}", path.display()));
+        let cannot =
+            |why: String| Failure::new(format!("cannot read template {}: {why}", path.display()));
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path).map_err(|error| cannot(error.to_string()))?;
-        file.take(TEMPLATE_MAX + 1).read_to_end(&mut bytes).map_err(|error| cannot(error.to_string()))?;
+        file.take(TEMPLATE_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| cannot(error.to_string()))?;
         if bytes.len() as u64 > TEMPLATE_MAX {
             return Err(cannot(format!("it is larger than {TEMPLATE_MAX} bytes")));
         }
@@ -74,10 +99,17 @@ impl ControllerFiles {
 
     /// A file's content as it is sent to hosts.
     pub(crate) fn content(&self, path: &Path) -> Result<Sent, Failure> {
-        if let Some(sent) = self.contents.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+        if let Some(sent) = self
+            .contents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+        {
             return Ok(sent.clone());
         }
-        let cannot = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+        let cannot = |error: std::io::Error| {
+            Failure::new(format!("cannot read {}: {error}", path.display()))
+        };
         let mut file = std::fs::File::open(path).map_err(cannot)?;
         let size = file.metadata().map_err(cannot)?.len();
         let sent = if size <= INLINE_MAX as u64 {
@@ -96,9 +128,16 @@ impl ControllerFiles {
                 size += read as u64;
                 hasher.update(&piece[..read]);
             }
-            Sent::OnRequest { path: path.to_owned(), sha256: hasher.finalize().into(), size }
+            Sent::OnRequest {
+                path: path.to_owned(),
+                sha256: hasher.finalize().into(),
+                size,
+            }
         };
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), sent.clone());
+        self.contents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_owned(), sent.clone());
         Ok(sent)
     }
 }
@@ -115,7 +154,10 @@ impl Sent {
             Sent::Inline(bytes) => Content::Bytes(bytes.to_vec()),
             Sent::OnRequest { path, sha256, size } => {
                 blobs.offer(*sha256, crate::fleet::BlobOrigin::File(path.clone()));
-                Content::Blob { sha256: *sha256, size: *size }
+                Content::Blob {
+                    sha256: *sha256,
+                    size: *size,
+                }
             }
         }
     }

@@ -15,15 +15,29 @@ impl PlayRun {
     pub(crate) fn notify(&self, run: &RunContext, host: &str, name: &str) -> bool {
         let mut found: Vec<usize> = Vec::new();
         // Of several handlers with one name the last counts; all that listen to a topic count.
-        let by_name = self.play.handlers.iter().rposition(|it| self.handler_name(run, it, host) == name);
+        let by_name = self
+            .play
+            .handlers
+            .iter()
+            .rposition(|it| self.handler_name(run, it, host) == name);
         found.extend(by_name);
         let listening = self.play.handlers.iter().enumerate();
-        found.extend(listening.filter(|(_, it)| it.listen.iter().any(|topic| topic == name)).map(|(at, _)| at));
+        found.extend(
+            listening
+                .filter(|(_, it)| it.listen.iter().any(|topic| topic == name))
+                .map(|(at, _)| at),
+        );
         for index in &found {
-            let is_new = self.flags().get_mut(host).is_some_and(|it| it.notified.insert(*index));
+            let is_new = self
+                .flags()
+                .get_mut(host)
+                .is_some_and(|it| it.notified.insert(*index));
             if is_new {
                 let handler = self.handler_name(run, &self.play.handlers[*index], host);
-                run.emit(RunEvent::HandlerNotified { host: host.to_owned(), handler });
+                run.emit(RunEvent::HandlerNotified {
+                    host: host.to_owned(),
+                    handler,
+                });
             }
         }
         !found.is_empty()
@@ -38,15 +52,24 @@ impl PlayRun {
     }
 
     /// Runs notified handlers in the order of their definition, again while they notify each other.
-    pub(crate) async fn flush_handlers(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) {
+    pub(crate) async fn flush_handlers(
+        self: &Arc<Self>,
+        run: &Arc<RunContext>,
+        state: &mut RunState,
+    ) {
         // With `force_handlers` a failed host still gets what it changed into effect.
-        let forced = if self.forces_handlers(run) { self.set_failed(&self.hosts, false) } else { Vec::new() };
+        let forced = if self.forces_handlers(run) {
+            self.set_failed(&self.hosts, false)
+        } else {
+            Vec::new()
+        };
         let handlers = self.play.handlers.clone();
         while self.any_notified() && self.stopped().is_none() {
             for (index, handler) in handlers.iter().enumerate() {
                 let hosts = self.take_notified(index);
                 if !hosts.is_empty() && run.settings.selects(handler) {
-                    self.run_task(run, state, handler, TaskKind::Handler, &hosts, false).await;
+                    self.run_task(run, state, handler, TaskKind::Handler, &hosts, false)
+                        .await;
                 }
             }
         }
@@ -56,7 +79,8 @@ impl PlayRun {
     fn any_notified(&self) -> bool {
         let live = self.live(&self.hosts);
         let flags = self.flags();
-        live.iter().any(|host| flags.get(host).is_some_and(|it| !it.notified.is_empty()))
+        live.iter()
+            .any(|host| flags.get(host).is_some_and(|it| !it.notified.is_empty()))
     }
 
     /// Hosts that notified a handler, and forgets that they did. Hosts that take no part keep it.
@@ -64,18 +88,31 @@ impl PlayRun {
         let live = self.live(&self.hosts);
         let mut flags = self.flags();
         live.into_iter()
-            .filter(|host| flags.get_mut(host).is_some_and(|it| it.notified.remove(&index)))
+            .filter(|host| {
+                flags
+                    .get_mut(host)
+                    .is_some_and(|it| it.notified.remove(&index))
+            })
             .collect()
     }
 
     fn forces_handlers(&self, run: &RunContext) -> bool {
         let literal = |node: &Node| node.to_literal().to_bool().unwrap_or(false);
-        self.play.force_handlers.as_ref().map_or(run.settings.force_handlers, literal)
+        self.play
+            .force_handlers
+            .as_ref()
+            .map_or(run.settings.force_handlers, literal)
     }
 
     /// Does `when` of a `meta` task hold for a host? What cannot be evaluated does not, and is told.
     pub(crate) fn meta_applies(&self, run: &RunContext, task: &Task, host: &str) -> bool {
-        let host_task = HostTask { run, play: self, task, id: TaskId(0), host };
+        let host_task = HostTask {
+            run,
+            play: self,
+            task,
+            id: TaskId(0),
+            host,
+        };
         let scope = self.scope(run, host, &task.context);
         match host_task.unmet(&scope) {
             Ok(unmet) => unmet.is_none(),
@@ -94,7 +131,13 @@ impl PlayRun {
 
     /// `meta: reset_connection`.
     pub(crate) async fn reset_connection(&self, run: &RunContext, task: &Task, host: &str) {
-        let host_task = HostTask { run, play: self, task, id: TaskId(0), host };
+        let host_task = HostTask {
+            run,
+            play: self,
+            task,
+            id: TaskId(0),
+            host,
+        };
         let scope = self.scope(run, host, &task.context);
         if let Ok(keywords) = host_task.keywords(&scope) {
             let link = run.fleet.link(keywords.route);

@@ -22,7 +22,9 @@ pub struct Interrupts {
 
 impl Default for Interrupts {
     fn default() -> Self {
-        Interrupts { sender: std::sync::Arc::new(watch::Sender::new(Level::None)) }
+        Interrupts {
+            sender: std::sync::Arc::new(watch::Sender::new(Level::None)),
+        }
     }
 }
 
@@ -30,7 +32,11 @@ impl Interrupts {
     /// The next, firmer level. Gives the level that is in force now.
     pub fn raise(&self) -> Level {
         self.sender.send_modify(|level| {
-            *level = if *level == Level::None { Level::Drain } else { Level::Cancel };
+            *level = if *level == Level::None {
+                Level::Drain
+            } else {
+                Level::Cancel
+            };
         });
         self.level()
     }

@@ -8,7 +8,7 @@ use hostler_diag::Span;
 use hostler_events::{Recap, RunEvent, TaskId, TaskKind};
 use hostler_playbook::{Args, Context, Entry, Play, Task};
 use hostler_template::Scope;
-use hostler_value::Value;
+use hostler_value::{Map, Value};
 use hostler_vars::PlayLayer;
 use hostler_yaml::{Mapping, Node, NodeKind};
 
@@ -39,7 +39,7 @@ pub struct PlayInputs {
     /// Directory of the playbook.
     pub directory: PathBuf,
     /// Variables of the play itself.
-    pub layer: PlayLayer,
+    pub layer: Arc<PlayLayer>,
 }
 
 /// How a play ended.
@@ -70,21 +70,41 @@ pub(crate) struct PlayRun {
     pub(crate) hosts: Vec<String>,
     pub(crate) position: Mutex<(u32, u32)>,
     directory: PathBuf,
-    layer: PlayLayer,
+    layer: Arc<PlayLayer>,
     flags: Mutex<BTreeMap<String, HostFlags>>,
     /// Why no more tasks start, if that is so.
     stopped: Mutex<Option<String>>,
 }
 
 /// Runs a play over its hosts, batch by batch.
-pub async fn run_play(run: &Arc<RunContext>, inputs: PlayInputs, state: &mut RunState) -> PlayOutcome {
-    let PlayInputs { play, name, hosts, directory, layer } = inputs;
+pub async fn run_play(
+    run: &Arc<RunContext>,
+    inputs: PlayInputs,
+    state: &mut RunState,
+) -> PlayOutcome {
+    let PlayInputs {
+        play,
+        name,
+        hosts,
+        directory,
+        layer,
+    } = inputs;
     let all = hosts.clone();
-    let hosts: Vec<String> = hosts.into_iter().filter(|host| !state.lost.contains(host)).collect();
+    let hosts: Vec<String> = hosts
+        .into_iter()
+        .filter(|host| !state.lost.contains(host))
+        .collect();
     state.plays_started += 1;
     if hosts.is_empty() {
-        let reason = if all.is_empty() { "no hosts matched" } else { "no hosts left" };
-        run.emit(RunEvent::PlaySkipped { name, reason: reason.into() });
+        let reason = if all.is_empty() {
+            "no hosts matched"
+        } else {
+            "no hosts left"
+        };
+        run.emit(RunEvent::PlaySkipped {
+            name,
+            reason: reason.into(),
+        });
         return PlayOutcome::GoOn;
     }
     let batches = match batches(run, &play, &layer, &hosts) {
@@ -93,18 +113,24 @@ pub async fn run_play(run: &Arc<RunContext>, inputs: PlayInputs, state: &mut Run
     };
     let count = u32::try_from(batches.len()).unwrap_or(u32::MAX);
     for (batch, number) in batches.into_iter().zip(1..) {
-        run.vars.set_play_hosts(&layer, &all, &hosts, &batch);
+        tell_hosts(&layer, &all, &hosts, &batch);
         run.emit(RunEvent::PlayStarted {
             name: name.clone(),
             number: state.plays_started,
             hosts: batch.clone(),
             batch: (count > 1).then_some((number, count)),
         });
-        let total = selected(run, &play, &play.pre_tasks) + selected(run, &play, &play.tasks)
+        let total = selected(run, &play, &play.pre_tasks)
+            + selected(run, &play, &play.tasks)
             + selected(run, &play, &play.post_tasks);
         let batch_run = Arc::new(PlayRun {
             play: play.clone(),
-            flags: Mutex::new(batch.iter().map(|host| (host.clone(), HostFlags::default())).collect()),
+            flags: Mutex::new(
+                batch
+                    .iter()
+                    .map(|host| (host.clone(), HostFlags::default()))
+                    .collect(),
+            ),
             hosts: batch,
             position: Mutex::new((0, total)),
             directory: directory.clone(),
@@ -120,8 +146,29 @@ pub async fn run_play(run: &Arc<RunContext>, inputs: PlayInputs, state: &mut Run
     PlayOutcome::GoOn
 }
 
+fn play_scope(run: &RunContext, host: &str, layer: &Arc<PlayLayer>) -> Arc<dyn Scope> {
+    run.vars.scope(host, layer, &[], Map::new())
+}
+
+/// `ansible_play_hosts` and its relatives.
+fn tell_hosts(layer: &PlayLayer, all: &[String], active: &[String], batch: &[String]) {
+    let names = |hosts: &[String]| -> Vec<Arc<str>> {
+        hosts.iter().map(|it| Arc::from(it.as_str())).collect()
+    };
+    layer.set_hosts(
+        &names(all),
+        &names(active).into_iter().collect(),
+        &names(batch),
+    );
+}
+
 /// A play that cannot be cut into batches: all its hosts fail.
-fn broken(run: &RunContext, failure: Failure, hosts: &[String], state: &mut RunState) -> PlayOutcome {
+fn broken(
+    run: &RunContext,
+    failure: Failure,
+    hosts: &[String],
+    state: &mut RunState,
+) -> PlayOutcome {
     if let Failure::Failed { msg, span, .. } = failure {
         let mut diagnostic = hostler_diag::Diagnostic::error("bad-play", msg);
         if let Some(span) = span {
@@ -141,7 +188,9 @@ fn selected(run: &RunContext, play: &Play, entries: &[Entry]) -> u32 {
         .iter()
         .map(|entry| match entry {
             Entry::Task(task) => u32::from(run.settings.selects(task)),
-            Entry::Block(block) => selected(run, play, &block.block) + selected(run, play, &block.always),
+            Entry::Block(block) => {
+                selected(run, play, &block.block) + selected(run, play, &block.always)
+            }
         })
         .sum()
 }
@@ -150,32 +199,53 @@ fn selected(run: &RunContext, play: &Play, entries: &[Entry]) -> u32 {
 fn batches(
     run: &RunContext,
     play: &Play,
-    layer: &PlayLayer,
+    layer: &Arc<PlayLayer>,
     hosts: &[String],
 ) -> Result<Vec<Vec<String>>, Failure> {
     let hosts = ordered(play, hosts)?;
-    let Some(node) = &play.serial else { return Ok(vec![hosts]) };
-    let scope = run.vars.scope(&hosts[0], layer, &[]);
+    let Some(node) = &play.serial else {
+        return Ok(vec![hosts]);
+    };
+    let scope = play_scope(run, &hosts[0], layer);
     let value = run.engine.finalise(node, &scope);
     let value = value.map_err(|error| Failure::template(&error, &run.sources))?;
-    let sizes = value.as_list().map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
+    let sizes = value
+        .as_list()
+        .map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
     let sizes: Result<Vec<usize>, Failure> = sizes
         .iter()
         .map(|size| {
             let text = size.to_text();
             let count = match text.trim().strip_suffix('%') {
-                Some(percent) => percent.trim().parse::<f64>().ok().map(|percent| part(percent, hosts.len())),
+                Some(percent) => percent
+                    .trim()
+                    .parse::<f64>()
+                    .ok()
+                    .map(|percent| part(percent, hosts.len())),
                 None => text.trim().parse::<usize>().ok(),
             };
-            count.ok_or_else(|| Failure::new(format!("`serial`: `{text}` is neither a number nor a percentage")).at(node.span))
+            count.ok_or_else(|| {
+                Failure::new(format!(
+                    "`serial`: `{text}` is neither a number nor a percentage"
+                ))
+                .at(node.span)
+            })
         })
         .collect();
     let sizes = sizes?;
     let mut rest = hosts.as_slice();
     let mut cut = Vec::new();
     for index in 0.. {
-        let size = sizes.get(index).or(sizes.last()).copied().unwrap_or_default();
-        let size = if size == 0 { rest.len() } else { size.min(rest.len()) };
+        let size = sizes
+            .get(index)
+            .or(sizes.last())
+            .copied()
+            .unwrap_or_default();
+        let size = if size == 0 {
+            rest.len()
+        } else {
+            size.min(rest.len())
+        };
         if rest.is_empty() {
             break;
         }
@@ -187,7 +257,12 @@ fn batches(
 }
 
 /// A percentage of the hosts, at least one.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small counts")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small counts"
+)]
 fn part(percent: f64, count: usize) -> usize {
     ((percent.clamp(0.0, 100.0) / 100.0 * count as f64) as usize).max(1)
 }
@@ -218,11 +293,20 @@ impl PlayRun {
     async fn run_batch(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
         if self.gathers_facts(run) {
             let task = Arc::new(self.fact_task());
-            self.run_task(run, state, &task, TaskKind::GatherFacts, &self.hosts.clone(), false).await;
+            self.run_task(
+                run,
+                state,
+                &task,
+                TaskKind::GatherFacts,
+                &self.hosts.clone(),
+                false,
+            )
+            .await;
         }
         let play = self.play.clone();
         for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
-            self.run_entries(run, state, section, &self.hosts.clone(), false).await;
+            self.run_entries(run, state, section, &self.hosts.clone(), false)
+                .await;
             self.flush_handlers(run, state).await;
         }
         let lost = self.lost().len();
@@ -230,9 +314,15 @@ impl PlayRun {
     }
 
     fn gathers_facts(&self, run: &RunContext) -> bool {
-        let Some(node) = &self.play.gather_facts else { return true };
-        let scope = run.vars.scope(&self.hosts[0], &self.layer, &[]);
-        match run.engine.finalise(node, &scope).map(|value| value.to_bool()) {
+        let Some(node) = &self.play.gather_facts else {
+            return true;
+        };
+        let scope = play_scope(run, &self.hosts[0], &self.layer);
+        match run
+            .engine
+            .finalise(node, &scope)
+            .map(|value| value.to_bool())
+        {
             Ok(Ok(wanted)) => wanted,
             _ => true,
         }
@@ -249,16 +339,25 @@ impl PlayRun {
         ] {
             entries.extend(node.clone().map(|node| (name.to_owned(), node.span, node)));
         }
-        let mut keywords = hostler_playbook::Keywords { tags: vec!["always".into()], ..Default::default() };
+        let mut keywords = hostler_playbook::Keywords {
+            tags: vec!["always".into()],
+            ..Default::default()
+        };
         // Facts are looked at, not changed: they are gathered in check mode, too.
         keywords.when = None;
         Task {
-            name: Some(Node { kind: NodeKind::Data(Value::str("Gathering Facts")), span }),
+            name: Some(Node {
+                kind: NodeKind::Data(Value::str("Gathering Facts")),
+                span,
+            }),
             span,
             module: "setup".into(),
             module_span: span,
             args: Args { entries },
-            context: Arc::new(Context { keywords, outer: Some(self.play.context.clone()) }),
+            context: Arc::new(Context {
+                keywords,
+                outer: Some(self.play.context.clone()),
+            }),
             r#loop: None,
             register: None,
             until: None,
@@ -283,14 +382,17 @@ impl PlayRun {
             level = now.outer.as_deref();
         }
         levels.reverse();
-        run.vars.scope(host, &self.layer, &levels)
+        run.vars.scope(host, &self.layer, &levels, Map::new())
     }
 
     /// A task's arguments as one node, `module_defaults` underneath.
     pub(crate) fn args_node(&self, task: &Task) -> Node {
         let mut entries: Vec<(Node, Node)> = Vec::new();
-        let mut defaults: Vec<&Node> =
-            task.context.levels().filter_map(|it| it.module_defaults.as_ref()).collect();
+        let mut defaults: Vec<&Node> = task
+            .context
+            .levels()
+            .filter_map(|it| it.module_defaults.as_ref())
+            .collect();
         defaults.reverse();
         for node in defaults.iter().filter_map(|node| node.as_map()) {
             for (key, value) in &node.entries {
@@ -303,10 +405,16 @@ impl PlayRun {
             }
         }
         for (name, span, value) in &task.args.entries {
-            let key = Node { kind: NodeKind::Data(Value::str(name)), span: *span };
+            let key = Node {
+                kind: NodeKind::Data(Value::str(name)),
+                span: *span,
+            };
             entries.push((key, value.clone()));
         }
-        Node { kind: NodeKind::Map(Arc::new(Mapping { entries })), span: task.span }
+        Node {
+            kind: NodeKind::Map(Arc::new(Mapping { entries })),
+            span: task.span,
+        }
     }
 
     /// Does any text of a task mention a name? For what must not be done before a result is known.
@@ -315,14 +423,18 @@ impl PlayRun {
             match &node.kind {
                 NodeKind::Text(source) => source.text().contains(name),
                 NodeKind::List(items) => items.iter().any(|it| in_node(it, name)),
-                NodeKind::Map(map) => {
-                    map.entries.iter().any(|(key, value)| in_node(key, name) || in_node(value, name))
-                }
+                NodeKind::Map(map) => map
+                    .entries
+                    .iter()
+                    .any(|(key, value)| in_node(key, name) || in_node(value, name)),
                 NodeKind::Data(_) | NodeKind::Vault(_) => false,
             }
         }
         let keywords = &task.context.keywords;
-        let vars = keywords.vars.iter().flat_map(|map| map.entries.iter().map(|(_, value)| value));
+        let vars = keywords
+            .vars
+            .iter()
+            .flat_map(|map| map.entries.iter().map(|(_, value)| value));
         let nodes = task.args.entries.iter().map(|(_, _, value)| value);
         let conditions = task.context.conditions();
         nodes
@@ -339,9 +451,9 @@ impl PlayRun {
         &self.directory
     }
 
-    /// The layer of the play's variables.
-    pub(crate) fn layer(&self) -> &PlayLayer {
-        &self.layer
+    /// Variables of a host outside of any task.
+    pub(crate) fn host_scope(&self, run: &RunContext, host: &str) -> Arc<dyn Scope> {
+        play_scope(run, host, &self.layer)
     }
 
     pub(crate) fn flags(&self) -> MutexGuard<'_, BTreeMap<String, HostFlags>> {
@@ -355,7 +467,9 @@ impl PlayRun {
         }
         let flags = self.flags();
         let live = |host: &&String| {
-            flags.get(*host).is_some_and(|it| !it.failed && !it.unreachable && !it.ended)
+            flags
+                .get(*host)
+                .is_some_and(|it| !it.failed && !it.unreachable && !it.ended)
         };
         hosts.iter().filter(live).cloned().collect()
     }
@@ -374,7 +488,10 @@ impl PlayRun {
     }
 
     pub(crate) fn stopped(&self) -> Option<String> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stopped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -390,7 +507,9 @@ impl RunState {
 
     /// `--start-at-task`: is it time?
     pub(crate) fn has_started(&mut self, run: &RunContext, name: &str) -> bool {
-        let Some(wanted) = &run.settings.start_at_task else { return true };
+        let Some(wanted) = &run.settings.start_at_task else {
+            return true;
+        };
         self.start_reached |= name == wanted;
         self.start_reached
     }

@@ -8,7 +8,8 @@ use hostler_value::{Map, Value};
 use crate::failure::Failure;
 
 /// What `no_log` shows instead.
-const CENSORED: &str = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+const CENSORED: &str =
+    "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
 
 /// The result of one item (or of a task without a loop) on its way through conditions.
 #[derive(Clone, Debug)]
@@ -74,11 +75,22 @@ impl Single {
     }
 
     /// Failed or unreachable.
-    pub(crate) fn failure(failure: Failure, locate: impl Fn(hostler_diag::Span) -> Location) -> Self {
+    pub(crate) fn failure(
+        failure: Failure,
+        locate: impl Fn(hostler_diag::Span) -> Location,
+    ) -> Self {
         match failure {
-            Failure::Failed { msg, hint, span, fields } => {
+            Failure::Failed {
+                msg,
+                hint,
+                span,
+                fields,
+            } => {
                 let mut value = fields;
-                value.insert("changed", value.get("changed").cloned().unwrap_or(Value::Bool(false)));
+                value.insert(
+                    "changed",
+                    value.get("changed").cloned().unwrap_or(Value::Bool(false)),
+                );
                 value.insert("failed", true);
                 value.insert("msg", msg.as_str());
                 let mut single = Single::new(Status::Failed, value);
@@ -95,7 +107,10 @@ impl Single {
                 let mut single = Single::new(Status::Unreachable, value);
                 single.message = Some(unreachable.detail.clone());
                 let reason = unreachable.reason.code().to_owned();
-                single.unreachable = Some(Unreachable { reason, detail: unreachable.detail });
+                single.unreachable = Some(Unreachable {
+                    reason,
+                    detail: unreachable.detail,
+                });
                 single
             }
         }
@@ -103,7 +118,16 @@ impl Single {
 
     /// What a module did.
     pub(crate) fn outcome(outcome: Outcome, diff: bool) -> Self {
-        let Outcome { changed, skipped, failed, fields, facts, deltas, warnings, incomplete } = outcome;
+        let Outcome {
+            changed,
+            skipped,
+            failed,
+            fields,
+            facts,
+            deltas,
+            warnings,
+            incomplete,
+        } = outcome;
         let mut value = fields;
         add_lines(&mut value, "stdout");
         add_lines(&mut value, "stderr");
@@ -116,7 +140,9 @@ impl Single {
             value.insert("msg", failure.msg.as_str());
         }
         if let Some(facts) = &facts {
-            let prefixed = facts.iter().map(|(name, fact)| (prefixed(name), fact.clone()));
+            let prefixed = facts
+                .iter()
+                .map(|(name, fact)| (prefixed(name), fact.clone()));
             value.insert("ansible_facts", prefixed.collect::<Map>());
         }
         if diff && !deltas.is_empty() {
@@ -132,7 +158,11 @@ impl Single {
             (None, false, false) => Status::Ok,
         };
         let mut single = Single::new(status, value);
-        let said = single.value.get("msg").and_then(Value::as_str).filter(|msg| !msg.is_empty());
+        let said = single
+            .value
+            .get("msg")
+            .and_then(Value::as_str)
+            .filter(|msg| !msg.is_empty());
         single.message = said.map(str::to_owned);
         single.hint = failed.and_then(|failure| failure.hint);
         single.deltas = deltas;
@@ -159,7 +189,11 @@ impl Single {
     pub(crate) fn set_failed(&mut self, failed: bool) {
         self.value.insert("failed", failed);
         self.value.insert("failed_when_result", failed);
-        let changed = self.value.get("changed").and_then(Value::as_bool).unwrap_or(false);
+        let changed = self
+            .value
+            .get("changed")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
         match (failed, self.status) {
             (true, _) => self.status = Status::Failed,
             (false, Status::Failed) if changed => self.status = Status::Changed,
@@ -173,7 +207,10 @@ impl Single {
 
     /// Did it report a change?
     pub(crate) fn reports_change(&self) -> bool {
-        self.value.get("changed").and_then(Value::as_bool).unwrap_or(false)
+        self.value
+            .get("changed")
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
     }
 
     /// The result for reporters.
@@ -262,10 +299,16 @@ fn diff_value(delta: &Delta) -> Value {
             diff.insert("after", text(after));
             diff.insert("dst_binary", 1);
         }
-        Change::Field { name, before, after } => {
+        Change::Field {
+            name,
+            before,
+            after,
+        } => {
             let side = |value: &Value| {
                 let path = ("path", Value::str(&delta.subject));
-                [path, (name.as_str(), value.clone())].into_iter().collect::<Map>()
+                [path, (name.as_str(), value.clone())]
+                    .into_iter()
+                    .collect::<Map>()
             };
             diff.insert("before", side(before));
             diff.insert("after", side(after));

@@ -26,7 +26,9 @@ impl PlayRun {
         Box::pin(async move {
             for entry in entries {
                 if run.interrupts.draining() && self.stopped().is_none() {
-                    run.emit(RunEvent::Stopping { reason: "interrupted by the user".into() });
+                    run.emit(RunEvent::Stopping {
+                        reason: "interrupted by the user".into(),
+                    });
                     self.stop("interrupted by the user");
                 }
                 if self.live(hosts).is_empty() {
@@ -38,7 +40,8 @@ impl PlayRun {
                         self.run_meta(run, state, task, hosts).await;
                     }
                     Entry::Task(task) => {
-                        self.run_task(run, state, task, TaskKind::Task, hosts, rescuing).await;
+                        self.run_task(run, state, task, TaskKind::Task, hosts, rescuing)
+                            .await;
                     }
                     Entry::Block(block) => self.run_block(run, state, block, hosts, rescuing).await,
                 }
@@ -56,14 +59,17 @@ impl PlayRun {
     ) {
         let entered = self.live(hosts);
         let has_rescue = !block.rescue.is_empty();
-        self.run_entries(run, state, &block.block, &entered, rescuing || has_rescue).await;
+        self.run_entries(run, state, &block.block, &entered, rescuing || has_rescue)
+            .await;
         if has_rescue {
             let failed = self.set_failed(&entered, false);
-            self.run_entries(run, state, &block.rescue, &failed, rescuing).await;
+            self.run_entries(run, state, &block.rescue, &failed, rescuing)
+                .await;
         }
         if !block.always.is_empty() {
             let failed = self.set_failed(&entered, false);
-            self.run_entries(run, state, &block.always, &entered, rescuing).await;
+            self.run_entries(run, state, &block.always, &entered, rescuing)
+                .await;
             self.set_failed(&failed, true);
         }
     }
@@ -73,7 +79,10 @@ impl PlayRun {
         let mut flags = self.flags();
         let mut changed = Vec::new();
         for host in hosts {
-            if let Some(flags) = flags.get_mut(host).filter(|it| !it.unreachable && it.failed != failed) {
+            if let Some(flags) = flags
+                .get_mut(host)
+                .filter(|it| !it.unreachable && it.failed != failed)
+            {
                 flags.failed = failed;
                 changed.push(host.clone());
             }
@@ -88,8 +97,14 @@ impl PlayRun {
         task: &Arc<Task>,
         hosts: &[String],
     ) {
-        let word = task.args.entries.first().and_then(|(_, _, node)| node.as_str().map(str::to_owned));
-        let Some(meta) = word.as_deref().and_then(|word| Meta::parse(word.trim())) else { return };
+        let word = task
+            .args
+            .entries
+            .first()
+            .and_then(|(_, _, node)| node.as_str().map(str::to_owned));
+        let Some(meta) = word.as_deref().and_then(|word| Meta::parse(word.trim())) else {
+            return;
+        };
         let live = self.live(hosts);
         let mut chosen = Vec::new();
         for host in &live {
@@ -104,7 +119,9 @@ impl PlayRun {
             Meta::Noop => {}
             Meta::FlushHandlers => self.flush_handlers(run, state).await,
             Meta::EndPlay => {
-                run.emit(RunEvent::Stopping { reason: "`meta: end_play`".into() });
+                run.emit(RunEvent::Stopping {
+                    reason: "`meta: end_play`".into(),
+                });
                 self.stop(END_BATCH);
             }
             Meta::EndBatch => self.stop(END_BATCH),
@@ -148,7 +165,8 @@ impl RunSettings {
         let wanted = if self.tags.is_empty() {
             !has("never")
         } else {
-            self.tags.iter().any(matches) || (has("always") && !self.tags.iter().any(|it| it == "never"))
+            self.tags.iter().any(matches)
+                || (has("always") && !self.tags.iter().any(|it| it == "never"))
         };
         let skipped = self.skip_tags.iter().any(|tag| match tag.as_str() {
             "all" => !has("always"),

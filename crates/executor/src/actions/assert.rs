@@ -15,7 +15,10 @@ use crate::result::Single;
 /// Fail unless all conditions hold.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read as nodes: conditions are expressions, not values")]
+#[expect(
+    dead_code,
+    reason = "read as nodes: conditions are expressions, not values"
+)]
 struct Args {
     /// A condition, or a list of them.
     that: Value,
@@ -43,13 +46,20 @@ pub(super) fn prepare(
         let node = names.iter().find_map(|name| args.get(name));
         node.map(|node| host.value(node, scope)).transpose()
     };
-    let that = args.get("that").ok_or_else(|| Failure::new("conditional required in \"that\" string"))?;
+    let that = args
+        .get("that")
+        .ok_or_else(|| Failure::new("conditional required in \"that\" string"))?;
     let conditions = that.as_list().unwrap_or(std::slice::from_ref(that));
     for condition in conditions {
         if !host.holds(condition, scope)? {
-            let said = message(&["fail_msg", "msg"])?.unwrap_or_else(|| Value::str("Assertion failed"));
+            let said =
+                message(&["fail_msg", "msg"])?.unwrap_or_else(|| Value::str("Assertion failed"));
             let said = match &said {
-                Value::List(lines) => lines.iter().map(Value::to_text).collect::<Vec<_>>().join("\n"),
+                Value::List(lines) => lines
+                    .iter()
+                    .map(Value::to_text)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
                 other => other.to_text(),
             };
             return Err(Failure::new(said)

@@ -19,10 +19,16 @@ pub(super) fn prepare(
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
     let mut args = host.args(scope)?;
-    let remote = args.get("remote_src").is_some_and(|it| it.to_bool().unwrap_or(false));
-    if let Some(content) = args.get("content").filter(|it| it.as_map().is_some() || it.as_list().is_some()) {
+    let remote = args
+        .get("remote_src")
+        .is_some_and(|it| it.to_bool().unwrap_or(false));
+    if let Some(content) = args
+        .get("content")
+        .filter(|it| it.as_map().is_some() || it.as_list().is_some())
+    {
         // As Ansible does: a structure becomes JSON.
-        let json = serde_json::to_string(content).map_err(|error| Failure::new(error.to_string()))?;
+        let json =
+            serde_json::to_string(content).map_err(|error| Failure::new(error.to_string()))?;
         args.insert("content", json);
     }
     let src = args.get("src").map(Value::to_text);
@@ -32,7 +38,11 @@ pub(super) fn prepare(
     let files = host.run.files();
     let path = files.find(&src, "files", host.play.directory())?;
     let link = host.run.fleet.link(keywords.route.clone());
-    let sender = Sender { files, blobs: link.blobs(), args: &args };
+    let sender = Sender {
+        files,
+        blobs: link.blobs(),
+        args: &args,
+    };
     if path.is_dir() {
         return sender.directory(&path, &src).map(Prepared::Agent);
     }
@@ -54,7 +64,11 @@ impl Sender<'_> {
         args.remove("local_follow");
         args.remove("directory_mode");
         args.insert("src", src);
-        let basename = Path::new(src).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let basename = Path::new(src)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         args.insert("_original_basename", basename);
         if let Some(dest) = dest {
             args.insert("dest", dest);
@@ -63,12 +77,19 @@ impl Sender<'_> {
             args.insert("mode", octal(path)?);
         }
         let payload = self.files.content(path)?.payload(self.blobs);
-        Ok(AgentItem { args, payload: Some(payload) })
+        Ok(AgentItem {
+            args,
+            payload: Some(payload),
+        })
     }
 
     /// A directory: its directories are made first, then its files are copied. `src/` means its contents.
     fn directory(&self, root: &Path, src: &str) -> Result<RemoteWork, Failure> {
-        let dest = self.args.get("dest").map(Value::to_text).unwrap_or_default();
+        let dest = self
+            .args
+            .get("dest")
+            .map(Value::to_text)
+            .unwrap_or_default();
         let mut base = dest.trim_end_matches('/').to_owned();
         if !src.ends_with('/') {
             let name = root.file_name().unwrap_or_default().to_string_lossy();
@@ -79,24 +100,33 @@ impl Sender<'_> {
         work.before.push(self.made_directory(&base));
         let mut pending = vec![(root.to_owned(), base)];
         while let Some((directory, target)) = pending.pop() {
-            let cannot = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", directory.display()));
+            let cannot = |error: std::io::Error| {
+                Failure::new(format!("cannot read {}: {error}", directory.display()))
+            };
             let mut entries = Vec::new();
             for entry in std::fs::read_dir(&directory).map_err(cannot)? {
                 entries.push(entry.map_err(cannot)?.path());
             }
             entries.sort();
             for path in entries {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
                 let there = format!("{target}/{name}");
                 if path.is_dir() {
                     work.before.push(self.made_directory(&there));
                     pending.push((path, there));
                 } else {
-                    work.items.push(self.file(&path, &path.display().to_string(), Some(there))?);
+                    work.items
+                        .push(self.file(&path, &path.display().to_string(), Some(there))?);
                 }
                 if work.items.len() + work.before.len() > FILES_MAX {
-                    return Err(Failure::new(format!("`{src}` has more than {FILES_MAX} files"))
-                        .hint("send an archive instead"));
+                    return Err(
+                        Failure::new(format!("`{src}` has more than {FILES_MAX} files"))
+                            .hint("send an archive instead"),
+                    );
                 }
             }
         }
@@ -106,7 +136,9 @@ impl Sender<'_> {
     }
 
     fn made_directory(&self, path: &str) -> AgentItem {
-        let mut args: Map = [("path", path), ("state", "directory")].into_iter().collect();
+        let mut args: Map = [("path", path), ("state", "directory")]
+            .into_iter()
+            .collect();
         for name in ["owner", "group"] {
             if let Some(value) = self.args.get(name) {
                 args.insert(name, value.clone());
@@ -115,13 +147,17 @@ impl Sender<'_> {
         if let Some(mode) = self.args.get("directory_mode") {
             args.insert("mode", mode.clone());
         }
-        AgentItem { args, payload: None }
+        AgentItem {
+            args,
+            payload: None,
+        }
     }
 }
 
 fn octal(path: &Path) -> Result<String, Failure> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = std::fs::metadata(path);
-    let metadata = metadata.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+    let metadata = metadata
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
     Ok(format!("0{:o}", metadata.permissions().mode() & 0o7777))
 }

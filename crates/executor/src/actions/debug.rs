@@ -34,9 +34,13 @@ pub(super) fn prepare(
     _: &TaskKeywords,
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
-    let args: Args = from_value(&Value::from(host.args(scope)?)).map_err(|it| Failure::new(it.to_string()))?;
+    let args: Args =
+        from_value(&Value::from(host.args(scope)?)).map_err(|it| Failure::new(it.to_string()))?;
     if args.verbosity > host.run.settings.verbosity {
-        return Ok(Prepared::Done(Box::new(Single::skipped("Verbosity threshold not met.", None))));
+        return Ok(Prepared::Done(Box::new(Single::skipped(
+            "Verbosity threshold not met.",
+            None,
+        ))));
     }
     let mut value = Map::new();
     match (&args.var, args.msg) {
@@ -55,16 +59,24 @@ pub(super) fn prepare(
 }
 
 /// What `var` names: text is an expression, anything else is shown as it is.
-fn variable(host: &HostTask<'_>, name: &Value, scope: &Arc<dyn Scope>) -> Result<(String, Value), Failure> {
+fn variable(
+    host: &HostTask<'_>,
+    name: &Value,
+    scope: &Arc<dyn Scope>,
+) -> Result<(String, Value), Failure> {
     let node = host.task.args.get("var");
-    let Some(source) = node.and_then(|node| node.as_source()).filter(|source| !source.has_markup()) else {
+    let Some(source) = node
+        .and_then(|node| node.as_source())
+        .filter(|source| !source.has_markup())
+    else {
         return Ok((name.to_text(), name.clone()));
     };
     match host.run.engine.expression(source, scope) {
         Ok(value) => Ok((source.text().to_owned(), value)),
-        Err(error) if error.kind == TemplateErrorKind::Undefined => {
-            Ok((source.text().to_owned(), Value::str("VARIABLE IS NOT DEFINED!")))
-        }
+        Err(error) if error.kind == TemplateErrorKind::Undefined => Ok((
+            source.text().to_owned(),
+            Value::str("VARIABLE IS NOT DEFINED!"),
+        )),
         Err(error) => Err(host.template_failure(&error)),
     }
 }

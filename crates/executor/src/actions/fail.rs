@@ -30,6 +30,9 @@ pub(super) fn prepare(
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
     let args = host.args(scope)?;
-    let said = args.get("msg").map_or_else(|| "Failed as requested from task".to_owned(), Value::to_text);
+    let said = args.get("msg").map_or_else(
+        || "Failed as requested from task".to_owned(),
+        Value::to_text,
+    );
     Err(Failure::new(said))
 }

@@ -7,7 +7,10 @@ use serde::Deserialize;
 /// Steer the run.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "read as a node: the strategy needs it before any host does")]
+#[expect(
+    dead_code,
+    reason = "read as a node: the strategy needs it before any host does"
+)]
 struct Args {
     /// What to do.
     #[serde(alias = "_raw_params")]

@@ -59,7 +59,10 @@ impl HostTask<'_> {
         let action = ACTIONS.iter().find(|(name, _)| *name == self.task.module);
         match action {
             Some((_, prepare)) => prepare(self, keywords, scope),
-            None => Ok(Prepared::Agent(RemoteWork::module(&self.task.module, self.args(scope)?))),
+            None => Ok(Prepared::Agent(RemoteWork::module(
+                &self.task.module,
+                self.args(scope)?,
+            ))),
         }
     }
 }

@@ -38,19 +38,26 @@ pub(super) fn spec() -> ModuleSpec {
 
 /// Waits. A user who wants to stop is not kept waiting.
 pub(crate) async fn wait(args: Map, run: &RunContext) -> Result<Single, Failure> {
-    let args: Args = from_value(&Value::from(args)).map_err(|error| Failure::new(error.to_string()))?;
+    let args: Args =
+        from_value(&Value::from(args)).map_err(|error| Failure::new(error.to_string()))?;
     let start = std::time::Instant::now();
     let seconds = args.seconds.or(args.minutes.map(|minutes| minutes * 60.0));
     let mut typed = String::new();
     if let Some(seconds) = seconds {
-        let seconds = if seconds.is_finite() { seconds.clamp(0.0, 1e7) } else { 0.0 };
+        let seconds = if seconds.is_finite() {
+            seconds.clamp(0.0, 1e7)
+        } else {
+            0.0
+        };
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs_f64(seconds)) => {}
             () = run.interrupts.reached(Level::Drain) => {}
         }
     } else if std::io::stdin().is_terminal() {
         if !args.echo {
-            return Err(Failure::new("`pause` with `echo: no` is not available without a time"));
+            return Err(Failure::new(
+                "`pause` with `echo: no` is not available without a time",
+            ));
         }
         let line = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
@@ -68,7 +75,10 @@ pub(crate) async fn wait(args: Map, run: &RunContext) -> Result<Single, Failure>
     value.insert("echo", args.echo);
     value.insert("rc", 0);
     value.insert("stderr", "");
-    value.insert("stdout", format!("Paused for {:.2} seconds", elapsed.as_secs_f64()));
+    value.insert(
+        "stdout",
+        format!("Paused for {:.2} seconds", elapsed.as_secs_f64()),
+    );
     let mut single = Single::ok(value);
     single.message = args.prompt;
     Ok(single)

@@ -34,7 +34,12 @@ pub(super) fn prepare(
 ) -> Result<Prepared, Failure> {
     let args = host.args(scope)?;
     let command = args.get("_raw_params").or_else(|| args.get("free_form"));
-    let command = command.map(Value::to_text).filter(|it| !it.trim().is_empty());
+    let command = command
+        .map(Value::to_text)
+        .filter(|it| !it.trim().is_empty());
     let command = command.ok_or_else(|| Failure::new("no command given"))?;
-    Ok(Prepared::Raw { command, executable: args.get("executable").map(Value::to_text) })
+    Ok(Prepared::Raw {
+        command,
+        executable: args.get("executable").map(Value::to_text),
+    })
 }

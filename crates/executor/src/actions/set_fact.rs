@@ -33,17 +33,23 @@ pub(super) fn prepare(
     let mut variables = host.args(scope)?;
     variables.remove("cacheable");
     if variables.is_empty() {
-        return Err(Failure::new("No key/value pairs provided, at least one is required for this action to succeed"));
+        return Err(Failure::new(
+            "No key/value pairs provided, at least one is required for this action to succeed",
+        ));
     }
     for name in variables.keys() {
         let name = name.to_text();
         let valid = name.chars().all(|ch| ch.is_alphanumeric() || ch == '_')
             && !name.starts_with(|ch: char| ch.is_ascii_digit());
         if name.is_empty() || !valid {
-            return Err(Failure::new(format!("The variable name '{name}' is not valid.")));
+            return Err(Failure::new(format!(
+                "The variable name '{name}' is not valid."
+            )));
         }
     }
-    let shown: Map = [("ansible_facts", Value::from(variables.clone()))].into_iter().collect();
+    let shown: Map = [("ansible_facts", Value::from(variables.clone()))]
+        .into_iter()
+        .collect();
     let mut single = Single::ok(shown);
     single.variables = Some(variables);
     Ok(Prepared::Done(Box::new(single)))

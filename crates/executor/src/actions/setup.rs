@@ -12,5 +12,8 @@ pub(super) fn prepare(
     _: &TaskKeywords,
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
-    Ok(Prepared::Agent(RemoteWork::module("setup", host.args(scope)?)))
+    Ok(Prepared::Agent(RemoteWork::module(
+        "setup",
+        host.args(scope)?,
+    )))
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_module_api::{ModuleSpec, from_value, spec_of};
-use hostler_template::{FileOptions, Scope, TemplateLoader};
+use hostler_template::{FileOptions, Newline as LineEnd, Scope, TemplateLoader};
 use hostler_value::{Map, Value};
 use hostler_yaml::TemplateSource;
 use schemars::JsonSchema;
@@ -17,7 +17,10 @@ use crate::host_task::{AgentItem, HostTask, Prepared, RemoteWork, TaskKeywords, 
 /// Render a template of the controller and put it on the host.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "what concerns the file on the host is handed on to `copy` as it is")]
+#[expect(
+    dead_code,
+    reason = "what concerns the file on the host is handed on to `copy` as it is"
+)]
 struct Args {
     /// Template on the controller: in `templates/` beside the playbook, or beside the playbook itself.
     src: String,
@@ -86,8 +89,16 @@ enum Newline {
 
 /// Arguments that concern the rendering, not the file on the host.
 const OWN: &[&str] = &[
-    "src", "newline_sequence", "block_start_string", "block_end_string", "variable_start_string",
-    "variable_end_string", "comment_start_string", "comment_end_string", "trim_blocks", "lstrip_blocks",
+    "src",
+    "newline_sequence",
+    "block_start_string",
+    "block_end_string",
+    "variable_start_string",
+    "variable_end_string",
+    "comment_start_string",
+    "comment_end_string",
+    "trim_blocks",
+    "lstrip_blocks",
     "output_encoding",
 ];
 
@@ -101,17 +112,30 @@ pub(super) fn prepare(
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
     let mut map = host.args(scope)?;
-    let args: Args = from_value(&Value::from(map.clone())).map_err(|it| Failure::new(it.to_string()))?;
-    if args.output_encoding.as_deref().is_some_and(|it| !it.eq_ignore_ascii_case("utf-8")) {
-        return Err(Failure::new("`output_encoding` other than utf-8 is not available"));
+    let args: Args =
+        from_value(&Value::from(map.clone())).map_err(|it| Failure::new(it.to_string()))?;
+    if args
+        .output_encoding
+        .as_deref()
+        .is_some_and(|it| !it.eq_ignore_ascii_case("utf-8"))
+    {
+        return Err(Failure::new(
+            "`output_encoding` other than utf-8 is not available",
+        ));
     }
     let files = host.run.files();
     let path = files.find(&args.src, "templates", host.play.directory())?;
     let source = files.template(&path)?;
     let scope = with_locals(scope, template_variables(&path, &args.dest));
-    let loader = BesideTemplate { files, directory: path.parent().unwrap_or(Path::new("")).to_owned() };
+    let loader = BesideTemplate {
+        files,
+        directory: path.parent().unwrap_or(Path::new("")).to_owned(),
+    };
     let options = options(&args);
-    let text = host.run.engine.render_file(&source, &options, &scope, &loader);
+    let text = host
+        .run
+        .engine
+        .render_file(&source, &options, &scope, &loader);
     let text = text.map_err(|error| host.template_failure(&error))?;
     for name in OWN {
         map.remove(name);
@@ -122,7 +146,10 @@ pub(super) fn prepare(
     let link = host.run.fleet.link(keywords.route.clone());
     let payload = Sent::bytes(text.into_bytes()).payload(link.blobs());
     let mut work = RemoteWork::module("copy", Map::new());
-    work.items = vec![AgentItem { args: map, payload: Some(payload) }];
+    work.items = vec![AgentItem {
+        args: map,
+        payload: Some(payload),
+    }];
     Ok(Prepared::Agent(work))
 }
 
@@ -133,20 +160,19 @@ fn options(args: &Args) -> FileOptions {
             slot.clone_from(value);
         }
     };
-    set(&mut options.block_start, &args.block_start_string);
-    set(&mut options.block_end, &args.block_end_string);
-    set(&mut options.variable_start, &args.variable_start_string);
-    set(&mut options.variable_end, &args.variable_end_string);
-    set(&mut options.comment_start, &args.comment_start_string);
-    set(&mut options.comment_end, &args.comment_end_string);
+    set(&mut options.block.0, &args.block_start_string);
+    set(&mut options.block.1, &args.block_end_string);
+    set(&mut options.variable.0, &args.variable_start_string);
+    set(&mut options.variable.1, &args.variable_end_string);
+    set(&mut options.comment.0, &args.comment_start_string);
+    set(&mut options.comment.1, &args.comment_end_string);
     options.trim_blocks = args.trim_blocks.unwrap_or(options.trim_blocks);
     options.lstrip_blocks = args.lstrip_blocks.unwrap_or(options.lstrip_blocks);
     options.newline = match args.newline_sequence {
-        Newline::Lf => "\n",
-        Newline::CrLf => "\r\n",
-        Newline::Cr => "\r",
-    }
-    .into();
+        Newline::Lf => LineEnd::Lf,
+        Newline::CrLf => LineEnd::CrLf,
+        Newline::Cr => LineEnd::Cr,
+    };
     options
 }
 
@@ -156,7 +182,10 @@ fn template_variables(path: &Path, dest: &str) -> Vec<(String, Value)> {
     vec![
         ("ansible_managed".into(), "Ansible managed".into()),
         ("template_path".into(), path.display().to_string().into()),
-        ("template_fullpath".into(), full.display().to_string().into()),
+        (
+            "template_fullpath".into(),
+            full.display().to_string().into(),
+        ),
         ("template_destpath".into(), dest.into()),
     ]
 }
@@ -173,9 +202,12 @@ impl TemplateLoader for BesideTemplate<'_> {
         if !path.exists() {
             return Ok(None);
         }
-        self.files.template(&path).map(Some).map_err(|failure| match failure {
-            Failure::Failed { msg, .. } => msg,
-            Failure::Unreachable(lost) => lost.detail,
-        })
+        self.files
+            .template(&path)
+            .map(Some)
+            .map_err(|failure| match failure {
+                Failure::Failed { msg, .. } => msg,
+                Failure::Unreachable(lost) => lost.detail,
+            })
     }
 }

@@ -23,7 +23,13 @@ pub(crate) struct BecomeRequest {
 impl BecomeRequest {
     fn key(&self) -> (BecomeMethod, &str, &[String], Option<&str>, Option<&str>) {
         let password = self.password.as_ref().map(Secret::reveal);
-        (self.method, &self.user, &self.flags, self.exe.as_deref(), password)
+        (
+            self.method,
+            &self.user,
+            &self.flags,
+            self.exe.as_deref(),
+            password,
+        )
     }
 }
 
@@ -43,7 +49,13 @@ impl std::hash::Hash for BecomeRequest {
 
 impl From<&BecomeRequest> for Become {
     fn from(request: &BecomeRequest) -> Self {
-        let BecomeRequest { method, user, flags, exe, password } = request;
+        let BecomeRequest {
+            method,
+            user,
+            flags,
+            exe,
+            password,
+        } = request;
         Become {
             method: *method,
             user: user.clone(),
@@ -72,37 +84,58 @@ pub(crate) fn become_request(
     defaults: &ConnectDefaults,
 ) -> Result<Option<BecomeRequest>, Failure> {
     let either = |name: &str, keyword: &Option<Value>| -> Result<Option<Value>, Failure> {
-        Ok(variable(name)?.or_else(|| keyword.clone()).filter(|value| !value.is_null()))
+        Ok(variable(name)?
+            .or_else(|| keyword.clone())
+            .filter(|value| !value.is_null()))
     };
     let wanted = match either("ansible_become", &keywords.r#become)? {
-        Some(value) => value.to_bool().map_err(|error| Failure::new(format!("`become`: {error}")))?,
+        Some(value) => value
+            .to_bool()
+            .map_err(|error| Failure::new(format!("`become`: {error}")))?,
         None => defaults.r#become,
     };
     if !wanted {
         return Ok(None);
     }
     let text = |value: Option<Value>, default: &Option<String>| {
-        value.map(|value| value.to_text()).or_else(|| default.clone()).filter(|it| !it.is_empty())
+        value
+            .map(|value| value.to_text())
+            .or_else(|| default.clone())
+            .filter(|it| !it.is_empty())
     };
-    let method = text(either("ansible_become_method", &keywords.method)?, &defaults.become_method);
+    let method = text(
+        either("ansible_become_method", &keywords.method)?,
+        &defaults.become_method,
+    );
     let method = method.unwrap_or_else(|| "sudo".into());
     let (method, name) = match method.strip_prefix("ansible.builtin.").unwrap_or(&method) {
         "sudo" => (BecomeMethod::Sudo, "sudo"),
         "su" => (BecomeMethod::Su, "su"),
         "doas" | "community.general.doas" => (BecomeMethod::Doas, "doas"),
         other => {
-            return Err(Failure::new(format!("become method `{other}` is not available"))
-                .hint("sudo, su and doas are"));
+            return Err(
+                Failure::new(format!("become method `{other}` is not available"))
+                    .hint("sudo, su and doas are"),
+            );
         }
     };
-    let user = text(either("ansible_become_user", &keywords.user)?, &defaults.become_user);
+    let user = text(
+        either("ansible_become_user", &keywords.user)?,
+        &defaults.become_user,
+    );
     let flags = text(either("ansible_become_flags", &keywords.flags)?, &None);
     let flags = split_shell_words(&flags.unwrap_or_default())
         .map_err(|_| Failure::new("`become_flags` has a quote that is not closed"))?;
     let mut password = None;
-    for name in ["ansible_become_password", "ansible_become_pass", &format!("ansible_{name}_pass")] {
+    for name in [
+        "ansible_become_password",
+        "ansible_become_pass",
+        &format!("ansible_{name}_pass"),
+    ] {
         if password.is_none() {
-            password = variable(name)?.filter(|it| !it.is_null()).map(|it| Secret::new(it.to_text()));
+            password = variable(name)?
+                .filter(|it| !it.is_null())
+                .map(|it| Secret::new(it.to_text()));
         }
     }
     Ok(Some(BecomeRequest {
@@ -122,7 +155,9 @@ pub(super) fn hint(kind: LaneErrorKind, request: &BecomeRequest) -> &'static str
         LaneErrorKind::PasswordWrong if request.password.is_none() => "give the password with -K",
         LaneErrorKind::PasswordWrong => "check -K or `ansible_become_password`; it was tried once",
         LaneErrorKind::Denied => "the login user is not allowed to become that user on this host",
-        LaneErrorKind::Timeout => "the host's sudo, su or doas waits for something, a directory server perhaps",
+        LaneErrorKind::Timeout => {
+            "the host's sudo, su or doas waits for something, a directory server perhaps"
+        }
         LaneErrorKind::Failed => "try the same command by hand on the host",
     }
 }

@@ -25,12 +25,18 @@ pub(crate) struct HostBlobs {
 impl HostBlobs {
     /// Lets the host ask for a content.
     pub(crate) fn offer(&self, sha256: [u8; 32], origin: Origin) {
-        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner).insert(sha256, origin);
+        self.by_hash
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(sha256, origin);
     }
 
     /// Withdraws all offers: the task that made them is over.
     pub(crate) fn clear(&self) {
-        self.by_hash.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.by_hash
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 

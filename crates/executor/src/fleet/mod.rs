@@ -90,7 +90,12 @@ pub(crate) struct HostSession {
 impl Fleet {
     /// No connection yet; `image` is what is sent to hosts.
     pub fn new(connector: Connector, image: AgentImage) -> Self {
-        Fleet { connector, image, hosts: Mutex::default(), lost: Traffic::default() }
+        Fleet {
+            connector,
+            image,
+            hosts: Mutex::default(),
+            lost: Traffic::default(),
+        }
     }
 
     /// The way to a host; the same one for the same route.
@@ -101,7 +106,10 @@ impl Fleet {
             blobs: Arc::default(),
             stage: AsyncMutex::new(Stage::Apart),
         };
-        hosts.entry(route.clone()).or_insert_with(|| Arc::new(make())).clone()
+        hosts
+            .entry(route.clone())
+            .or_insert_with(|| Arc::new(make()))
+            .clone()
     }
 
     async fn connect(&self, route: &Route) -> Result<Link, Unreachable> {
@@ -128,7 +136,10 @@ impl Fleet {
         };
         let deadlines = self.connector.deadlines();
         let session = Session::start(link, self.image, host.blobs.clone(), deadlines).await?;
-        let ready = Arc::new(HostSession { session, lanes: AsyncMutex::default() });
+        let ready = Arc::new(HostSession {
+            session,
+            lanes: AsyncMutex::default(),
+        });
         *stage = Stage::Ready(ready.clone());
         Ok(ready)
     }
@@ -146,7 +157,11 @@ impl Fleet {
             Stage::Ready(ready) if ready.session.ended().is_none() => {
                 let ready = ready.clone();
                 drop(stage);
-                return ready.session.link().raw_exec(command, input, bytes_max).await;
+                return ready
+                    .session
+                    .link()
+                    .raw_exec(command, input, bytes_max)
+                    .await;
             }
             Stage::Bare(_) => {}
             Stage::Ready(_) | Stage::Apart => {
@@ -173,9 +188,15 @@ impl Fleet {
 
     fn count(&self, over: &HostSession) {
         let counters = over.session.counters();
-        self.lost.sent.fetch_add(counters.wire_sent, Ordering::Relaxed);
-        self.lost.received.fetch_add(counters.wire_received, Ordering::Relaxed);
-        self.lost.round_trips.fetch_add(counters.round_trips, Ordering::Relaxed);
+        self.lost
+            .sent
+            .fetch_add(counters.wire_sent, Ordering::Relaxed);
+        self.lost
+            .received
+            .fetch_add(counters.wire_received, Ordering::Relaxed);
+        self.lost
+            .round_trips
+            .fetch_add(counters.round_trips, Ordering::Relaxed);
     }
 
     /// Ends all connections, side by side, and gives what they cost: bytes sent, bytes received, round trips.
@@ -187,7 +208,9 @@ impl Fleet {
         let mut closing = tokio::task::JoinSet::new();
         for host in hosts {
             // A host that is still busy (cancelled, hanging) is not waited for: dropping it cuts its connection.
-            let Ok(mut stage) = host.stage.try_lock() else { continue };
+            let Ok(mut stage) = host.stage.try_lock() else {
+                continue;
+            };
             if let Stage::Ready(ready) = std::mem::replace(&mut *stage, Stage::Apart) {
                 self.count(&ready);
                 if let Some(ready) = Arc::into_inner(ready) {
@@ -198,7 +221,11 @@ impl Fleet {
         let all = async { while closing.join_next().await.is_some() {} };
         let _slow_ones_are_dropped = tokio::time::timeout(Duration::from_secs(3), all).await;
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        (read(&self.lost.sent), read(&self.lost.received), read(&self.lost.round_trips))
+        (
+            read(&self.lost.sent),
+            read(&self.lost.received),
+            read(&self.lost.round_trips),
+        )
     }
 }
 
@@ -224,8 +251,9 @@ impl HostSession {
                 lanes.insert(request.clone(), lane);
                 Ok(lane)
             }
-            Err(LaneOpenError::Refused(refused)) => Err(Failure::new(refused.message)
-                .hint(become_user::hint(refused.kind, request))),
+            Err(LaneOpenError::Refused(refused)) => {
+                Err(Failure::new(refused.message).hint(become_user::hint(refused.kind, request)))
+            }
             Err(LaneOpenError::Lost(lost)) => Err(Failure::Unreachable(lost)),
         }
     }

@@ -65,36 +65,61 @@ pub(crate) fn route_of(
     let text = |value: Option<Value>| value.map(|it| it.to_text()).filter(|it| !it.is_empty());
     let connection = text(first(&["ansible_connection"])?.or_else(|| keywords.connection.clone()))
         .or_else(|| defaults.connection.clone());
-    let implicit_local = name == "localhost" && first(&["ansible_host", "ansible_ssh_host"])?.is_none();
-    match connection.as_deref().map(|it| it.strip_prefix("ansible.builtin.").unwrap_or(it)) {
+    let implicit_local =
+        name == "localhost" && first(&["ansible_host", "ansible_ssh_host"])?.is_none();
+    match connection
+        .as_deref()
+        .map(|it| it.strip_prefix("ansible.builtin.").unwrap_or(it))
+    {
         Some("local") => return Ok(local(name)),
         None if implicit_local => return Ok(local(name)),
         None | Some("ssh" | "smart" | "paramiko" | "paramiko_ssh") => {}
         Some(other) => {
-            return Err(Failure::new(format!("connection `{other}` is not available"))
-                .hint("`ssh` and `local` are"));
+            return Err(
+                Failure::new(format!("connection `{other}` is not available"))
+                    .hint("`ssh` and `local` are"),
+            );
         }
     }
     let port = first(&["ansible_port", "ansible_ssh_port"])?.or_else(|| keywords.port.clone());
     let port = port.map(|port| port_of(&port)).transpose()?;
-    let key = text(first(&["ansible_ssh_private_key_file", "ansible_private_key_file"])?);
-    let password = first(&["ansible_password", "ansible_ssh_password", "ansible_ssh_pass"])?;
+    let key = text(first(&[
+        "ansible_ssh_private_key_file",
+        "ansible_private_key_file",
+    ])?);
+    let password = first(&[
+        "ansible_password",
+        "ansible_ssh_password",
+        "ansible_ssh_pass",
+    ])?;
     let user = text(first(&["ansible_user", "ansible_ssh_user"])?)
         .or_else(|| text(keywords.remote_user.clone()))
         .or_else(|| defaults.user.clone());
     let mut target = Target {
-        host: text(first(&["ansible_host", "ansible_ssh_host"])?).unwrap_or_else(|| name.to_owned()),
+        host: text(first(&["ansible_host", "ansible_ssh_host"])?)
+            .unwrap_or_else(|| name.to_owned()),
         port,
         user,
-        password: password.map(|it| Secret::new(it.to_text())).or_else(|| defaults.password.clone()),
-        private_key_file: key.map(PathBuf::from).or_else(|| defaults.private_key.clone()),
-        key_passphrase: text(first(&["ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase"])?)
-            .map(Secret::new)
-            .or_else(|| defaults.key_passphrase.clone()),
+        password: password
+            .map(|it| Secret::new(it.to_text()))
+            .or_else(|| defaults.password.clone()),
+        private_key_file: key
+            .map(PathBuf::from)
+            .or_else(|| defaults.private_key.clone()),
+        key_passphrase: text(first(&[
+            "ansible_private_key_passphrase",
+            "ansible_ssh_private_key_passphrase",
+        ])?)
+        .map(Secret::new)
+        .or_else(|| defaults.key_passphrase.clone()),
         ..Target::default()
     };
     let mut args = Vec::new();
-    for name in ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"] {
+    for name in [
+        "ansible_ssh_args",
+        "ansible_ssh_common_args",
+        "ansible_ssh_extra_args",
+    ] {
         args.extend(text(first(&[name])?));
     }
     args.extend(defaults.ssh_args.iter().cloned());
@@ -103,9 +128,14 @@ pub(crate) fn route_of(
         applied.map_err(|error| Failure::new(format!("ssh options of {name}: {error}")))?;
     }
     if let Some(check) = first(&["ansible_ssh_host_key_checking", "ansible_host_key_checking"])? {
-        let strict = check.to_bool().map_err(|error| Failure::new(format!("`ansible_host_key_checking`: {error}")))?;
+        let strict = check
+            .to_bool()
+            .map_err(|error| Failure::new(format!("`ansible_host_key_checking`: {error}")))?;
         if !strict {
-            target.options.host_key_policy.get_or_insert(HostKeyPolicy::Off);
+            target
+                .options
+                .host_key_policy
+                .get_or_insert(HostKeyPolicy::Off);
         }
     }
     let secrets = target.password.is_some();
@@ -113,14 +143,24 @@ pub(crate) fn route_of(
         "{name}\0{}\0{:?}\0{:?}\0{:?}\0{secrets}\0{args:?}",
         target.host, target.port, target.user, target.private_key_file
     );
-    Ok(Route { target: Some(Box::new(target)), key })
+    Ok(Route {
+        target: Some(Box::new(target)),
+        key,
+    })
 }
 
 fn local(name: &str) -> Route {
-    Route { target: None, key: format!("{name}\0local") }
+    Route {
+        target: None,
+        key: format!("{name}\0local"),
+    }
 }
 
 fn port_of(value: &Value) -> Result<u16, Failure> {
-    let int = value.to_int().ok().and_then(|int| u16::try_from(int).ok()).filter(|port| *port > 0);
+    let int = value
+        .to_int()
+        .ok()
+        .and_then(|int| u16::try_from(int).ok())
+        .filter(|port| *port > 0);
     int.ok_or_else(|| Failure::new(format!("`{}` is not a port number", value.to_text())))
 }

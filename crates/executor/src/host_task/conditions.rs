@@ -55,7 +55,11 @@ impl HostTask<'_> {
     }
 
     /// Is the task done, as `until` sees it? Without `until`, `retries` alone means "until it does not fail".
-    pub(crate) fn satisfied(&self, single: &Single, scope: &Arc<dyn Scope>) -> Result<bool, Failure> {
+    pub(crate) fn satisfied(
+        &self,
+        single: &Single,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<bool, Failure> {
         match &self.task.until {
             Some(node) => self.holds(node, &self.with_result(single, scope)),
             None => Ok(!matches!(single.status, Status::Failed)),

@@ -44,7 +44,11 @@ impl HostTask<'_> {
         of: impl Fn(&'a Keywords) -> Option<&'a Node>,
     ) -> Result<Option<Value>, Failure> {
         let node = self.task.context.nearest(of);
-        node.map(|node| self.value(node, scope).map_err(|failure| failure.at(node.span))).transpose()
+        node.map(|node| {
+            self.value(node, scope)
+                .map_err(|failure| failure.at(node.span))
+        })
+        .transpose()
     }
 
     /// A keyword that is a boolean; missing is false.
@@ -55,14 +59,18 @@ impl HostTask<'_> {
     ) -> Result<bool, Failure> {
         match self.keyword(scope, of)?.filter(|value| !value.is_null()) {
             None => Ok(false),
-            Some(value) => value.to_bool().map_err(|error| Failure::new(error.to_string())),
+            Some(value) => value
+                .to_bool()
+                .map_err(|error| Failure::new(error.to_string())),
         }
     }
 
     /// All that is needed to do the task.
     pub(crate) fn keywords(&self, scope: &Arc<dyn Scope>) -> Result<TaskKeywords, Failure> {
         let delegate = self.keyword(scope, |it| it.delegate_to.as_ref())?;
-        let delegate_to = delegate.map(|it| it.to_text()).filter(|name| !name.is_empty());
+        let delegate_to = delegate
+            .map(|it| it.to_text())
+            .filter(|name| !name.is_empty());
         let place = delegate_to.as_deref().unwrap_or(self.host);
         let place_scope = match &delegate_to {
             Some(name) => self.play.scope(self.run, name, &self.task.context),
@@ -84,11 +92,21 @@ impl HostTask<'_> {
         let defaults = &self.run.settings.connect;
         let mode = |value: Option<Value>, default: bool| match value.filter(|it| !it.is_null()) {
             None => Ok(default),
-            Some(value) => value.to_bool().map_err(|error| Failure::new(error.to_string())),
+            Some(value) => value
+                .to_bool()
+                .map_err(|error| Failure::new(error.to_string())),
         };
-        let check = mode(self.keyword(scope, |it| it.check_mode.as_ref())?, self.run.settings.check)?;
-        let diff = mode(self.keyword(scope, |it| it.diff.as_ref())?, self.run.settings.diff)?;
-        let timeout = self.keyword(scope, |it| it.timeout.as_ref())?.unwrap_or(Value::Int(0));
+        let check = mode(
+            self.keyword(scope, |it| it.check_mode.as_ref())?,
+            self.run.settings.check,
+        )?;
+        let diff = mode(
+            self.keyword(scope, |it| it.diff.as_ref())?,
+            self.run.settings.diff,
+        )?;
+        let timeout = self
+            .keyword(scope, |it| it.timeout.as_ref())?
+            .unwrap_or(Value::Int(0));
         let timeout = timeout.to_int().ok().and_then(|s| u64::try_from(s).ok());
         Ok(TaskKeywords {
             route: route_of(place, &variable, &connect, defaults)?,
@@ -98,12 +116,17 @@ impl HostTask<'_> {
             diff,
             delegate_facts: self.flag(scope, |it| it.delegate_facts.as_ref())?,
             delegate_to,
-            timeout_s: timeout.ok_or_else(|| Failure::new("`timeout` must be a number of seconds"))?,
+            timeout_s: timeout
+                .ok_or_else(|| Failure::new("`timeout` must be a number of seconds"))?,
         })
     }
 
     /// A variable's value; `None` if it is not defined.
-    pub(crate) fn variable(&self, name: &str, scope: &Arc<dyn Scope>) -> Result<Option<Value>, Failure> {
+    pub(crate) fn variable(
+        &self,
+        name: &str,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<Option<Value>, Failure> {
         match scope.get(name) {
             None | Some(Var::Nested(_)) => Ok(None),
             Some(Var::Data(value)) => Ok(Some(value)),
@@ -117,11 +140,17 @@ impl HostTask<'_> {
     /// `environment` of all levels, the innermost wins.
     fn environment(&self, scope: &Arc<dyn Scope>) -> Result<Vec<(String, String)>, Failure> {
         let mut merged = Map::new();
-        let mut levels: Vec<&Node> =
-            self.task.context.levels().filter_map(|it| it.environment.as_ref()).collect();
+        let mut levels: Vec<&Node> = self
+            .task
+            .context
+            .levels()
+            .filter_map(|it| it.environment.as_ref())
+            .collect();
         levels.reverse();
         for node in levels {
-            let value = self.value(node, scope).map_err(|failure| failure.at(node.span))?;
+            let value = self
+                .value(node, scope)
+                .map_err(|failure| failure.at(node.span))?;
             let parts = match value.as_list() {
                 Some(parts) => parts.to_vec(),
                 None => vec![value],
@@ -133,6 +162,9 @@ impl HostTask<'_> {
                 merged.extend(map);
             }
         }
-        Ok(merged.iter().map(|(name, value)| (name.to_text(), value.to_text())).collect())
+        Ok(merged
+            .iter()
+            .map(|(name, value)| (name.to_text(), value.to_text()))
+            .collect())
     }
 }

@@ -46,7 +46,11 @@ impl HostTask<'_> {
             // The condition may say that the list need not even exist.
             Err(failure) => match self.unmet(scope) {
                 Ok(Some(condition)) => {
-                    return (Single::skipped("Conditional result was False", Some(&condition)), 0, None);
+                    return (
+                        Single::skipped("Conditional result was False", Some(&condition)),
+                        0,
+                        None,
+                    );
                 }
                 _ => return (self.failed(failure), 0, None),
             },
@@ -58,7 +62,9 @@ impl HostTask<'_> {
         let mut results: Vec<Option<Single>> = Vec::with_capacity(items.len());
         results.resize_with(items.len(), || None);
         let mut last_keywords = None;
-        let outcome = self.all_items(l, &items, scope, &mut results, &mut last_keywords).await;
+        let outcome = self
+            .all_items(l, &items, scope, &mut results, &mut last_keywords)
+            .await;
         if let Err(failure) = outcome {
             return (self.failed(failure), count, last_keywords);
         }
@@ -67,7 +73,9 @@ impl HostTask<'_> {
     }
 
     fn loop_items(&self, l: &Loop, scope: &Arc<dyn Scope>) -> Result<Vec<Value>, Failure> {
-        let value = self.value(&l.items, scope).map_err(|failure| failure.at(l.items.span))?;
+        let value = self
+            .value(&l.items, scope)
+            .map_err(|failure| failure.at(l.items.span))?;
         match (l.kind, value) {
             (LoopKind::List, Value::List(items)) => Ok(items.to_vec()),
             (LoopKind::List, other) => Err(Failure::new(format!(
@@ -87,12 +95,18 @@ impl HostTask<'_> {
             (LoopKind::Dict, Value::Map(map)) => Ok(map
                 .iter()
                 .map(|(key, value)| {
-                    Value::from([("key", key.clone()), ("value", value.clone())].into_iter().collect::<Map>())
+                    Value::from(
+                        [("key", key.clone()), ("value", value.clone())]
+                            .into_iter()
+                            .collect::<Map>(),
+                    )
                 })
                 .collect()),
-            (LoopKind::Dict, other) => {
-                Err(Failure::new(format!("with_dict expects a dict, got {}", other.type_name())).at(l.items.span))
-            }
+            (LoopKind::Dict, other) => Err(Failure::new(format!(
+                "with_dict expects a dict, got {}",
+                other.type_name()
+            ))
+            .at(l.items.span)),
         }
     }
 
@@ -149,7 +163,11 @@ impl HostTask<'_> {
                         self.send(l, full, results).await;
                     }
                     *last_keywords = Some(keywords.clone());
-                    let open = batch.get_or_insert_with(|| Batch { keywords, turns: vec![], works: vec![] });
+                    let open = batch.get_or_insert_with(|| Batch {
+                        keywords,
+                        turns: vec![],
+                        works: vec![],
+                    });
                     open.turns.push(turn);
                     open.works.push(work);
                 }
@@ -168,23 +186,44 @@ impl HostTask<'_> {
     /// Must an item's result be known before the next item is looked at?
     fn one_by_one(&self, l: &Loop) -> bool {
         let waits = l.control.pause.is_some() || l.control.break_when.is_some();
-        let looks_back = self.task.register.as_deref().is_some_and(|name| self.play.mentions(self.task, name));
+        let looks_back = self
+            .task
+            .register
+            .as_deref()
+            .is_some_and(|name| self.play.mentions(self.task, name));
         let retried = self.task.until.is_some() || self.task.retries.is_some();
         let by_shell = self.task.module == "raw";
-        let timed = self.task.context.nearest(|it| it.timeout.as_ref()).is_some();
+        let timed = self
+            .task
+            .context
+            .nearest(|it| it.timeout.as_ref())
+            .is_some();
         waits || looks_back || retried || by_shell || timed
     }
 
     fn pause(&self, l: &Loop, scope: &Arc<dyn Scope>) -> Result<Duration, Failure> {
-        let Some(node) = &l.control.pause else { return Ok(Duration::ZERO) };
-        let seconds = self.value(node, scope)?.to_float().ok().filter(|it| (0.0..1e6).contains(it));
-        let seconds = seconds.ok_or_else(|| Failure::new("`pause` must be a number of seconds").at(node.span))?;
+        let Some(node) = &l.control.pause else {
+            return Ok(Duration::ZERO);
+        };
+        let seconds = self
+            .value(node, scope)?
+            .to_float()
+            .ok()
+            .filter(|it| (0.0..1e6).contains(it));
+        let seconds = seconds
+            .ok_or_else(|| Failure::new("`pause` must be a number of seconds").at(node.span))?;
         Ok(Duration::from_secs_f64(seconds))
     }
 
     fn breaks(&self, l: &Loop, single: &Single, turn: &Turn) -> Result<bool, Failure> {
-        let Some(node) = &l.control.break_when else { return Ok(false) };
-        let locals = self.task.register.clone().map(|name| (name, single.to_value()));
+        let Some(node) = &l.control.break_when else {
+            return Ok(false);
+        };
+        let locals = self
+            .task
+            .register
+            .clone()
+            .map(|name| (name, single.to_value()));
         let scope = with_locals(&turn.scope, locals);
         let parts = node.as_list().unwrap_or(std::slice::from_ref(node));
         for part in parts {
@@ -195,7 +234,13 @@ impl HostTask<'_> {
         Ok(true)
     }
 
-    fn turn(&self, l: &Loop, items: &[Value], index: usize, scope: &Arc<dyn Scope>) -> Result<Turn, Failure> {
+    fn turn(
+        &self,
+        l: &Loop,
+        items: &[Value],
+        index: usize,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<Turn, Failure> {
         let item = items[index].clone();
         let mut locals = vec![(l.control.item_name().to_owned(), item.clone())];
         locals.push(("ansible_loop_var".into(), l.control.item_name().into()));
@@ -217,14 +262,22 @@ impl HostTask<'_> {
             Some(node) => self.value(node, &scope)?.to_text(),
             None => item.to_text(),
         };
-        Ok(Turn { index, item, label, scope })
+        Ok(Turn {
+            index,
+            item,
+            label,
+            scope,
+        })
     }
 
     /// What the agent has to do for an item; or the item's result, if the agent is not needed.
     fn prepare_turn(&self, turn: &Turn) -> Result<(TaskKeywords, RemoteWork), Box<Single>> {
         let fail = |failure: Failure| Box::new(self.failed(failure));
         if let Some(condition) = self.unmet(&turn.scope).map_err(fail)? {
-            return Err(Box::new(Single::skipped("Conditional result was False", Some(&condition))));
+            return Err(Box::new(Single::skipped(
+                "Conditional result was False",
+                Some(&condition),
+            )));
         }
         let keywords = self.keywords(&turn.scope).map_err(fail)?;
         match self.prepare(&keywords, &turn.scope).map_err(fail)? {
@@ -236,9 +289,15 @@ impl HostTask<'_> {
 
     /// Sends a batch and ends its turns.
     async fn send(&self, l: &Loop, batch: Batch, results: &mut [Option<Single>]) {
-        let Batch { keywords, turns, works } = batch;
+        let Batch {
+            keywords,
+            turns,
+            works,
+        } = batch;
         let items = works.iter().flat_map(|work| work.items.clone()).collect();
-        let answer = self.on_agent(&keywords, &works[0].module, items, false).await;
+        let answer = self
+            .on_agent(&keywords, &works[0].module, items, false)
+            .await;
         let mut answer = match answer {
             Ok(outcomes) => Ok(outcomes),
             Err(failure) => Err(self.failed(failure)),
@@ -260,8 +319,12 @@ impl HostTask<'_> {
     }
 
     fn end_turn(&self, l: &Loop, turn: Turn, mut single: Single, results: &mut [Option<Single>]) {
-        let no_log = self.flag(&turn.scope, |it| it.no_log.as_ref()).unwrap_or(true);
-        single.value.insert("ansible_loop_var", l.control.item_name());
+        let no_log = self
+            .flag(&turn.scope, |it| it.no_log.as_ref())
+            .unwrap_or(true);
+        single
+            .value
+            .insert("ansible_loop_var", l.control.item_name());
         single.value.insert(l.control.item_name(), turn.item);
         if let Some(name) = &l.control.index_var {
             single.value.insert("ansible_index_var", name.as_str());
@@ -269,8 +332,14 @@ impl HostTask<'_> {
         }
         let mut item = self.item_result(turn.index, turn.label, &single, no_log);
         item.ignored = single.status == Status::Failed
-            && self.flag(&turn.scope, |it| it.ignore_errors.as_ref()).unwrap_or(false);
-        self.run.emit(RunEvent::ItemFinished { task: self.id, host: self.host.to_owned(), item });
+            && self
+                .flag(&turn.scope, |it| it.ignore_errors.as_ref())
+                .unwrap_or(false);
+        self.run.emit(RunEvent::ItemFinished {
+            task: self.id,
+            host: self.host.to_owned(),
+            item,
+        });
         results[turn.index] = Some(single);
     }
 }
@@ -302,10 +371,18 @@ fn extended(items: &[Value], index: usize, all: bool) -> Value {
 fn merge(done: Vec<Single>) -> Single {
     let mut merged = Single::ok(Map::new());
     let changed = done.iter().any(|single| single.reports_change());
-    let failed = done.iter().filter(|single| single.status == Status::Failed).count();
+    let failed = done
+        .iter()
+        .filter(|single| single.status == Status::Failed)
+        .count();
     let skipped = done.iter().all(|single| single.status == Status::Skipped);
-    let lost = done.iter().find(|single| single.status == Status::Unreachable);
-    merged.value.insert("results", Value::list(done.iter().map(|single| single.to_value())));
+    let lost = done
+        .iter()
+        .find(|single| single.status == Status::Unreachable);
+    merged.value.insert(
+        "results",
+        Value::list(done.iter().map(|single| single.to_value())),
+    );
     merged.value.insert("changed", changed);
     merged.value.insert("failed", failed > 0);
     if skipped {

@@ -61,7 +61,9 @@ pub(crate) struct LocalScope {
 impl Scope for LocalScope {
     fn get(&self, name: &str) -> Option<Var> {
         let local = self.locals.iter().rev().find(|(known, _)| known == name);
-        local.map(|(_, var)| var.clone()).or_else(|| self.base.get(name))
+        local
+            .map(|(_, var)| var.clone())
+            .or_else(|| self.base.get(name))
     }
 
     fn names(&self) -> Vec<String> {
@@ -75,8 +77,14 @@ pub(crate) fn with_locals(
     base: &Arc<dyn Scope>,
     locals: impl IntoIterator<Item = (String, Value)>,
 ) -> Arc<dyn Scope> {
-    let locals = locals.into_iter().map(|(name, value)| (name, Var::Data(value))).collect();
-    Arc::new(LocalScope { base: base.clone(), locals })
+    let locals = locals
+        .into_iter()
+        .map(|(name, value)| (name, Var::Data(value)))
+        .collect();
+    Arc::new(LocalScope {
+        base: base.clone(),
+        locals,
+    })
 }
 
 impl HostTask<'_> {
@@ -142,7 +150,14 @@ impl HostTask<'_> {
             duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
         };
         let result = single.into_result(shown);
-        Finished { result, registered, notified, facts, facts_host, variables }
+        Finished {
+            result,
+            registered,
+            notified,
+            facts,
+            facts_host,
+            variables,
+        }
     }
 
     /// Names in `notify`, evaluated.
@@ -163,7 +178,10 @@ impl HostTask<'_> {
 
     /// Evaluates a node.
     pub(crate) fn value(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Value, Failure> {
-        self.run.engine.finalise(node, scope).map_err(|error| self.template_failure(&error))
+        self.run
+            .engine
+            .finalise(node, scope)
+            .map_err(|error| self.template_failure(&error))
     }
 
     pub(crate) fn template_failure(&self, error: &TemplateError) -> Failure {
@@ -175,16 +193,34 @@ impl HostTask<'_> {
     }
 
     /// One item for the reporters.
-    pub(crate) fn item_result(&self, index: usize, label: String, single: &Single, no_log: bool) -> ItemResult {
+    pub(crate) fn item_result(
+        &self,
+        index: usize,
+        label: String,
+        single: &Single,
+        no_log: bool,
+    ) -> ItemResult {
         let value = single.to_value();
         ItemResult {
             index: u32::try_from(index).unwrap_or(u32::MAX),
-            label: if no_log { "(censored due to no_log)".to_owned() } else { label },
+            label: if no_log {
+                "(censored due to no_log)".to_owned()
+            } else {
+                label
+            },
             status: single.status,
             ignored: false,
-            value: if no_log { crate::result::censor(&value) } else { value },
+            value: if no_log {
+                crate::result::censor(&value)
+            } else {
+                value
+            },
             message: if no_log { None } else { single.message.clone() },
-            deltas: if no_log { Vec::new() } else { single.deltas.clone() },
+            deltas: if no_log {
+                Vec::new()
+            } else {
+                single.deltas.clone()
+            },
         }
     }
 }

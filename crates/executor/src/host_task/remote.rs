@@ -56,14 +56,24 @@ pub(crate) struct AgentItem {
 impl RemoteWork {
     /// A module with its arguments.
     pub(crate) fn module(module: &str, args: Map) -> Self {
-        let items = vec![AgentItem { args, payload: None }];
-        RemoteWork { module: module.to_owned(), items, before: Vec::new(), more: Map::new() }
+        let items = vec![AgentItem {
+            args,
+            payload: None,
+        }];
+        RemoteWork {
+            module: module.to_owned(),
+            items,
+            before: Vec::new(),
+            more: Map::new(),
+        }
     }
 
     /// The outcomes of all its items as one result.
     pub(crate) fn merge(&self, outcomes: Vec<Outcome>, diff: bool) -> Single {
         let mut outcomes = outcomes.into_iter();
-        let mut merged = outcomes.next().unwrap_or_else(|| Outcome::failure("the host did not answer"));
+        let mut merged = outcomes
+            .next()
+            .unwrap_or_else(|| Outcome::failure("the host did not answer"));
         for next in outcomes {
             merged.changed |= next.changed;
             merged.skipped &= next.skipped;
@@ -163,9 +173,7 @@ impl HostTask<'_> {
             }
         };
         running.cancel().await;
-        let drain = async {
-            while let Taken::More = take(running.next().await, &mut outcomes) {}
-        };
+        let drain = async { while let Taken::More = take(running.next().await, &mut outcomes) {} };
         let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
         Err((None, Failure::new(reason)))
     }

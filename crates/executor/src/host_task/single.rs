@@ -23,11 +23,17 @@ const RAW_KEPT_MAX: usize = 4 << 20;
 
 impl HostTask<'_> {
     /// Condition, keywords, work, judgement; again while `until` is not satisfied. Gives the keywords if it got to them.
-    pub(crate) async fn run_single(&self, scope: &Arc<dyn Scope>) -> (Single, Option<TaskKeywords>) {
+    pub(crate) async fn run_single(
+        &self,
+        scope: &Arc<dyn Scope>,
+    ) -> (Single, Option<TaskKeywords>) {
         match self.unmet(scope) {
             Ok(None) => {}
             Ok(Some(condition)) => {
-                return (Single::skipped("Conditional result was False", Some(&condition)), None);
+                return (
+                    Single::skipped("Conditional result was False", Some(&condition)),
+                    None,
+                );
             }
             Err(failure) => return (self.failed(failure), None),
         }
@@ -51,14 +57,23 @@ impl HostTask<'_> {
         let number = |node: &Option<hostler_yaml::Node>, what: &str, default: f64| match node {
             None => Ok(default),
             Some(node) => {
-                let number = self.value(node, scope)?.to_float().ok().filter(|it| it.is_finite() && *it >= 0.0);
-                number.ok_or_else(|| Failure::new(format!("`{what}` must be a number")).at(node.span))
+                let number = self
+                    .value(node, scope)?
+                    .to_float()
+                    .ok()
+                    .filter(|it| it.is_finite() && *it >= 0.0);
+                number
+                    .ok_or_else(|| Failure::new(format!("`{what}` must be a number")).at(node.span))
             }
         };
         #[expect(clippy::cast_precision_loss, reason = "a small constant")]
         let retries = number(&self.task.retries, "retries", RETRIES_DEFAULT as f64)?;
         let delay = number(&self.task.delay, "delay", DELAY_DEFAULT)?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded and not negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded and not negative"
+        )]
         let attempts = (retries.min(1e6) as u32).saturating_add(1);
         Ok(Some((attempts, Duration::from_secs_f64(delay.min(1e6)))))
     }
@@ -85,7 +100,8 @@ impl HostTask<'_> {
                     if single.status != Status::Failed {
                         single.status = Status::Failed;
                         single.value.insert("failed", true);
-                        single.message = Some(format!("`until` is not satisfied after {attempt} attempts"));
+                        single.message =
+                            Some(format!("`until` is not satisfied after {attempt} attempts"));
                     }
                     return single;
                 }
@@ -118,7 +134,9 @@ impl HostTask<'_> {
     async fn on_host(&self, keywords: &TaskKeywords, work: &RemoteWork) -> Result<Single, Failure> {
         let mut outcomes = Vec::new();
         if !work.before.is_empty() {
-            let made = self.on_agent(keywords, "file", work.before.clone(), true).await?;
+            let made = self
+                .on_agent(keywords, "file", work.before.clone(), true)
+                .await?;
             outcomes.extend(made.into_values());
         }
         let failed = outcomes.iter().any(|it| it.failed.is_some());
@@ -128,22 +146,36 @@ impl HostTask<'_> {
             let last = outcomes.len() - 1;
             outcomes[last].incomplete = true;
         } else if !failed && !work.items.is_empty() {
-            let done = self.on_agent(keywords, &work.module, work.items.clone(), true).await?;
+            let done = self
+                .on_agent(keywords, &work.module, work.items.clone(), true)
+                .await?;
             outcomes.extend(done.into_values());
         }
         Ok(work.merge(outcomes, keywords.diff))
     }
 
-    pub(crate) async fn carry_out(&self, prepared: Prepared, keywords: &TaskKeywords) -> Result<Single, Failure> {
+    pub(crate) async fn carry_out(
+        &self,
+        prepared: Prepared,
+        keywords: &TaskKeywords,
+    ) -> Result<Single, Failure> {
         match prepared {
             Prepared::Done(single) => Ok(*single),
             Prepared::Agent(work) => self.on_host(keywords, &work).await,
-            Prepared::Raw { command, executable } => self.raw(keywords, &command, executable.as_deref()).await,
+            Prepared::Raw {
+                command,
+                executable,
+            } => self.raw(keywords, &command, executable.as_deref()).await,
         }
     }
 
     /// `raw`: a command through the login shell, no agent.
-    async fn raw(&self, keywords: &TaskKeywords, command: &str, shell: Option<&str>) -> Result<Single, Failure> {
+    async fn raw(
+        &self,
+        keywords: &TaskKeywords,
+        command: &str,
+        shell: Option<&str>,
+    ) -> Result<Single, Failure> {
         if keywords.check {
             return Ok(Single::skipped("skipped, running in check mode", None));
         }
@@ -159,10 +191,21 @@ impl HostTask<'_> {
         };
         let mut fields = Map::new();
         fields.insert("rc", rc);
-        fields.insert("stdout", String::from_utf8_lossy(&output.stdout).into_owned());
-        fields.insert("stderr", String::from_utf8_lossy(&output.stderr).into_owned());
-        let failed = (rc != 0).then(|| hostler_change::ModuleFailure { msg: "non-zero return code".into(), hint: None });
-        let warnings = output.truncated.then(|| format!("output was cut after {RAW_KEPT_MAX} bytes"));
+        fields.insert(
+            "stdout",
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        );
+        fields.insert(
+            "stderr",
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        );
+        let failed = (rc != 0).then(|| hostler_change::ModuleFailure {
+            msg: "non-zero return code".into(),
+            hint: None,
+        });
+        let warnings = output
+            .truncated
+            .then(|| format!("output was cut after {RAW_KEPT_MAX} bytes"));
         let outcome = hostler_change::Outcome {
             changed: true,
             failed,
@@ -178,7 +221,10 @@ impl HostTask<'_> {
         let node = self.play.args_node(self.task);
         match self.value(&node, scope)? {
             Value::Map(map) => Ok(map.as_ref().clone()),
-            other => Err(Failure::new(format!("arguments must be a mapping, got {}", other.type_name()))),
+            other => Err(Failure::new(format!(
+                "arguments must be a mapping, got {}",
+                other.type_name()
+            ))),
         }
     }
 }
@@ -197,19 +243,30 @@ fn raw_line(
     if let Some(shell) = shell {
         line = format!("{} -c {}", quoted(shell), quoted(&line));
     }
-    let Some(request) = &keywords.r#become else { return Ok((line, Vec::new())) };
+    let Some(request) = &keywords.r#become else {
+        return Ok((line, Vec::new()));
+    };
     let user = quoted(&request.user);
     let inner = quoted(&line);
     match (request.method, &request.password) {
-        (BecomeMethod::Sudo, None) => Ok((format!("sudo -H -n -u {user} -- /bin/sh -c {inner}"), Vec::new())),
+        (BecomeMethod::Sudo, None) => Ok((
+            format!("sudo -H -n -u {user} -- /bin/sh -c {inner}"),
+            Vec::new(),
+        )),
         (BecomeMethod::Sudo, Some(password)) => {
             let input = format!("{}\n", password.reveal()).into_bytes();
-            Ok((format!("sudo -H -S -p '' -u {user} -- /bin/sh -c {inner}"), input))
+            Ok((
+                format!("sudo -H -S -p '' -u {user} -- /bin/sh -c {inner}"),
+                input,
+            ))
         }
-        (BecomeMethod::Doas, None) => Ok((format!("doas -n -u {user} -- /bin/sh -c {inner}"), Vec::new())),
-        (BecomeMethod::Su | BecomeMethod::Doas, _) => {
-            Err(Failure::new("`raw` can become another user by sudo, or by doas without a password, only"))
-        }
+        (BecomeMethod::Doas, None) => Ok((
+            format!("doas -n -u {user} -- /bin/sh -c {inner}"),
+            Vec::new(),
+        )),
+        (BecomeMethod::Su | BecomeMethod::Doas, _) => Err(Failure::new(
+            "`raw` can become another user by sudo, or by doas without a password, only",
+        )),
     }
 }
 
