@@ -1,0 +1,167 @@
+//! The house: which crate may use which, and who may be asynchronous. `docs/architecture.md` explains the layers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+/// One line a crate: its layer, whether it is synchronous, and every crate of ours that it may use.
+/// Arrows go downwards only; within a layer they go to lines above.
+const HOUSE: &str = "
+    diag           L0  sync   :
+    value          L0  sync   :
+    change         L0  sync   : value
+    events         L0  sync   : diag value change
+    protocol       L0  sync   : value change
+    python-regex   L1  sync   :
+    yaml           L1  sync   : diag value
+    template       L1  sync   : diag value yaml python-regex
+    inventory      L1  sync   : diag value yaml python-regex
+    vars           L1  sync   : diag value yaml template inventory
+    module-api     L1t sync   : value change
+    probes         L1t sync   : value change module-api
+    modules        L1t sync   : value change module-api probes python-regex
+    playbook       L1  sync   : diag value yaml template module-api
+    agent          L1t sync   : value change protocol module-api modules
+    agent-image    L1t sync   :
+    transport      L2  async  : diag value change protocol
+    executor       L2  async  : diag value change events protocol yaml template inventory vars playbook module-api transport
+    reporters      L2  sync   : diag value change events
+    app            L3  async  : diag value change events protocol yaml template inventory vars playbook module-api modules agent-image transport executor reporters
+    demo           dev async  : agent-image
+    cli            L4  async  : diag value events app reporters demo
+    xtask          dev sync   :
+    real-hosts     dev sync   : xtask
+";
+
+/// Libraries that only these crates may name: everything else sees them through our own types.
+const FENCED: &[(&str, &[&str])] = &[
+    ("russh", &["transport", "demo"]),
+    ("minijinja", &["template"]),
+    ("libyaml-rs", &["yaml"]),
+    ("fancy-regex", &["python-regex"]),
+    ("indicatif", &["reporters", "cli"]),
+    ("clap", &["cli", "xtask"]),
+];
+
+struct Room {
+    sync: bool,
+    may_use: BTreeSet<String>,
+}
+
+fn house() -> BTreeMap<String, Room> {
+    let lines = HOUSE.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let (left, right) = line.split_once(':').expect("a colon");
+            let mut left = left.split_whitespace();
+            let name = left.next().expect("a name").to_owned();
+            let sync = left.nth(1) == Some("sync");
+            (
+                name,
+                Room {
+                    sync,
+                    may_use: right.split_whitespace().map(str::to_owned).collect(),
+                },
+            )
+        })
+        .collect()
+}
+
+/// Direct dependencies of each of our crates, development ones left out.
+fn crates() -> BTreeMap<String, BTreeSet<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--offline",
+        ])
+        .current_dir(root)
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().expect("dependencies");
+            let normal = dependencies.iter().filter(|it| it["kind"].is_null());
+            let names = normal.map(|it| short(it["name"].as_str().expect("a name")));
+            (
+                short(package["name"].as_str().expect("a name")),
+                names.collect(),
+            )
+        })
+        .collect()
+}
+
+fn short(name: &str) -> String {
+    name.strip_prefix("hostler-").unwrap_or(name).to_owned()
+}
+
+#[test]
+fn arrows_go_downwards_only() {
+    let house = house();
+    let crates = crates();
+    let unknown: Vec<_> = crates
+        .keys()
+        .filter(|name| !house.contains_key(*name))
+        .collect();
+    assert!(unknown.is_empty(), "not in the table: {unknown:?}");
+    for (name, uses) in &crates {
+        let ours = uses.iter().filter(|used| crates.contains_key(*used));
+        let extra: Vec<_> = ours
+            .filter(|used| !house[name].may_use.contains(*used))
+            .collect();
+        assert!(extra.is_empty(), "`{name}` must not use {extra:?}");
+    }
+}
+
+#[test]
+fn the_table_has_no_way_back() {
+    let order: Vec<String> = HOUSE
+        .lines()
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect();
+    for (name, room) in house() {
+        let at = order.iter().position(|it| *it == name);
+        for used in &room.may_use {
+            let below = order.iter().position(|it| it == used);
+            assert!(
+                below < at && below.is_some(),
+                "`{name}` stands before `{used}` that it uses"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_shells_engine_and_composition_are_asynchronous() {
+    let house = house();
+    for (name, uses) in crates() {
+        assert!(
+            !house[&name].sync || !uses.contains("tokio"),
+            "`{name}` is synchronous and uses tokio"
+        );
+    }
+}
+
+#[test]
+fn fenced_libraries_stay_behind_their_crates() {
+    for (name, uses) in crates() {
+        for (library, allowed) in FENCED {
+            let named = uses.contains(*library);
+            assert!(
+                !named || allowed.contains(&name.as_str()),
+                "`{name}` names `{library}`"
+            );
+        }
+    }
+}
