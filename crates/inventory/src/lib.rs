@@ -24,6 +24,6 @@ mod yaml;
 
 pub use load::{Loaded, load_inventory};
 pub use loader::{FsLoader, Loader, NoScripts, ScriptRunner};
-pub use model::{Group, Host, HostSource, Inventory, Vars};
+pub use model::{Group, Host, HostSource, Inventory, Vars, is_localhost, short_name};
 pub use pattern::{Pattern, PatternProblem, Selection};
 pub use var_files::{VarFiles, load_vars, vars_of};

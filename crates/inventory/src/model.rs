@@ -353,11 +353,21 @@ impl Inventory {
 }
 
 impl Host {
-    /// The magic variable `inventory_hostname_short`: up to the first dot, or all of an IP address.
+    /// The magic variable `inventory_hostname_short`.
     pub fn short_name(&self) -> &str {
-        if self.name.parse::<std::net::IpAddr>().is_ok() {
-            return &self.name;
-        }
-        self.name.split('.').next().unwrap_or(&self.name)
+        short_name(&self.name)
     }
+}
+
+/// A host name up to its first dot, or all of an IP address.
+pub fn short_name(name: &str) -> &str {
+    if name.parse::<std::net::IpAddr>().is_ok() {
+        return name;
+    }
+    name.split('.').next().unwrap_or(name)
+}
+
+/// Does the name mean the controller even if no inventory lists it?
+pub fn is_localhost(name: &str) -> bool {
+    LOCALHOST.contains(&name)
 }

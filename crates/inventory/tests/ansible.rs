@@ -86,11 +86,11 @@ fn variables(loaded: &Loaded, play: &VarFiles, name: &str) -> Json {
     };
     let all = inventory.group("all").expect("all");
     lay(Some(&all.vars));
-    for files in [&loaded.var_files, play] {
-        lay(files.groups.get("all").map(|it| &**it));
-    }
     for group in inventory.groups_of(host) {
         lay(Some(&group.vars));
+    }
+    for files in [&loaded.var_files, play] {
+        lay(files.groups.get("all").map(|it| &**it));
     }
     for files in [&loaded.var_files, play] {
         for group in inventory.groups_of(host) {
