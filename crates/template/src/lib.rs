@@ -41,6 +41,9 @@ mod time;
 mod value;
 mod version;
 
+#[cfg(test)]
+mod jinja_cases;
+
 pub use ast::Newline;
 pub use engine::{Engine, TemplateLoader};
 pub use error::{TemplateError, TemplateErrorKind};

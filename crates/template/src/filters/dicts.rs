@@ -148,7 +148,7 @@ fn items2dict(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         let Val::Dict(_) = &item else {
             bail!("items2dict requires a list of dictionaries, got '{}' in it", item.type_name());
         };
-        let mut part = |name: &Val| match ops::item(cx, &item, name)? {
+        let part = |name: &Val| match ops::item(cx, &item, name)? {
             Val::Undef(_) => Err(Fail::runtime(
                 "items2dict requires each dictionary in the list to contain the keys 'key' and 'value', or those named",
             )),
