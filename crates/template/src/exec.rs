@@ -77,7 +77,8 @@ pub(crate) fn run_template(cx: &Cx<'_>, frame: &Frame) -> Res<Val> {
 pub(crate) fn run_file(cx: &Cx<'_>, frame: &Frame) -> Res<String> {
     let mut out = Out::default();
     run_unit(cx, frame, &mut out)?;
-    out.into_text(cx)
+    let text = Val::str(out.into_text(cx)?);
+    text::str(cx, &keep_newlines(text, frame.unit.trailing_newlines))
 }
 
 /// A text result ends with at least as many newlines as the template.
@@ -108,6 +109,9 @@ fn run_unit(cx: &Cx<'_>, frame: &Frame, out: &mut Out) -> Res<()> {
         }
         if parent.is_some() {
             // What a child prints outside its blocks is nobody's; its definitions count.
+            if matches!(stmt, Stmt::Block(_)) {
+                continue;
+            }
             run_one(cx, frame, stmt, &mut Out::default())?;
         } else {
             run_one(cx, frame, stmt, out)?;
