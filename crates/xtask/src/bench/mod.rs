@@ -90,7 +90,7 @@ fn compare(
     let second = apply(2)?;
     let after = floor(3)?;
     let row = |what: String, cost: Cost, left: Cost, right: Cost| {
-        let floor = (left.wall.as_secs_f64() + right.wall.as_secs_f64()) / 2.0;
+        let floor = f64::midpoint(left.wall.as_secs_f64(), right.wall.as_secs_f64());
         Row {
             what,
             cost,

@@ -11,6 +11,7 @@
 //! ```text
 //! base/ base.recipe       the shared root, and what it was made from
 //! key key.pub keys/       the login key, and one host key per host name, made once
+//! locks/                  one file per fleet, held while its hosts are started or stopped
 //! NAME/                   one fleet: slot, known_hosts, hosts.ini, set_a.ini, set_b.ini,
 //!                         hosts/a001/{up,work,root,log,...}
 //! ```
@@ -58,7 +59,10 @@ impl Fleet {
 
     fn in_store(store: &Path, name: &str) -> Result<Self> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || !name.bytes().all(plain) || ["base", "key", "keys"].contains(&name) {
+        if name.is_empty()
+            || !name.bytes().all(plain)
+            || ["base", "key", "keys", "locks"].contains(&name)
+        {
             return Err(Failure::new(format!(
                 "`{name}` cannot be the name of a fleet"
             )));
@@ -113,6 +117,7 @@ impl Fleet {
             )));
         }
         self.prepare()?;
+        let _lock = self.lock()?;
         fs::create_dir_all(self.directory.join("hosts")).context("create the fleet's directory")?;
         let slot = network::claim_slot(&self.directory)?;
         network::raise_limits();
@@ -161,6 +166,10 @@ impl Fleet {
     /// Stops every host and removes what it wrote. The base and the keys stay. Safe to repeat, and safe after
     /// a crash in the middle of [`Fleet::up`].
     pub fn down(&self) -> Result<()> {
+        if !self.store.exists() {
+            return Ok(());
+        }
+        let _lock = self.lock()?;
         supervisor::stop_all(&self.directory)?;
         if let Some(slot) = network::slot_of(&self.directory) {
             network::remove_links(slot)?;
@@ -169,6 +178,16 @@ impl Fleet {
         remove_tree(&self.directory.join("hosts"))?;
         network::release_slot(&self.directory)?;
         remove_tree(&self.directory)
+    }
+
+    /// Keeps others from starting and stopping hosts of this fleet until the value is dropped.
+    fn lock(&self) -> Result<File> {
+        let locks = self.store.join("locks");
+        fs::create_dir_all(&locks).context("create the directory of locks")?;
+        let name = self.directory.file_name().unwrap_or_default();
+        let lock = File::create(locks.join(name)).context("create the fleet's lock")?;
+        lock.lock().context("lock the fleet")?;
+        Ok(lock)
     }
 
     /// The inventory file of one set, or of all hosts.

@@ -79,23 +79,17 @@ pub(super) fn claim_slot(directory: &Path) -> Result<Slot> {
     let lock = File::create(Path::new(CLAIMS).join("lock"))
         .context("create the lock of address ranges")?;
     lock.lock().context("lock the address ranges")?;
-    let taken = addresses_in_use()?;
     let own = directory.to_string_lossy().into_owned();
     if let Some(slot) = slot_of(directory)
         && fs::read_to_string(slot.claim()).is_ok_and(|claimant| claimant == own)
     {
         return Ok(slot);
     }
+    let claimed = sweep()?;
+    let taken = addresses_in_use()?;
     for slot in (FIRST..=LAST).map(Slot) {
-        match fs::read_to_string(slot.claim()) {
-            Ok(claimant) if claimant == own => {}
-            Ok(claimant) if slot_of(Path::new(&claimant)) == Some(slot) => continue,
-            Ok(claimant) => {
-                super::supervisor::stop_all(Path::new(&claimant))?;
-                remove_links(slot)?;
-            }
-            Err(_) if taken.contains(&format!(" 10.{}.", slot.0)) => continue,
-            Err(_) => {}
+        if claimed.contains(&slot.0) || taken.contains(&format!(" 10.{}.", slot.0)) {
+            continue;
         }
         fs::write(slot.claim(), &own).context("claim an address range")?;
         fs::write(directory.join("slot"), slot.0.to_string()).context("note the address range")?;
@@ -104,6 +98,25 @@ pub(super) fn claim_slot(directory: &Path) -> Result<Slot> {
     Err(Failure::new(format!(
         "all address ranges are claimed, see {CLAIMS}; take a fleet down first"
     )))
+}
+
+/// Stops what is left of fleets whose state directory has been deleted under them, releases their slots, and returns
+/// the numbers of the slots that are rightly held. The caller holds the lock.
+fn sweep() -> Result<Vec<u8>> {
+    let mut held = Vec::new();
+    for slot in (FIRST..=LAST).map(Slot) {
+        let Ok(claimant) = fs::read_to_string(slot.claim()) else {
+            continue;
+        };
+        if slot_of(Path::new(&claimant)) == Some(slot) {
+            held.push(slot.0);
+            continue;
+        }
+        super::supervisor::stop_all(Path::new(&claimant))?;
+        remove_links(slot)?;
+        fs::remove_file(slot.claim()).context("release an address range")?;
+    }
+    Ok(held)
 }
 
 /// Gives the fleet's slot back, if it holds one.

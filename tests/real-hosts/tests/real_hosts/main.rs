@@ -2,6 +2,7 @@
 
 mod agreement;
 mod apply;
+mod lifecycle;
 mod packages;
 mod privileges;
 mod services;
