@@ -255,7 +255,7 @@ fn image() -> AgentImage {
     AgentImage {
         bytes: hostler_agent_image::AGENT,
         sha256: hostler_agent_image::SHA256,
-        machine: hostler_agent_image::MACHINE,
+        machine: hostler_agent_image::ARCH,
     }
 }
 
