@@ -112,6 +112,20 @@ impl Builder<'_> {
         }
     }
 
+    /// Warns about a variable that no template can name.
+    pub(crate) fn check_variable(&mut self, name: &str, span: Span) {
+        if !is_identifier(name) {
+            self.diagnostics.push(
+                Diagnostic::warning(
+                    "variable-name",
+                    format!("`{name}` is not a valid variable name"),
+                )
+                .at(span)
+                .hint("use letters, digits and `_`, not starting with a digit"),
+            );
+        }
+    }
+
     /// Sets what a mapping says; `set` gets the name and the value.
     pub(crate) fn each_var(&mut self, vars: &Node, mut set: impl FnMut(&mut Self, &str, Node)) {
         let Some(map) = vars.as_map() else {
@@ -126,6 +140,7 @@ impl Builder<'_> {
         };
         for (key, value) in &map.entries {
             if let Some(name) = key.as_str() {
+                self.check_variable(name, key.span);
                 set(self, name, value.clone());
             } else {
                 let message = format!("a variable's name is text, not {}", key.kind_name());

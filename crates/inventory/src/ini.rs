@@ -175,6 +175,9 @@ impl Ini<'_, '_> {
                 continue;
             };
             let (key, value) = (&word.text[..at], &word.text[at + 1..]);
+            let key_start = start + word.range.start;
+            let key_span = self.span(key_start, key_start + key.len());
+            self.builder.check_variable(key, key_span);
             let range = word.tail(at + 1);
             let source = line_source.excerpt(range.start, range.end, Some(value.to_owned()));
             vars.push((key.to_owned(), literal::value(source)));
@@ -197,6 +200,8 @@ impl Ini<'_, '_> {
         let span = self.span(from, from + value.trim().len());
         let source = TemplateSource::part(self.builder.sources, span);
         let node = literal::value(source);
+        let key_span = self.span(start, start + key.trim_end().len());
+        self.builder.check_variable(key.trim_end(), key_span);
         self.builder.group_var(self.group, key.trim_end(), node);
     }
 

@@ -2,7 +2,7 @@
 //!
 //! The traits keep the rest of the crate free of I/O; [`FsLoader`] is the one place that touches the file system.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use hostler_yaml::limits::FILE_BYTES_MAX;
@@ -43,11 +43,15 @@ pub struct FsLoader;
 
 impl Loader for FsLoader {
     fn read(&self, path: &Path) -> io::Result<String> {
-        // One byte more than the YAML loader accepts, so that it can say which limit was passed.
-        if std::fs::metadata(path)?.len() > FILE_BYTES_MAX as u64 {
+        let most = FILE_BYTES_MAX as u64;
+        let mut text = String::new();
+        // The size is not asked for: a device or a pipe has none.
+        let mut file = std::fs::File::open(path)?.take(most + 1);
+        file.read_to_string(&mut text)?;
+        if text.len() as u64 > most {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        std::fs::read_to_string(path)
+        Ok(text)
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<String>> {

@@ -258,16 +258,18 @@ impl Inventory {
                 let _ = self.add_child(ALL, group);
             }
         }
+        let mut grouped = HashSet::new();
         for host in 0..self.hosts.len() {
-            let groups = &self.hosts[host].groups;
-            let grouped = groups.iter().any(|it| *it != ALL && *it != UNGROUPED);
-            if grouped {
-                self.hosts[host].groups.retain(|it| *it != UNGROUPED);
-                self.groups[UNGROUPED].hosts.retain(|it| *it != host);
+            let groups = &mut self.hosts[host].groups;
+            if groups.iter().any(|it| *it != ALL && *it != UNGROUPED) {
+                groups.retain(|it| *it != UNGROUPED);
+                grouped.insert(host);
             } else {
                 self.add_member(UNGROUPED, host);
             }
         }
+        let ungrouped = &mut self.groups[UNGROUPED].hosts;
+        ungrouped.retain(|host| !grouped.contains(host));
         self.measure_depths();
         for host in 0..self.hosts.len() {
             self.hosts[host].chain = self.chain(host);

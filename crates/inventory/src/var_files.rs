@@ -1,5 +1,6 @@
 //! `group_vars/` and `host_vars/`: which files hold the variables of a group or host, and what they say.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -80,13 +81,32 @@ impl Reader<'_> {
         if !self.loader.is_dir(directory) {
             return found;
         }
-        for name in names {
-            // A name must not lead out of the directory.
-            if name.contains('/') || &*name == ".." || &*name == "." || name.is_empty() {
-                continue;
+        let present: HashSet<String> = match self.loader.list_dir(directory) {
+            Ok(names) => names.into_iter().collect(),
+            Err(error) => {
+                self.unreadable(directory, &error);
+                return found;
             }
+        };
+        for name in names {
+            // What is listed has no slash in it, so no name leads out of the directory.
+            let Some(file) = EXTENSIONS.iter().find_map(|extension| {
+                let file = match *extension {
+                    "" => name.to_string(),
+                    extension => format!("{name}.{extension}"),
+                };
+                present.contains(&file).then_some(file)
+            }) else {
+                continue;
+            };
+            let path = directory.join(file);
+            let files = if self.loader.is_dir(&path) {
+                self.directory(&path, 0)
+            } else {
+                vec![path]
+            };
             let mut vars = Vars::new();
-            for path in self.files(directory, &name) {
+            for path in files {
                 self.file(&path, &mut vars);
             }
             if !vars.is_empty() {
@@ -96,21 +116,10 @@ impl Reader<'_> {
         found
     }
 
-    fn files(&self, directory: &Path, name: &str) -> Vec<PathBuf> {
-        for extension in EXTENSIONS {
-            let path = if extension.is_empty() {
-                directory.join(name)
-            } else {
-                directory.join(format!("{name}.{extension}"))
-            };
-            if self.loader.is_dir(&path) {
-                return self.directory(&path, 0);
-            }
-            if self.loader.exists(&path) {
-                return vec![path];
-            }
-        }
-        Vec::new()
+    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+        let message = format!("cannot read the variables in `{}`: {error}", path.display());
+        self.diagnostics
+            .push(Diagnostic::error("vars-file", message));
     }
 
     fn directory(&self, directory: &Path, depth: u32) -> Vec<PathBuf> {
@@ -137,12 +146,7 @@ impl Reader<'_> {
     fn file(&mut self, path: &Path, vars: &mut Vars) {
         let text = match self.loader.read(path) {
             Ok(text) => text,
-            Err(error) => {
-                let message = format!("cannot read the variables in `{}`: {error}", path.display());
-                self.diagnostics
-                    .push(Diagnostic::error("vars-file", message));
-                return;
-            }
+            Err(error) => return self.unreadable(path, &error),
         };
         let (node, diagnostics) = load_vars(self.sources, path, text);
         self.diagnostics.extend(diagnostics);

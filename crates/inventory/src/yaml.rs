@@ -127,10 +127,13 @@ fn hosts(builder: &mut Builder<'_>, group: usize, section: &Node) {
             );
             continue;
         };
+        // Once for all hosts of a range, so that a problem is reported once.
+        let mut pairs = Vec::new();
+        builder.each_var(vars, |_, name, value| pairs.push((name.to_owned(), value)));
         for host in builder.hosts(expression, group, name.span) {
-            builder.each_var(vars, |builder, name, value| {
-                builder.host_var(host, name, value);
-            });
+            for (name, value) in &pairs {
+                builder.host_var(host, name, value.clone());
+            }
         }
     }
 }

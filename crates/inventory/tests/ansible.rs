@@ -275,6 +275,13 @@ fn problems_name_their_place() {
             "not supported",
         ),
         ("a.yml", "- a\n", 1, 1, "mapping of groups"),
+        (
+            "a.ini",
+            "[web]\nh1 a-b=1\n",
+            2,
+            4,
+            "not a valid variable name",
+        ),
         ("a.yml", "all: {{ x }}\n", 1, 7, "cannot be the key"),
         ("hosts", "---\nall:\n  hosts\n  x: 1\n", 4, 4, "not allowed"),
         (
@@ -351,4 +358,80 @@ fn a_failing_script_is_an_error() {
     let sources = SourceMap::new();
     let (_, diagnostics) = load_inventory(&["script/inv.sh".into()], &sources, &Files, &Fails);
     assert!(diagnostics[0].is_error() && diagnostics[0].message.contains("exit code 3"));
+}
+
+#[test]
+fn variable_files_must_be_mappings_that_can_be_read() {
+    let directory = tempfile::tempdir().expect("directory");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+        std::fs::write(path, text).expect("write");
+    };
+    write("hosts.ini", "h1\nh2\nh3\nh4\nh5\n");
+    write("host_vars/h1.yml", "- a\n");
+    write("host_vars/h2.yml", "$ANSIBLE_VAULT;1.1;AES256\n6162\n");
+    write("host_vars/h3.yml", "a: 1\n1: b\n");
+    write("host_vars/h4.yml", "");
+    write("host_vars/h5.yml", "a: {{ b }}\n");
+    let sources = SourceMap::new();
+    let given = [directory.path().join("hosts.ini").display().to_string()];
+    let (loaded, diagnostics) = load_inventory(&given, &sources, &FsLoader, &Shell);
+    let mut codes: Vec<&str> = diagnostics.iter().map(|it| it.code.as_str()).collect();
+    codes.sort_unstable();
+    assert_eq!(
+        codes,
+        [
+            "vars-structure",
+            "vars-structure",
+            "vaulted-file",
+            "yaml-key"
+        ],
+        "{diagnostics:#?}"
+    );
+    assert!(
+        diagnostics
+            .iter()
+            .all(|it| it.is_error() && !it.labels.is_empty())
+    );
+    assert_eq!(loaded.var_files.hosts.len(), 1);
+}
+
+#[test]
+fn ten_thousand_hosts_are_no_problem() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("hosts.ini");
+    std::fs::write(&path, "[web]\nweb[00001:10000] n=1\n[all]\nspare[1:2000]\n").expect("write");
+    let sources = SourceMap::new();
+    let given = [path.display().to_string()];
+    let (loaded, diagnostics) = load_inventory(&given, &sources, &FsLoader, &Shell);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let select = |text: &str| loaded.inventory.select(&Pattern::parse(text)).hosts.len();
+    assert_eq!(
+        [
+            select("all"),
+            select("web"),
+            select("ungrouped"),
+            select("web[10:19]")
+        ],
+        [12_000, 10_000, 2_000, 10]
+    );
+}
+
+#[test]
+fn names_that_templates_cannot_use_get_a_warning() {
+    for (name, text, line, column) in [
+        ("a.ini", "[web]\nh1 a-b=1\n", 2, 4),
+        ("a.ini", "[web]\n[web:vars]\n1a = 1\n", 3, 1),
+        ("a.yml", "web: {vars: {a b: 1}}\n", 1, 14),
+        ("a.yml", "my-web:\n", 1, 1),
+    ] {
+        let (sources, diagnostics) = diagnose(name, text);
+        let [warning] = diagnostics.as_slice() else {
+            panic!("{text:?} {diagnostics:#?}");
+        };
+        let place = sources.locate(warning.labels[0].span);
+        assert!(!warning.is_error() && warning.message.contains("not a valid variable name"));
+        assert_eq!((place.line, place.column), (line, column), "{text:?}");
+    }
 }

@@ -173,7 +173,8 @@ impl OwnedEvent {
         // a scalar's value has `length` bytes.
         unsafe {
             Some(match event.type_ {
-                raw::YAML_STREAM_END_EVENT => EventKind::StreamEnd,
+                // No event is what there is after the end and after an error.
+                raw::YAML_STREAM_END_EVENT | raw::YAML_NO_EVENT => EventKind::StreamEnd,
                 raw::YAML_DOCUMENT_START_EVENT => EventKind::DocumentStart,
                 raw::YAML_DOCUMENT_END_EVENT => EventKind::DocumentEnd,
                 raw::YAML_ALIAS_EVENT => {
