@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 /// What a run was asked for, as playbooks can read it.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// `playbook_dir`: absolute.
+    /// `playbook_dir` of the first playbook: absolute.
     pub playbook_dir: PathBuf,
     /// `ansible_check_mode`.
     pub check_mode: bool,
@@ -35,7 +35,8 @@ const ANSIBLE_VERSION: [i64; 3] = [2, 19, 14];
 /// The variables of a run by name.
 pub(crate) fn run_variables(options: &RunOptions) -> IndexMap<Arc<str>, Value> {
     let RunOptions {
-        playbook_dir,
+        // Kept by the store, since it changes from playbook to playbook.
+        playbook_dir: _,
         check_mode,
         diff_mode,
         verbosity,
@@ -52,7 +53,6 @@ pub(crate) fn run_variables(options: &RunOptions) -> IndexMap<Arc<str>, Value> {
     };
     let mut variables: IndexMap<Arc<str>, Value> = IndexMap::new();
     let mut set = |name: &str, value: Value| variables.insert(name.into(), value);
-    set("playbook_dir", playbook_dir.display().to_string().into());
     set("ansible_check_mode", (*check_mode).into());
     set("ansible_diff_mode", (*diff_mode).into());
     set("ansible_verbosity", i64::from(*verbosity).into());

@@ -1,15 +1,16 @@
 //! All variables of a run: shared layers of the inventory, and what each host has learned.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hostler_inventory::{Host, Inventory, Loaded, VarFiles, Vars};
 use hostler_value::{Map, Value};
 use hostler_yaml::Mapping;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use crate::facts;
-use crate::level::Level;
+use crate::level::{Found, Level};
 use crate::magic::{RunOptions, run_variables};
 use crate::play::PlayLayer;
 use crate::scope::HostScope;
@@ -23,13 +24,14 @@ pub(crate) struct Shared {
     pub(crate) run: IndexMap<Arc<str>, Value>,
     pub(crate) extra: Vars,
     inventory_files: VarFiles,
-    playbook_files: VarFiles,
     state: RwLock<State>,
 }
 
-/// What changes when the inventory does.
+/// What changes with the inventory and from playbook to playbook.
 struct State {
     inventory: Arc<Inventory>,
+    playbook_dir: Value,
+    playbook_files: VarFiles,
     groups: Value,
     hosts: HashMap<Arc<str>, Arc<HostCell>>,
 }
@@ -78,14 +80,15 @@ impl VarStore {
             run: run_variables(options),
             extra,
             inventory_files: var_files,
-            playbook_files,
             state: RwLock::new(State {
-                inventory: Arc::default(),
+                inventory: Arc::new(inventory),
+                playbook_dir: options.playbook_dir.display().to_string().into(),
+                playbook_files,
                 groups: Value::Null,
                 hosts: HashMap::new(),
             }),
         }));
-        store.set_inventory(Arc::new(inventory));
+        store.change(|_| ());
         store
     }
 
@@ -94,24 +97,34 @@ impl VarStore {
         self.read(|state| state.inventory.clone())
     }
 
+    /// Goes to another playbook: `directory`, which is absolute, becomes `playbook_dir`, and the files beside it count
+    /// instead of those of the playbook before. What hosts have learned stays.
+    pub fn set_playbook(&self, directory: &Path, files: VarFiles) {
+        self.change(|state| {
+            state.playbook_dir = directory.display().to_string().into();
+            state.playbook_files = files;
+        });
+    }
+
     /// Takes a changed inventory (`add_host`, `group_by`); what hosts have learned stays.
     pub fn set_inventory(&self, inventory: Arc<Inventory>) {
+        self.change(|state| state.inventory = inventory);
+    }
+
+    /// Changes what the hosts' layers are made of, and makes them anew.
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        let mut known = std::mem::take(&mut state.hosts);
-        for host in inventory.hosts() {
-            let learned = known.remove(&host.name).map(|cell| cell.learned.clone());
-            let cell = self.0.cell(&inventory, &host.name, Some(host), learned);
-            state.hosts.insert(host.name.clone(), Arc::new(cell));
-        }
-        // Hosts outside of the inventory, such as the implicit localhost.
-        for (name, cell) in known {
-            let cell = self
-                .0
-                .cell(&inventory, &name, None, Some(cell.learned.clone()));
-            state.hosts.insert(name, Arc::new(cell));
-        }
-        state.groups = groups(&inventory);
-        state.inventory = inventory;
+        change(&mut state);
+        let names = state.inventory.hosts().map(|host| host.name.clone());
+        // Hosts outside of the inventory, such as the implicit localhost, are kept.
+        let names: IndexSet<Arc<str>> = names.chain(state.hosts.keys().cloned()).collect();
+        let cells = names.into_iter().map(|name| {
+            let learned = state.hosts.get(&name).map(|cell| cell.learned.clone());
+            let cell = self.0.cell(&state, &name, learned);
+            (name, Arc::new(cell))
+        });
+        state.hosts = cells.collect();
+        state.groups = groups(&state.inventory);
     }
 
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
@@ -124,10 +137,12 @@ impl VarStore {
             return cell;
         }
         let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
-        let inventory = state.inventory.clone();
-        let name: Arc<str> = host.into();
-        let make = || Arc::new(self.0.cell(&inventory, &name, None, None));
-        state.hosts.entry(name.clone()).or_insert_with(make).clone()
+        if let Some(cell) = state.hosts.get(host) {
+            return cell.clone();
+        }
+        let cell = Arc::new(self.0.cell(&state, &host.into(), None));
+        state.hosts.insert(host.into(), cell.clone());
+        cell
     }
 
     /// The value of the magic variable `groups`.
@@ -191,6 +206,11 @@ impl VarStore {
         ))
     }
 
+    /// Where a host's variable comes from outside of any play: every level that has it, strongest first.
+    pub fn explain(&self, host: &str, name: &str) -> Vec<Found> {
+        self.host_scope(host).explain(name)
+    }
+
     /// What one host sees in one task: `levels` are the `vars` of the blocks around the task and of the task itself,
     /// outermost first; `local` are a loop's item and what belongs to it, and win over everything.
     pub fn scope(
@@ -216,11 +236,12 @@ impl Shared {
     /// Collects the layers that apply to a host, strongest first.
     fn cell(
         &self,
-        inventory: &Inventory,
+        state: &State,
         name: &Arc<str>,
-        host: Option<&Host>,
         learned: Option<Arc<RwLock<Learned>>>,
     ) -> HostCell {
+        let inventory = &*state.inventory;
+        let host = inventory.host(name);
         let mut layers: Vec<Layer> = Vec::new();
         let mut push = |level, group: Option<&Arc<str>>, vars: Option<&Arc<Vars>>| {
             if let Some(vars) = vars.filter(|vars| !vars.is_empty()) {
@@ -231,7 +252,7 @@ impl Shared {
                 });
             }
         };
-        let (inventory_files, playbook_files) = (&self.inventory_files, &self.playbook_files);
+        let (inventory_files, playbook_files) = (&self.inventory_files, &state.playbook_files);
         push(
             Level::PlaybookHostFile,
             None,
@@ -275,7 +296,7 @@ impl Shared {
         HostCell {
             name: name.clone(),
             layers,
-            magic: host_magic(inventory, name, host),
+            magic: host_magic(state, name, host),
             learned: learned.unwrap_or_default(),
         }
     }
@@ -283,13 +304,14 @@ impl Shared {
 
 /// Magic variables that are fixed for a host.
 fn host_magic(
-    inventory: &Inventory,
+    state: &State,
     name: &Arc<str>,
     host: Option<&Host>,
 ) -> IndexMap<&'static str, Value> {
     let mut magic = IndexMap::new();
+    magic.insert("playbook_dir", state.playbook_dir.clone());
     let group_names = host
-        .map(|host| inventory.group_names(host))
+        .map(|host| state.inventory.group_names(host))
         .unwrap_or_default();
     let group_names = Value::list(group_names.into_iter().map(Value::Str));
     magic.insert("inventory_hostname", Value::Str(name.clone()));

@@ -223,3 +223,33 @@ fn hosts_learn_in_parallel() {
         }
     });
 }
+
+#[test]
+fn another_playbook_has_other_files_and_the_same_results() {
+    let options = RunOptions {
+        playbook_dir: "/first".into(),
+        ..RunOptions::default()
+    };
+    let store = store(&options);
+    store.set_fact("db1", "x", 1.into());
+    let sources = SourceMap::new();
+    let id = sources.add_text("all.yml", "tier: second\n");
+    let (node, _) = hostler_yaml::load(&sources, id);
+    let vars = hostler_inventory::vars_of(&node.expect("node"), &mut Vec::new());
+    let mut files = VarFiles::default();
+    files.groups.insert("prod".into(), Arc::new(vars));
+    let scope = store.host_scope("db1");
+    assert_eq!(value(&*scope, "playbook_dir"), "'/first'");
+    assert_eq!(value(&*scope, "tier"), "'prod'");
+    store.set_playbook(std::path::Path::new("/second"), files);
+    let scope = store.host_scope("db1");
+    assert_eq!(value(&*scope, "playbook_dir"), "'/second'");
+    assert_eq!(value(&*scope, "tier"), "'second'");
+    assert_eq!(value(&*scope, "x"), "1");
+    let levels: Vec<Level> = store
+        .explain("db1", "tier")
+        .iter()
+        .map(|it| it.level)
+        .collect();
+    assert_eq!(levels, [Level::PlaybookGroupFile, Level::InventoryGroup]);
+}
