@@ -1,1 +1,24 @@
 //! The agent binary, built and embedded at compile time.
+//!
+//! It is built for the controller's own architecture. In a debug build it is optimised little, so that changing a
+//! module and trying it is quick; a release build embeds the small one.
+
+/// The agent: a static executable.
+pub static AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/agent"));
+
+include!(concat!(env!("OUT_DIR"), "/constants.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_a_static_executable_with_that_hash() {
+        assert!(AGENT.starts_with(b"\x7fELF"));
+        // A dynamic one names its loader.
+        let loader = b"/ld-linux";
+        assert!(!AGENT.windows(loader.len()).any(|window| window == loader));
+        let hex: String = SHA256.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, SHA256_HEX);
+    }
+}
