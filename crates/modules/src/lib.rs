@@ -6,6 +6,7 @@ use hostler_change::Outcome;
 use hostler_module_api::{Applier, Catalog, Mode, Module, ModuleSpec, execute};
 use hostler_value::Value;
 
+mod commands;
 mod files;
 mod local_time;
 mod words;
@@ -33,7 +34,11 @@ macro_rules! modules {
 }
 
 modules! {
+    command,
     ping,
+    shell,
+    slurp,
+    stat,
 }
 
 /// What the controller must know about the modules.
