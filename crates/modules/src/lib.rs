@@ -35,6 +35,7 @@ macro_rules! modules {
 
 modules! {
     command,
+    file,
     ping,
     shell,
     slurp,
