@@ -35,6 +35,7 @@ macro_rules! modules {
 
 modules! {
     command,
+    copy,
     file,
     ping,
     shell,
