@@ -7,6 +7,7 @@ use hostler_module_api::{Applier, Catalog, Mode, Module, ModuleSpec, execute};
 use hostler_value::Value;
 
 mod edited;
+mod commands;
 mod files;
 mod local_time;
 mod words;
@@ -38,7 +39,10 @@ macro_rules! modules {
 modules! {
     authorized_key,
     blockinfile,
+    command,
+    copy,
     cron,
+    file,
     group,
     hostname,
     lineinfile,
@@ -46,6 +50,9 @@ modules! {
     replace,
     service,
     setup,
+    shell,
+    slurp,
+    stat,
     sysctl,
     systemd,
     systemd_service,

@@ -15,12 +15,14 @@
 
 mod args;
 mod attrs;
+mod glob;
 mod info;
 mod mode;
 mod path;
 
 pub(crate) use args::{FileArgs, with_file_args};
 pub(crate) use attrs::Wanted;
+pub(crate) use glob::any_match;
 pub(crate) use info::{path_info, state_name};
 pub(crate) use mode::{Mode, mode_text};
-pub(crate) use path::{expand_path, expand_vars, real_path};
+pub(crate) use path::{expand_path, expand_text, real_path};

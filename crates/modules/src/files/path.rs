@@ -8,15 +8,21 @@ use hostler_module_api::{Identity, Inspect, ModuleError};
 /// Symbolic links followed before a loop is assumed, as the kernel does (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
 
-/// Expands `$VAR`, `${VAR}`, `~` and `~user`, as Python's `expandvars` and then `expanduser` do: what is unknown
-/// stays.
+/// Expands `$VAR`, `${VAR}`, `~` and `~user` in a path.
 pub(crate) fn expand_path(text: &str, host: &dyn Inspect) -> Result<PathBuf, ModuleError> {
-    let text = expand_vars(text, host.identity());
+    let text = expand_text(text, host)?;
     if text.contains('\0') {
         return Err(ModuleError::new(format!("path holds a NUL byte: {text:?}")));
     }
+    Ok(PathBuf::from(text))
+}
+
+/// Expands `$VAR`, `${VAR}`, `~` and `~user`, as Python's `expandvars` and then `expanduser` do: what is unknown
+/// stays.
+pub(crate) fn expand_text(text: &str, host: &dyn Inspect) -> Result<String, ModuleError> {
+    let text = expand_vars(text, host.identity());
     let Some(rest) = text.strip_prefix('~') else {
-        return Ok(PathBuf::from(text));
+        return Ok(text);
     };
     let (user, tail) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let home = if user.is_empty() {
@@ -24,14 +30,14 @@ pub(crate) fn expand_path(text: &str, host: &dyn Inspect) -> Result<PathBuf, Mod
     } else {
         host.account(user)?.map(|account| account.home)
     };
-    Ok(home.map_or_else(
-        || PathBuf::from(&text),
-        |home| PathBuf::from(format!("{}{tail}", home.trim_end_matches('/'))),
-    ))
+    Ok(match home {
+        Some(home) => format!("{}{tail}", home.trim_end_matches('/')),
+        None => text,
+    })
 }
 
 /// Expands `$VAR` and `${VAR}` from the task's environment; unknown ones stay as they are.
-pub(crate) fn expand_vars(text: &str, identity: &Identity) -> String {
+fn expand_vars(text: &str, identity: &Identity) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
