@@ -16,7 +16,7 @@ mod target;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub use target::{Deadlines, Target};
 use crate::failure::{Phase, Reason, Unreachable, printable};
 use crate::gate::{Gate, GateLimits};
 use crate::known_hosts::{HostKeyPolicy, KnownHostsStore};
-use crate::ssh_config::{ConfigFileChoice, LocalUser, Proxy, SshConfig};
+use crate::ssh_config::{ConfigFileChoice, ConfigProblem, LocalUser, Proxy, SshConfig};
 
 /// Tries when sshd drops the connection before its banner; with the pauses below, 10 to 20 s in all.
 const PENALTY_ATTEMPTS_MAX: u32 = 6;
@@ -58,6 +58,27 @@ pub struct ConnectorSettings {
     pub deadlines: Deadlines,
     /// How many connect at once.
     pub gate: GateLimits,
+}
+
+impl ConnectorSettings {
+    /// The settings of the user who runs this: `~/.ssh/config` and `/etc/ssh/ssh_config` (or `config_file`, as
+    /// `ssh -F`), strict host keys, the usual deadlines and limits. The problems are those of the files; the sound
+    /// lines count all the same.
+    pub fn for_user(config_file: Option<&Path>) -> (Self, Vec<ConfigProblem>) {
+        let local = LocalUser::from_env();
+        let (config, problems) = match config_file {
+            Some(path) => SshConfig::load(path, &local),
+            None => SshConfig::load_default(&local),
+        };
+        let settings = Self {
+            local,
+            config,
+            host_key_policy: HostKeyPolicy::Strict,
+            deadlines: Deadlines::default(),
+            gate: GateLimits::default(),
+        };
+        (settings, problems)
+    }
 }
 
 /// Makes connections; one per run, so that files, keys and limits are shared by all hosts.
@@ -170,7 +191,7 @@ impl Connector {
         target::resolve(target, &sources)
     }
 
-    fn other_config(&self, path: &std::path::Path) -> Result<SshConfig, Unreachable> {
+    fn other_config(&self, path: &Path) -> Result<SshConfig, Unreachable> {
         let mut configs = self
             .other_configs
             .lock()
