@@ -16,10 +16,12 @@
 use std::fmt::Write as _;
 
 use hostler_protocol::{Frames, FromAgent, Hello, MAGIC};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::Deadlines;
 use crate::failure::{Phase, Reason, Unreachable, printable};
+use crate::gate::hold_briefly;
 use crate::link::{CommandReader, CommandWriter, Exit, Inbound, Link};
 
 /// What login scripts may print before the agent speaks.
@@ -89,8 +91,21 @@ enum Attempt {
     },
 }
 
-/// Starts the agent on `link` within `deadlines.agent`.
+/// Agents starting at once in this process. Each may be receiving its program, of which up to half a MiB waits in
+/// buffers, and 200 at once would compete for the same processors and disk where the hosts are virtual.
+static STARTING: Semaphore = Semaphore::const_new(32);
+
+/// Starts the agent on `link` within `deadlines.agent`. Waiting for a place does not count.
 pub(crate) async fn start(
+    link: &Link,
+    image: AgentImage,
+    deadlines: Deadlines,
+) -> Result<Started, Unreachable> {
+    let place = STARTING.acquire().await.ok();
+    hold_briefly(place, start_now(link, image, deadlines)).await
+}
+
+async fn start_now(
     link: &Link,
     image: AgentImage,
     deadlines: Deadlines,

@@ -217,9 +217,12 @@ impl Connector {
             Route::Jump(hops) => Some(Box::new(self.connect_jump(hops, hop).await?)),
             Route::Direct | Route::Command { .. } => None,
         };
-        let permit = self.gate.enter(&resolved.bottleneck()).await;
-        let opened = self.open(resolved, via).await?;
-        let result = self.handshake(resolved, opened).await;
+        let mut permit = self.gate.enter(&resolved.bottleneck()).await;
+        let connecting = async {
+            let opened = self.open(resolved, via).await?;
+            self.handshake(resolved, opened).await
+        };
+        let result = permit.hold(connecting).await;
         if matches!(&result, Err(failure) if failure.reason == Reason::Penalty) {
             permit.penalised();
         }
