@@ -9,6 +9,7 @@
 
 mod algorithms;
 mod authenticate;
+mod connection;
 mod host_key;
 mod keys;
 mod stream;
@@ -27,9 +28,10 @@ use tokio::time::timeout;
 use authenticate::Authentication;
 use host_key::{Callbacks, HostKeyCheck, SharedNotes};
 use keys::KeyCache;
-use stream::{Cut, ProxyProcess, Stream, Watched};
+use stream::{ProxyProcess, Stream, Watched};
 use target::{Resolved, Route, Sources};
 
+pub use connection::Connection;
 pub use stream::WireCounters;
 pub use target::{Deadlines, Target};
 
@@ -90,25 +92,6 @@ pub struct Connector {
     gate: Gate,
     /// Files named with `-F`.
     other_configs: Mutex<HashMap<PathBuf, SshConfig>>,
-}
-
-/// An authenticated connection. Dropping it closes the socket and ends the library's task.
-pub struct Connection {
-    handle: client::Handle<Callbacks>,
-    notes: SharedNotes,
-    counters: Arc<WireCounters>,
-    peer: String,
-    _cut: Cut,
-    /// The connection that this one runs through; dropped after it.
-    _via: Option<Box<Connection>>,
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
-    }
 }
 
 /// An open stream to a server, before SSH begins.
@@ -475,50 +458,4 @@ fn jittered(pause: Duration) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "below 1000")]
     let factor = 0.5 + random as f64 / 1000.0;
     pause.mul_f64(factor)
-}
-
-impl Connection {
-    /// Host and port as connected to, for messages.
-    pub fn peer(&self) -> &str {
-        &self.peer
-    }
-
-    /// Bytes on the wire.
-    pub fn counters(&self) -> &WireCounters {
-        &self.counters
-    }
-
-    /// What the user should hear although the connection stands, such as a changed key under `StrictHostKeyChecking=no`.
-    pub fn warnings(&self) -> Vec<String> {
-        self.notes.with(|notes| notes.warnings.clone())
-    }
-
-    /// Why the connection ended, if it did.
-    pub fn ended(&self) -> Option<String> {
-        self.notes.with(|notes| notes.ended.clone())
-    }
-
-    /// Opens a session channel.
-    pub(crate) async fn open_session(&self) -> Result<russh::Channel<client::Msg>, Unreachable> {
-        self.handle.channel_open_session().await.map_err(|error| {
-            let words = self.ended().unwrap_or_else(|| error.to_string());
-            Unreachable::new(
-                Reason::Lost,
-                format!("{}: no session channel: {words}", self.peer),
-            )
-        })
-    }
-
-    /// Says goodbye; the peer may be gone already.
-    pub(crate) async fn say_goodbye(&self) {
-        let goodbye = self
-            .handle
-            .disconnect(russh::Disconnect::ByApplication, "", "");
-        let _peer_may_be_gone = timeout(Duration::from_secs(1), goodbye).await;
-    }
-
-    /// Says goodbye and closes. Returns at once if the peer is gone; dropping does the same without the goodbye.
-    pub async fn close(self) {
-        self.say_goodbye().await;
-    }
 }
