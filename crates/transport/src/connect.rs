@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use authenticate::Authentication;
 use host_key::{Callbacks, HostKeyCheck, SharedNotes};
 use keys::KeyCache;
-use stream::{ProxyProcess, Stream, Watched};
+use stream::{ProxyProcess, ProxyWords, Stream, Watched};
 use target::{Resolved, Route, Sources};
 
 pub use connection::Connection;
@@ -98,6 +98,7 @@ pub struct Connector {
 struct Opened {
     stream: Box<dyn Stream>,
     via: Option<Box<Connection>>,
+    words: Option<ProxyWords>,
 }
 
 impl Connector {
@@ -138,7 +139,7 @@ impl Connector {
         let mut penalties = 0;
         let mut tries = 0;
         loop {
-            let failure = match self.attempt(&resolved, hop).await {
+            let failure = match Box::pin(self.attempt(&resolved, hop)).await {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => failure,
             };
@@ -205,7 +206,7 @@ impl Connector {
             let opened = self.open(resolved, via).await?;
             self.handshake(resolved, opened).await
         };
-        let result = permit.hold(connecting).await;
+        let result = permit.hold(Box::pin(connecting)).await;
         if matches!(&result, Err(failure) if failure.reason == Reason::Penalty) {
             permit.penalised();
         }
@@ -279,12 +280,15 @@ impl Connector {
             return Ok(Opened {
                 stream: Box::new(channel.into_stream()),
                 via: Some(via),
+                words: None,
             });
         }
         if let Route::Command { command, .. } = &resolved.route {
+            let (process, words) = ProxyProcess::start(command)?;
             return Ok(Opened {
-                stream: Box::new(ProxyProcess::start(command)?),
+                stream: Box::new(process),
                 via: None,
+                words: Some(words),
             });
         }
         let addresses =
@@ -293,6 +297,7 @@ impl Connector {
         Ok(Opened {
             stream: Box::new(tcp),
             via: None,
+            words: None,
         })
     }
 
@@ -315,8 +320,15 @@ impl Connector {
             check,
             notes: notes.clone(),
         };
-        let mut handle =
-            exchange_keys(resolved, &peer, config, (watched, banner), callbacks).await?;
+        let exchanged = exchange_keys(resolved, &peer, config, (watched, banner), callbacks).await;
+        let mut handle = match (exchanged, opened.words) {
+            (Ok(handle), _) => handle,
+            (Err(mut failure), Some(words)) if failure.reason == Reason::Proxy => {
+                failure.detail.push_str(&words.collect().await);
+                return Err(failure);
+            }
+            (Err(failure), _) => return Err(failure),
+        };
         let limit = resolved.deadlines.authentication;
         timeout(
             limit,

@@ -379,9 +379,14 @@ async fn through_a_jump_host_and_a_proxy_command() {
     let mut target = sshd.target();
     target
         .options
-        .apply_cli_options("-o ProxyCommand=false")
+        .apply_cli_options(r#"-o ProxyCommand="sh -c 'echo no way to %h >&2'""#)
         .expect("options");
-    assert_eq!(refusal(&connector, &target).await.reason, Reason::Proxy);
+    let failure = refusal(&connector, &target).await;
+    assert_eq!(failure.reason, Reason::Proxy);
+    assert!(
+        failure.detail.ends_with(": no way to 127.0.0.1"),
+        "{failure}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
