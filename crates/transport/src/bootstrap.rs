@@ -13,27 +13,22 @@
 //! write. Where one place cannot be used (`noexec`, full, not writable) the next one is tried, and if none can, the
 //! error names each with its reason.
 
-use std::fmt::Write as _;
+mod script;
 
 use hostler_protocol::{Frames, FromAgent, Hello, MAGIC};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use self::script::{BootLine, PLACES, boot_line, command, find, hex};
 use crate::connect::Deadlines;
 use crate::failure::{Phase, Reason, Unreachable, printable};
+use crate::gate::hold_briefly;
 use crate::link::{CommandReader, CommandWriter, Exit, Inbound, Link};
 
 /// What login scripts may print before the agent speaks.
 const NOISE_BYTES_MAX: usize = 64 << 10;
 /// How much of standard error is kept for messages.
 const STDERR_BYTES_MAX: usize = 4 << 10;
-/// Where the agent may be kept, in order of preference; `$HOME` and `$u` (the user's number) are the shell's.
-const PLACES: [&str; 5] = [
-    "$HOME/.cache/hostler",
-    "/var/tmp/.hostler-$u",
-    "/tmp/.hostler-$u",
-    "/dev/shm/.hostler-$u",
-    "/run/user/$u/hostler",
-];
 
 /// The agent binary that the controller carries.
 #[derive(Clone, Copy)]
@@ -89,8 +84,21 @@ enum Attempt {
     },
 }
 
-/// Starts the agent on `link` within `deadlines.agent`.
+/// Agents starting at once in this process. Each may be receiving its program, of which up to half a MiB waits in
+/// buffers, and 200 at once would compete for the same processors and disk where the hosts are virtual.
+static STARTING: Semaphore = Semaphore::const_new(32);
+
+/// Starts the agent on `link` within `deadlines.agent`. Waiting for a place does not count.
 pub(crate) async fn start(
+    link: &Link,
+    image: AgentImage,
+    deadlines: Deadlines,
+) -> Result<Started, Unreachable> {
+    let place = STARTING.acquire().await.ok();
+    hold_briefly(place, start_now(link, image, deadlines)).await
+}
+
+async fn start_now(
     link: &Link,
     image: AgentImage,
     deadlines: Deadlines,
@@ -389,103 +397,4 @@ fn push_tail(kept: &mut Vec<u8>, bytes: &[u8]) {
     kept.extend_from_slice(bytes);
     let surplus = kept.len().saturating_sub(STDERR_BYTES_MAX);
     kept.drain(..surplus);
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
-}
-
-/// A line of the boot script.
-enum BootLine {
-    Noise,
-    At(usize),
-    Need,
-    Short,
-    Machine(Vec<u8>),
-    Fail(Vec<u8>),
-}
-
-fn boot_line(line: &[u8]) -> BootLine {
-    // Noise without a newline may stand before ours.
-    let Some(at) = find(line, b"hostler-boot ") else {
-        return BootLine::Noise;
-    };
-    let words = &line[at + b"hostler-boot ".len()..];
-    let (word, rest) = match words.iter().position(|b| *b == b' ') {
-        Some(at) => (&words[..at], &words[at + 1..]),
-        None => (words, &b""[..]),
-    };
-    match word {
-        b"at" => BootLine::At(
-            std::str::from_utf8(rest)
-                .ok()
-                .and_then(|n| n.trim().parse().ok())
-                .unwrap_or(0),
-        ),
-        b"need" => BootLine::Need,
-        b"short" => BootLine::Short,
-        b"machine" => BootLine::Machine(rest.to_vec()),
-        b"fail" => BootLine::Fail(rest.to_vec()),
-        _ => BootLine::Noise,
-    }
-}
-
-/// The boot script. Rules for its text: one line, no single quote, no `!` and no backslash, so that single quotes
-/// protect it in every shell; only what POSIX sh, dash, bash and busybox share (`head -c` and `test -O` they do).
-fn command(image: &AgentImage, skip: &[usize], fresh: bool) -> String {
-    let mut skipped = String::from(" ");
-    for number in skip {
-        let _infallible = write!(skipped, "{number} ");
-    }
-    let hash = hex(&image.sha256);
-    let AgentImage { bytes, machine, .. } = image;
-    let size = bytes.len();
-    let places = PLACES.map(|place| format!("\"{place}\"")).join(" ");
-    let usable = "[ -f \"$f\" ] && [ -x \"$f\" ] && [ -O \"$f\" ] && [ -O \"$d\" ]";
-    let mut script = format!("set -f; umask 077; k=\"{skipped}\"; s={hash}; z={size}; ");
-    if !fresh {
-        // The usual case first, without starting any other program.
-        if !skip.contains(&1) {
-            let _infallible = write!(
-                script,
-                "d=\"$HOME/.cache/hostler\"; f=\"$d/agent-$s\"; if {usable}; then echo \"hostler-boot at 1\"; exec \"$f\"; fi; "
-            );
-        }
-        let _infallible = write!(
-            script,
-            "u=$(id -u); n=0; for d in {places}; do n=$((n+1)); f=\"$d/agent-$s\"; case \"$k\" in *\" $n \"*) continue;; esac; \
-             if {usable}; then echo \"hostler-boot at $n\"; exec \"$f\"; fi; done; "
-        );
-    }
-    let _infallible = write!(
-        script,
-        "m=$(uname -m); if [ \"$m\" = {machine} ]; then :; else echo; echo \"hostler-boot machine $m\"; exit 0; fi; \
-         u=$(id -u); n=0; r=; for d in {places}; do n=$((n+1)); case \"$k\" in *\" $n \"*) continue;; esac; \
-         f=\"$d/agent-$s\"; t=\"$d/.agent-$$\"; \
-         if [ $n = 1 ] && [ \"${{HOME:-/}}\" = / ]; then r=\"${{r}}no home directory; \"; continue; fi; \
-         if [ -L \"$d\" ]; then r=\"$r$d: is a symbolic link; \"; continue; fi; \
-         if [ -d \"$d\" ]; then :; else e=$(mkdir -p \"${{d%/*}}\" 2>&1 && mkdir \"$d\" 2>&1) || [ -d \"$d\" ] || {{ r=\"$r$d: $e; \"; continue; }}; fi; \
-         if [ -O \"$d\" ]; then :; else r=\"$r$d: belongs to another user; \"; continue; fi; \
-         e=$(chmod 700 \"$d\" 2>&1) || {{ r=\"$r$d: $e; \"; continue; }}; \
-         e=$( (: > \"$t\") 2>&1) || {{ r=\"$r$d: $e; \"; continue; }}; \
-         chmod 700 \"$t\"; if [ -x \"$t\" ]; then :; else rm -f \"$t\"; r=\"$r$d: mounted noexec; \"; continue; fi; \
-         echo; echo \"hostler-boot at $n\"; echo \"hostler-boot need\"; \
-         head -c \"$z\" > \"$t\"; c=$(wc -c < \"$t\"); \
-         if [ $((c)) = \"$z\" ] && mv -f \"$t\" \"$f\"; then find \"$d\" -name \"agent-*\" -mtime +30 -exec rm -f {{}} + 2>/dev/null; exec \"$f\"; fi; \
-         rm -f \"$t\"; echo \"hostler-boot short\"; exit 0; \
-         done; echo; echo \"hostler-boot fail\" $r"
-    );
-    debug_assert!(!script.contains(['\'', '!', '\\', '\n']), "{script}");
-    format!("exec sh -c '{script}'")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _infallible = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -9,6 +9,7 @@
 
 mod algorithms;
 mod authenticate;
+mod connection;
 mod host_key;
 mod keys;
 mod stream;
@@ -16,7 +17,7 @@ mod target;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,16 +28,17 @@ use tokio::time::timeout;
 use authenticate::Authentication;
 use host_key::{Callbacks, HostKeyCheck, SharedNotes};
 use keys::KeyCache;
-use stream::{Cut, ProxyProcess, Stream, Watched};
+use stream::{ProxyProcess, ProxyWords, Stream, Watched};
 use target::{Resolved, Route, Sources};
 
+pub use connection::Connection;
 pub use stream::WireCounters;
 pub use target::{Deadlines, Target};
 
 use crate::failure::{Phase, Reason, Unreachable, printable};
 use crate::gate::{Gate, GateLimits};
 use crate::known_hosts::{HostKeyPolicy, KnownHostsStore};
-use crate::ssh_config::{ConfigFileChoice, LocalUser, Proxy, SshConfig};
+use crate::ssh_config::{ConfigFileChoice, ConfigProblem, LocalUser, Proxy, SshConfig};
 
 /// Tries when sshd drops the connection before its banner; with the pauses below, 10 to 20 s in all.
 const PENALTY_ATTEMPTS_MAX: u32 = 6;
@@ -60,6 +62,27 @@ pub struct ConnectorSettings {
     pub gate: GateLimits,
 }
 
+impl ConnectorSettings {
+    /// The settings of the user who runs this: `~/.ssh/config` and `/etc/ssh/ssh_config` (or `config_file`, as
+    /// `ssh -F`), strict host keys, the usual deadlines and limits. The problems are those of the files; the sound
+    /// lines count all the same.
+    pub fn for_user(config_file: Option<&Path>) -> (Self, Vec<ConfigProblem>) {
+        let local = LocalUser::from_env();
+        let (config, problems) = match config_file {
+            Some(path) => SshConfig::load(path, &local),
+            None => SshConfig::load_default(&local),
+        };
+        let settings = Self {
+            local,
+            config,
+            host_key_policy: HostKeyPolicy::Strict,
+            deadlines: Deadlines::default(),
+            gate: GateLimits::default(),
+        };
+        (settings, problems)
+    }
+}
+
 /// Makes connections; one per run, so that files, keys and limits are shared by all hosts.
 #[derive(Debug)]
 pub struct Connector {
@@ -71,29 +94,11 @@ pub struct Connector {
     other_configs: Mutex<HashMap<PathBuf, SshConfig>>,
 }
 
-/// An authenticated connection. Dropping it closes the socket and ends the library's task.
-pub struct Connection {
-    handle: client::Handle<Callbacks>,
-    notes: SharedNotes,
-    counters: Arc<WireCounters>,
-    peer: String,
-    _cut: Cut,
-    /// The connection that this one runs through; dropped after it.
-    _via: Option<Box<Connection>>,
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
-    }
-}
-
 /// An open stream to a server, before SSH begins.
 struct Opened {
     stream: Box<dyn Stream>,
     via: Option<Box<Connection>>,
+    words: Option<ProxyWords>,
 }
 
 impl Connector {
@@ -134,7 +139,7 @@ impl Connector {
         let mut penalties = 0;
         let mut tries = 0;
         loop {
-            let failure = match self.attempt(&resolved, hop).await {
+            let failure = match Box::pin(self.attempt(&resolved, hop)).await {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => failure,
             };
@@ -170,7 +175,7 @@ impl Connector {
         target::resolve(target, &sources)
     }
 
-    fn other_config(&self, path: &std::path::Path) -> Result<SshConfig, Unreachable> {
+    fn other_config(&self, path: &Path) -> Result<SshConfig, Unreachable> {
         let mut configs = self
             .other_configs
             .lock()
@@ -196,9 +201,12 @@ impl Connector {
             Route::Jump(hops) => Some(Box::new(self.connect_jump(hops, hop).await?)),
             Route::Direct | Route::Command { .. } => None,
         };
-        let permit = self.gate.enter(&resolved.bottleneck()).await;
-        let opened = self.open(resolved, via).await?;
-        let result = self.handshake(resolved, opened).await;
+        let mut permit = self.gate.enter(&resolved.bottleneck()).await;
+        let connecting = async {
+            let opened = self.open(resolved, via).await?;
+            self.handshake(resolved, opened).await
+        };
+        let result = permit.hold(Box::pin(connecting)).await;
         if matches!(&result, Err(failure) if failure.reason == Reason::Penalty) {
             permit.penalised();
         }
@@ -272,12 +280,15 @@ impl Connector {
             return Ok(Opened {
                 stream: Box::new(channel.into_stream()),
                 via: Some(via),
+                words: None,
             });
         }
         if let Route::Command { command, .. } = &resolved.route {
+            let (process, words) = ProxyProcess::start(command)?;
             return Ok(Opened {
-                stream: Box::new(ProxyProcess::start(command)?),
+                stream: Box::new(process),
                 via: None,
+                words: Some(words),
             });
         }
         let addresses =
@@ -286,6 +297,7 @@ impl Connector {
         Ok(Opened {
             stream: Box::new(tcp),
             via: None,
+            words: None,
         })
     }
 
@@ -308,8 +320,15 @@ impl Connector {
             check,
             notes: notes.clone(),
         };
-        let mut handle =
-            exchange_keys(resolved, &peer, config, (watched, banner), callbacks).await?;
+        let exchanged = exchange_keys(resolved, &peer, config, (watched, banner), callbacks).await;
+        let mut handle = match (exchanged, opened.words) {
+            (Ok(handle), _) => handle,
+            (Err(mut failure), Some(words)) if failure.reason == Reason::Proxy => {
+                failure.detail.push_str(&words.collect().await);
+                return Err(failure);
+            }
+            (Err(failure), _) => return Err(failure),
+        };
         let limit = resolved.deadlines.authentication;
         timeout(
             limit,
@@ -451,50 +470,4 @@ fn jittered(pause: Duration) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "below 1000")]
     let factor = 0.5 + random as f64 / 1000.0;
     pause.mul_f64(factor)
-}
-
-impl Connection {
-    /// Host and port as connected to, for messages.
-    pub fn peer(&self) -> &str {
-        &self.peer
-    }
-
-    /// Bytes on the wire.
-    pub fn counters(&self) -> &WireCounters {
-        &self.counters
-    }
-
-    /// What the user should hear although the connection stands, such as a changed key under `StrictHostKeyChecking=no`.
-    pub fn warnings(&self) -> Vec<String> {
-        self.notes.with(|notes| notes.warnings.clone())
-    }
-
-    /// Why the connection ended, if it did.
-    pub fn ended(&self) -> Option<String> {
-        self.notes.with(|notes| notes.ended.clone())
-    }
-
-    /// Opens a session channel.
-    pub(crate) async fn open_session(&self) -> Result<russh::Channel<client::Msg>, Unreachable> {
-        self.handle.channel_open_session().await.map_err(|error| {
-            let words = self.ended().unwrap_or_else(|| error.to_string());
-            Unreachable::new(
-                Reason::Lost,
-                format!("{}: no session channel: {words}", self.peer),
-            )
-        })
-    }
-
-    /// Says goodbye; the peer may be gone already.
-    pub(crate) async fn say_goodbye(&self) {
-        let goodbye = self
-            .handle
-            .disconnect(russh::Disconnect::ByApplication, "", "");
-        let _peer_may_be_gone = timeout(Duration::from_secs(1), goodbye).await;
-    }
-
-    /// Says goodbye and closes. Returns at once if the peer is gone; dropping does the same without the goodbye.
-    pub async fn close(self) {
-        self.say_goodbye().await;
-    }
 }

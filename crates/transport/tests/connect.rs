@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hostler_transport::known_hosts::HostKeyPolicy;
 use hostler_transport::ssh_config::SshConfig;
@@ -378,9 +379,14 @@ async fn through_a_jump_host_and_a_proxy_command() {
     let mut target = sshd.target();
     target
         .options
-        .apply_cli_options("-o ProxyCommand=false")
+        .apply_cli_options(r#"-o ProxyCommand="sh -c 'echo no way to %h >&2'""#)
         .expect("options");
-    assert_eq!(refusal(&connector, &target).await.reason, Reason::Proxy);
+    let failure = refusal(&connector, &target).await;
+    assert_eq!(failure.reason, Reason::Proxy);
+    assert!(
+        failure.detail.ends_with(": no way to 127.0.0.1"),
+        "{failure}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -399,6 +405,35 @@ async fn twenty_at_once_get_past_a_narrow_max_startups() {
         connections.push(task.await.expect("task").expect("connected"));
     }
     assert_eq!(connections.len(), 20);
+}
+
+#[tokio::test]
+async fn a_tarpit_does_not_keep_the_place_that_others_wait_for() {
+    let sshd = Sshd::start(&["ed25519"], "");
+    sshd.trust("ed25519");
+    let tarpit = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+    let mut stuck = sshd.target();
+    stuck.port = Some(tarpit.local_addr().expect("address").port());
+    let mut settings = sshd.settings();
+    settings.gate.connecting = 1;
+    settings.deadlines.banner = Duration::from_secs(600);
+    let connector = Arc::new(Connector::new(settings));
+    let waiting = {
+        let connector = Arc::clone(&connector);
+        tokio::spawn(async move { connector.connect(&stuck).await })
+    };
+    // The tarpit has the only place once its listener sees it.
+    let hold = move || {
+        let held = tarpit.accept();
+        (tarpit, held)
+    };
+    let _held = tokio::task::spawn_blocking(hold).await.expect("accept");
+    connector
+        .connect(&sshd.target())
+        .await
+        .expect("the good host");
+    assert!(!waiting.is_finished());
+    waiting.abort();
 }
 
 #[tokio::test]

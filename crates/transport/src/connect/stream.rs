@@ -10,18 +10,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use crate::failure::{Phase, Reason, Unreachable};
+use crate::failure::{Phase, Reason, Unreachable, printable};
 use crate::ssh_config::AddressFamily;
 
 /// RFC 8305 §5: how long one address is tried alone before the next one joins in.
 const STAGGER: Duration = Duration::from_millis(250);
+
+/// How much of a proxy command's standard error is kept.
+const PROXY_WORDS_MAX: u64 = 4 << 10;
 
 /// Anything that SSH can run over.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -284,9 +287,40 @@ pub(crate) struct ProxyProcess {
     stdout: ChildStdout,
 }
 
+/// What a proxy command says on standard error.
+pub(crate) struct ProxyWords(JoinHandle<Vec<u8>>);
+
+impl ProxyWords {
+    fn of(stderr: Option<ChildStderr>) -> Self {
+        Self(tokio::spawn(async move {
+            let mut words = Vec::new();
+            if let Some(mut stderr) = stderr {
+                let _what_came_counts = (&mut stderr)
+                    .take(PROXY_WORDS_MAX)
+                    .read_to_end(&mut words)
+                    .await;
+                // The rest is read as well: a command that talks much must not block on it.
+                let _ended = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+            }
+            words
+        }))
+    }
+
+    /// The words of a command that has ended, as part of a message.
+    pub(crate) async fn collect(self) -> String {
+        let words = timeout(Duration::from_secs(1), self.0).await;
+        let words = printable(&words.ok().and_then(Result::ok).unwrap_or_default(), 300);
+        if words.is_empty() {
+            words
+        } else {
+            format!(": {words}")
+        }
+    }
+}
+
 impl ProxyProcess {
     /// Starts `command` with the user's shell rules, its standard streams being the connection.
-    pub(crate) fn start(command: &str) -> Result<Self, Unreachable> {
+    pub(crate) fn start(command: &str) -> Result<(Self, ProxyWords), Unreachable> {
         let failed = |error: io::Error| {
             Unreachable::new(
                 Reason::Proxy,
@@ -298,18 +332,20 @@ impl ProxyProcess {
             .args(["-c", &format!("exec {command}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed(io::Error::other("no pipes")));
         };
-        Ok(Self {
+        let words = ProxyWords::of(child.stderr.take());
+        let process = Self {
             _child: child,
             stdin,
             stdout,
-        })
+        };
+        Ok((process, words))
     }
 }
 
