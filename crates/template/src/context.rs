@@ -17,7 +17,7 @@ use crate::scope::{Scope, Var};
 use crate::value::{Near, Val};
 
 /// Steps (statements, expressions, items walked) that one evaluation may take: about two seconds.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 10_000_000;
 /// Nested variables, macro calls, includes and containers.
 const DEPTH_MAX: u32 = 200;
 

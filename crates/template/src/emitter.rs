@@ -1,7 +1,7 @@
-//! YAML as PyYAML writes it with ansible-core's dumper: same styles, same line breaks, byte for byte.
+//! YAML as ansible-core's dumper writes it, which is PyYAML over libyaml: same styles, same line breaks, byte for byte.
 //!
 //! A value is walked once; each scalar is analysed for the styles it may take (plain, quoted, block) in its place,
-//! and written with PyYAML's folding at `width`.
+//! and written with libyaml's folding at `width`.
 
 mod scalar;
 
@@ -114,7 +114,6 @@ fn is_block(value: &Value, style: &Style) -> bool {
 
 /// Where a node stands.
 struct Context {
-    root: bool,
     mapping: bool,
     simple_key: bool,
     flow: bool,
@@ -122,15 +121,15 @@ struct Context {
 
 impl Context {
     fn root() -> Self {
-        Context { root: true, mapping: false, simple_key: false, flow: false }
+        Context { mapping: false, simple_key: false, flow: false }
     }
 
     fn item(flow: bool) -> Self {
-        Context { root: false, mapping: false, simple_key: false, flow }
+        Context { mapping: false, simple_key: false, flow }
     }
 
     fn in_mapping(flow: bool, simple_key: bool) -> Self {
-        Context { root: false, mapping: true, simple_key, flow }
+        Context { mapping: true, simple_key, flow }
     }
 }
 
@@ -297,7 +296,6 @@ impl Emitter<'_> {
         let place = Place {
             flow: context.flow,
             simple_key: context.simple_key,
-            root: context.root,
         };
         let wanted = match value {
             Value::Str(_) => self.style.scalars,
@@ -307,7 +305,7 @@ impl Emitter<'_> {
         let implicit = !matches!(value, Value::Str(_)) || scalar::resolves_to_text(&text);
         let before = self.increase(true, false);
         match scalar::choose(&text, &analysis, &place, wanted, implicit) {
-            Scalar::Plain => self.plain(&text, !context.simple_key, context.root),
+            Scalar::Plain => self.plain(&text, !context.simple_key),
             Scalar::Single => self.single_quoted(&text, !context.simple_key),
             Scalar::Double => self.double_quoted(&text, !context.simple_key),
             Scalar::Literal => self.literal(&text),

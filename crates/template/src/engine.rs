@@ -178,6 +178,12 @@ impl Engine {
                     // What a template printed: the words of a boolean are one.
                     Val::Str(word) if word.eq_ignore_ascii_case("true") => Ok(true),
                     Val::Str(word) if word.eq_ignore_ascii_case("false") => Ok(false),
+                    // Other words would be evaluated again by Ansible; what a template printed never is here.
+                    Val::Str(word) => Err(Fail::runtime(format!(
+                        "the template in this condition gives the text {}, not a boolean",
+                        Value::Str(word).repr()
+                    ))
+                    .hint("write the expression without `{{ }}`")),
                     val => truth_of(cx, &val, source.span()),
                 }
             }

@@ -48,13 +48,6 @@ impl Out {
             _ => Val::str(self.text),
         }
     }
-
-    fn into_text(mut self, cx: &Cx<'_>) -> Res<String> {
-        if let Some(first) = self.lone.take() {
-            text::printed(cx, &mut self.text, &first)?;
-        }
-        Ok(self.text)
-    }
 }
 
 /// How execution goes on.
@@ -70,27 +63,32 @@ pub(crate) fn run_template(cx: &Cx<'_>, frame: &Frame) -> Res<Val> {
     let mut out = Out::default();
     run_unit(cx, frame, &mut out)?;
     let val = out.native(Val::None);
-    Ok(keep_newlines(val, frame.unit.trailing_newlines))
+    Ok(keep_newlines(val, frame))
 }
 
 /// Runs a template file; the result is text.
 pub(crate) fn run_file(cx: &Cx<'_>, frame: &Frame) -> Res<String> {
     let mut out = Out::default();
     run_unit(cx, frame, &mut out)?;
-    let text = Val::str(out.into_text(cx)?);
-    text::str(cx, &keep_newlines(text, frame.unit.trailing_newlines))
+    // A file that is one expression is written as that value's text, and only text keeps its last newline.
+    let val = keep_newlines(out.native(Val::None), frame);
+    let mut text = String::new();
+    text::printed(cx, &mut text, &val)?;
+    Ok(text)
 }
 
 /// A text result ends with at least as many newlines as the template.
-fn keep_newlines(val: Val, wanted: usize) -> Val {
+fn keep_newlines(val: Val, frame: &Frame) -> Val {
     let Val::Str(text) = &val else {
         return val;
     };
-    let got = text.len() - text.trim_end_matches('\n').len();
+    let newline = frame.unit.newline.text();
+    let got = (text.len() - text.trim_end_matches(newline).len()) / newline.len();
+    let wanted = frame.unit.trailing_newlines;
     if got >= wanted {
         return val;
     }
-    Val::str(format!("{text}{}", "\n".repeat(wanted - got)))
+    Val::str(format!("{text}{}", newline.repeat(wanted - got)))
 }
 
 fn run_unit(cx: &Cx<'_>, frame: &Frame, out: &mut Out) -> Res<()> {
@@ -345,6 +343,7 @@ fn run_loop(cx: &Cx<'_>, frame: &Frame, it: &Arc<For>, items: &Val, depth: usize
     if items.is_empty() {
         return run(cx, &frame.inner(), &it.otherwise, out).map(|_| ());
     }
+    let items = Rc::new(items);
     let state = Rc::new(Object::Loop(Loop {
         items: items.clone(),
         index: Cell::new(0),
@@ -353,13 +352,13 @@ fn run_loop(cx: &Cx<'_>, frame: &Frame, it: &Arc<For>, items: &Val, depth: usize
         again: it.recursive.then(|| (frame.clone(), it.clone())),
     }));
     let loop_name: Arc<str> = "loop".into();
-    for (index, item) in items.into_iter().enumerate() {
+    for (index, item) in items.iter().enumerate() {
         if let Object::Loop(state) = &*state {
             state.index.set(index);
         }
         let inner = frame.inner();
         inner.locals.set(&loop_name, Val::Object(state.clone()));
-        assign(cx, &inner, &it.target, item)?;
+        assign(cx, &inner, &it.target, item.clone())?;
         if run(cx, &inner, &it.body, out)? == Flow::Break {
             break;
         }

@@ -30,8 +30,12 @@ pub(crate) enum Mode {
     File,
 }
 
+/// Deepest expression: each operator of a chain is a level.
+const DEPTH_MAX: u32 = 1000;
+
 struct Lower<'s> {
     text: &'s str,
+    depth: u32,
     mode: Mode,
     /// Inside `{{ }}`?
     in_print: bool,
@@ -40,11 +44,24 @@ struct Lower<'s> {
 }
 
 /// Reads `text`.
+///
+/// The parser makes a tree as deep as a chain of operators is long, and such a tree is also taken down recursively;
+/// the stack is made large enough for what the text can contain.
 pub(crate) fn compile(text: &str, mode: Mode, syntax: &SyntaxConfig, newline: Newline) -> LowerResult<Unit> {
+    let operators = text.bytes().filter(|byte| b"+-*/~%|.([<>=!adefnors".contains(byte)).count();
+    if operators < 200 {
+        return compile_here(text, mode, syntax, newline);
+    }
+    let stack = 512 * 1024 + operators.min(DEPTH_MAX as usize * 1000) * 1024;
+    stacker::maybe_grow(stack, stack + 64 * 1024, || compile_here(text, mode, syntax, newline))
+}
+
+fn compile_here(text: &str, mode: Mode, syntax: &SyntaxConfig, newline: Newline) -> LowerResult<Unit> {
     let (normal, left_out) = normalise(text);
     let source = normal.as_deref().unwrap_or(text);
     let mut lower = Lower {
         text: source,
+        depth: 0,
         mode,
         in_print: false,
         special: Vec::new(),
@@ -64,7 +81,7 @@ pub(crate) fn compile(text: &str, mode: Mode, syntax: &SyntaxConfig, newline: Ne
     };
     Ok(Unit {
         body,
-        trailing_newlines: text.len() - text.trim_end_matches('\n').len(),
+        trailing_newlines: source.len() - source.trim_end_matches('\n').len(),
         newline,
         skipped: 0,
         left_out,
@@ -270,6 +287,17 @@ impl Lower<'_> {
     }
 
     fn expr(&mut self, expr: &ast::Expr<'_>) -> LowerResult<Expr> {
+        if self.depth >= DEPTH_MAX {
+            let fail = Fail::syntax("the expression is too long or nested too deeply");
+            return Err((fail, at(expr.span())));
+        }
+        self.depth += 1;
+        let lowered = stacker::maybe_grow(128 * 1024, 1024 * 1024, || self.one(expr));
+        self.depth -= 1;
+        lowered
+    }
+
+    fn one(&mut self, expr: &ast::Expr<'_>) -> LowerResult<Expr> {
         Ok(match expr {
             ast::Expr::Var(it) => {
                 let names = ["varargs", "kwargs", "caller"];

@@ -41,7 +41,7 @@ pub(crate) enum Object {
 
 /// The state behind `loop`.
 pub(crate) struct Loop {
-    pub(crate) items: Vec<Val>,
+    pub(crate) items: Rc<Vec<Val>>,
     pub(crate) index: Cell<usize>,
     pub(crate) depth: usize,
     pub(crate) changed: RefCell<Option<Vec<Val>>>,

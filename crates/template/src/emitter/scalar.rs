@@ -20,7 +20,6 @@ pub(crate) enum Scalar {
 pub(super) struct Place {
     pub(super) flow: bool,
     pub(super) simple_key: bool,
-    pub(super) root: bool,
 }
 
 /// What a text allows.
@@ -58,7 +57,7 @@ fn is_break(ch: char) -> bool {
 }
 
 fn is_printable(ch: char) -> bool {
-    matches!(ch, '\n' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+    matches!(ch, '\n' | '\u{85}' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
         && ch != '\u{feff}'
 }
 
@@ -174,7 +173,6 @@ pub(super) fn choose(text: &str, analysis: &Analysis, place: &Place, wanted: Opt
         return Scalar::Double;
     }
     let plain_allowed = if place.flow { analysis.flow_plain } else { analysis.block_plain };
-    let _ = place.root;
     if wanted.is_none()
         && implicit
         && !(place.simple_key && (analysis.empty || analysis.multiline))
@@ -182,12 +180,9 @@ pub(super) fn choose(text: &str, analysis: &Analysis, place: &Place, wanted: Opt
     {
         return Scalar::Plain;
     }
-    if let Some(style @ (Scalar::Literal | Scalar::Folded)) = wanted
-        && !place.flow
-        && !place.simple_key
-        && analysis.block
-    {
-        return style;
+    if let Some(style @ (Scalar::Literal | Scalar::Folded)) = wanted {
+        let allowed = !place.flow && !place.simple_key && analysis.block;
+        return if allowed { style } else { Scalar::Double };
     }
     if analysis.single && !(place.simple_key && text.contains('\n')) {
         return Scalar::Single;
@@ -373,10 +368,7 @@ impl Emitter<'_> {
         }
     }
 
-    pub(super) fn plain(&mut self, text: &str, split: bool, root: bool) {
-        if root {
-            self.open_ended = true;
-        }
+    pub(super) fn plain(&mut self, text: &str, split: bool) {
         if text.is_empty() {
             return;
         }
@@ -426,38 +418,27 @@ impl Emitter<'_> {
     pub(super) fn double_quoted(&mut self, text: &str, split: bool) {
         self.indicator("\"", true, false, false);
         let chars: Vec<char> = text.chars().collect();
-        let (mut start, mut end) = (0, 0);
-        while end <= chars.len() {
-            let ch = chars.get(end).copied();
-            let escaped = ch.is_none_or(|ch| {
-                matches!(ch, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-                    || !(matches!(ch, ' '..='~') || matches!(ch, '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}'))
-            });
-            if escaped {
-                if start < end {
-                    let run: String = chars[start..end].iter().collect();
-                    self.put(&run);
-                    start = end;
+        let mut spaces = false;
+        for (at, ch) in chars.iter().copied().enumerate() {
+            if ch == ' ' {
+                let inner = at > 0 && at + 1 < chars.len();
+                if split && !spaces && inner && self.column > self.width {
+                    self.write_indent();
+                    if chars.get(at + 1) == Some(&' ') {
+                        self.put("\\");
+                    }
+                } else {
+                    self.put(" ");
                 }
-                if let Some(ch) = ch {
-                    let code = escape(ch);
-                    self.put(&code);
-                    start = end + 1;
-                }
+                spaces = true;
+                continue;
             }
-            let inner = 0 < end && end + 1 < chars.len();
-            if inner && (ch == Some(' ') || start >= end) && self.column + end.saturating_sub(start) > self.width && split {
-                let run: String = chars.get(start..end).unwrap_or_default().iter().collect();
-                start = start.max(end);
-                self.put(&format!("{run}\\"));
-                self.write_indent();
-                self.whitespace = false;
-                self.indention = false;
-                if chars.get(start) == Some(&' ') {
-                    self.put("\\");
-                }
+            spaces = false;
+            if matches!(ch, '"' | '\\') || is_break(ch) || !is_printable(ch) {
+                self.put(&escape(ch));
+            } else {
+                self.put(ch.encode_utf8(&mut [0; 4]));
             }
-            end += 1;
         }
         self.indicator("\"", false, false, false);
     }

@@ -9,7 +9,7 @@ use crate::text;
 use crate::value::Val;
 
 /// Longest list that combinatorial filters make.
-const COMBINED_MAX: usize = 1_000_000;
+const COMBINED_MAX: usize = 100_000;
 
 pub(super) const TABLE: &[(&str, FilterFn)] = &[
     ("flatten", flatten),
@@ -133,7 +133,7 @@ fn zip_longest(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
 }
 
 fn too_many() -> Fail {
-    Fail::limit("the filter makes more than a million combinations")
+    Fail::limit("the filter makes more than 100,000 combinations")
 }
 
 fn product(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
