@@ -121,7 +121,9 @@ impl Names {
     }
 
     fn stmts(&mut self, stmts: &[Stmt]) {
-        stmts.iter().for_each(|stmt| self.stmt(stmt));
+        for stmt in stmts {
+            self.stmt(stmt);
+        }
     }
 
     fn stmt(&mut self, stmt: &Stmt) {
@@ -134,7 +136,9 @@ impl Names {
             Stmt::For(it) => {
                 self.target(&it.target);
                 self.expr(&it.iter);
-                it.filter.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = &it.filter {
+                    self.expr(expr);
+                }
                 self.stmts(&it.body);
                 self.stmts(&it.otherwise);
             }
@@ -156,7 +160,9 @@ impl Names {
             }
             Stmt::SetBlock(target, filter, body, _) => {
                 self.target(target);
-                filter.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = filter {
+                    self.expr(expr);
+                }
                 self.stmts(body);
             }
             Stmt::FilterBlock(filter, body) => {
@@ -186,7 +192,9 @@ impl Names {
     fn macro_decl(&mut self, decl: &Macro) {
         self.bound.insert(decl.name.clone());
         self.bound.extend(decl.args.iter().cloned());
-        decl.defaults.iter().for_each(|expr| self.expr(expr));
+        for expr in &decl.defaults {
+            self.expr(expr);
+        }
         self.stmts(&decl.body);
     }
 
@@ -204,7 +212,7 @@ impl Names {
         for arg in args {
             match arg {
                 Arg::Pos(expr) | Arg::Named(_, expr) | Arg::Splat(expr) | Arg::NamedSplat(expr) => {
-                    self.expr(expr)
+                    self.expr(expr);
                 }
             }
         }
@@ -225,15 +233,21 @@ impl Names {
             }
             Expr::Compare(first, rest, _) => {
                 self.expr(first);
-                rest.iter().for_each(|(_, expr)| self.expr(expr));
+                for (_, expr) in rest {
+                    self.expr(expr);
+                }
             }
             Expr::If(test, yes, no, _) => {
                 self.expr(test);
                 self.expr(yes);
-                no.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = no {
+                    self.expr(expr);
+                }
             }
             Expr::Filter(it) => {
-                it.base.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = &it.base {
+                    self.expr(expr);
+                }
                 self.args(&it.args);
             }
             Expr::Test(it) => {

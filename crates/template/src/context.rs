@@ -109,6 +109,10 @@ impl Frame {
     }
 
     /// The place of a part of the template's text in the user's file.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "what errors take: those without a place have none"
+    )]
     pub(crate) fn span(&self, at: At) -> Option<Span> {
         let original = |offset: u32| {
             let before = self.unit.left_out.partition_point(|out| *out < offset);
@@ -251,6 +255,7 @@ impl<'e> Cx<'e> {
     }
 
     /// The outermost frame of a text.
+    #[expect(clippy::unused_self, reason = "a frame belongs to one evaluation")]
     pub(crate) fn frame(
         &self,
         world: &Rc<World>,

@@ -216,7 +216,7 @@ impl Emitter<'_> {
     fn node(&mut self, value: &Value, context: &Context) {
         match value {
             Value::List(_) | Value::Map(_) if context.flow || !is_block(value, self.style) => {
-                self.flow(value)
+                self.flow(value);
             }
             Value::List(items) => self.block_list(items, context),
             Value::Map(map) => self.block_map(map),
@@ -247,7 +247,7 @@ impl Emitter<'_> {
         let before = self.increase(false, false);
         for (key, item) in self.entries(map) {
             self.write_indent();
-            if self.is_simple_key(key) {
+            if Self::is_simple_key(key) {
                 self.node(key, &Context::in_mapping(false, true));
                 self.indicator(":", false, false, false);
             } else {
@@ -287,7 +287,7 @@ impl Emitter<'_> {
             Value::Map(map) => {
                 for (index, (key, item)) in self.entries(map).into_iter().enumerate() {
                     separate(self, index);
-                    if self.is_simple_key(key) {
+                    if Self::is_simple_key(key) {
                         self.node(key, &Context::in_mapping(true, true));
                         self.indicator(":", false, false, false);
                     } else {
@@ -307,7 +307,7 @@ impl Emitter<'_> {
         self.indicator(close, false, false, false);
     }
 
-    fn is_simple_key(&self, key: &Value) -> bool {
+    fn is_simple_key(key: &Value) -> bool {
         match key {
             Value::List(_) | Value::Map(_) => is_empty(key),
             scalar => {
@@ -355,14 +355,13 @@ fn comparable(a: &Value, b: &Value) -> bool {
 }
 
 fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
-    match (a, b) {
-        (Value::Str(a), Value::Str(b)) => a.cmp(b),
-        _ => {
-            let number = |value: &Value| match value {
-                Value::Bool(bool) => f64::from(u8::from(*bool)),
-                other => other.to_float().unwrap_or(0.0),
-            };
-            number(a).total_cmp(&number(b))
-        }
+    if let (Value::Str(a), Value::Str(b)) = (a, b) {
+        a.cmp(b)
+    } else {
+        let number = |value: &Value| match value {
+            Value::Bool(bool) => f64::from(u8::from(*bool)),
+            other => other.to_float().unwrap_or(0.0),
+        };
+        number(a).total_cmp(&number(b))
     }
 }

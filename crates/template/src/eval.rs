@@ -143,7 +143,7 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
             let mut pairs = Vec::with_capacity(entries.len());
             for (key, val) in entries {
                 let key = eval(cx, frame, key)?;
-                let key = Key::of(cx, &key).map_err(|fail| fail.at(|| frame.span(*at)))?;
+                let key = Key::of(&key).map_err(|fail| fail.at(|| frame.span(*at)))?;
                 pairs.push((key, eval(cx, frame, val)?));
             }
             Ok(Val::dict(pairs))

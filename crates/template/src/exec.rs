@@ -206,6 +206,10 @@ fn run(cx: &Cx<'_>, frame: &Frame, stmts: &[Stmt], out: &mut Out) -> Res<Flow> {
     })
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one flat match over the kinds of statements"
+)]
 fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> {
     cx.spend(1)?;
     match stmt {
@@ -265,7 +269,7 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             assign(cx, frame, target, Object::Module(module).val())?;
         }
         Stmt::FromImport(name, names, context, at) => {
-            from_import(cx, frame, name, names, *context, *at)?
+            from_import(cx, frame, name, names, *context, *at)?;
         }
         Stmt::Extends(_, at) => {
             return Err(
@@ -274,7 +278,7 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             );
         }
         Stmt::Include(name, missing, context, at) => {
-            include(cx, frame, name, *missing, *context, *at, out)?
+            include(cx, frame, name, *missing, *context, *at, out)?;
         }
         Stmt::Macro(decl) => {
             cx.keep(&frame.locals);

@@ -109,7 +109,7 @@ pub(crate) fn pairs(cx: &Cx<'_>, args: Args) -> Res<Vec<(Key, Val)>> {
                         pair.len()
                     );
                 };
-                pairs.push((Key::of(cx, key)?, val.clone()));
+                pairs.push((Key::of(key)?, val.clone()));
             }
         }
     }

@@ -230,8 +230,8 @@ impl Lower<'_> {
             ast::Stmt::FromImport(it) => {
                 let mut names = Vec::new();
                 for (name, alias) in &it.names {
-                    let name = self.plain_name(name)?;
-                    let alias = alias.as_ref().map(|e| self.plain_name(e)).transpose()?;
+                    let name = Self::plain_name(name)?;
+                    let alias = alias.as_ref().map(|e| Self::plain_name(e)).transpose()?;
                     names.push((name.clone(), alias.unwrap_or(name)));
                 }
                 Stmt::FromImport(
@@ -285,7 +285,8 @@ impl Lower<'_> {
 
     fn macro_decl(&mut self, it: &ast::Macro<'_>) -> LowerResult<Macro> {
         let outer = std::mem::take(&mut self.special);
-        let args: LowerResult<Vec<Arc<str>>> = it.args.iter().map(|e| self.plain_name(e)).collect();
+        let args: LowerResult<Vec<Arc<str>>> =
+            it.args.iter().map(|e| Self::plain_name(e)).collect();
         let defaults: LowerResult<Vec<Expr>> = it.defaults.iter().map(|e| self.expr(e)).collect();
         let body = self.body(&it.body);
         let used = std::mem::replace(&mut self.special, outer);
@@ -300,7 +301,7 @@ impl Lower<'_> {
         })
     }
 
-    fn plain_name(&self, expr: &ast::Expr<'_>) -> LowerResult<Arc<str>> {
+    fn plain_name(expr: &ast::Expr<'_>) -> LowerResult<Arc<str>> {
         match expr {
             ast::Expr::Var(var) => Ok(var.id.into()),
             other => Err((Fail::syntax("expected a name"), at(other.span()))),
@@ -336,6 +337,10 @@ impl Lower<'_> {
         lowered
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one flat match over the kinds of expressions"
+    )]
     fn one(&mut self, expr: &ast::Expr<'_>) -> LowerResult<Expr> {
         Ok(match expr {
             ast::Expr::Var(it) => {

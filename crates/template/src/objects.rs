@@ -161,9 +161,8 @@ impl Object {
     }
 
     /// A named part, if there is one.
-    pub(crate) fn attribute(&self, cx: &Cx<'_>, name: &str) -> Res<Option<Val>> {
-        let _ = cx;
-        Ok(match self {
+    pub(crate) fn attribute(&self, name: &str) -> Option<Val> {
+        match self {
             Object::Namespace(fields) => fields.borrow().get(name).cloned(),
             Object::Module(exports) => exports
                 .iter()
@@ -180,7 +179,7 @@ impl Object {
             Object::Time(time) => crate::time::attribute(*time, name),
             Object::Delta(micros) => crate::time::delta_attribute(*micros, name),
             _ => None,
-        })
+        }
     }
 
     /// Is there a method of that name?

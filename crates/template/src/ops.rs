@@ -84,6 +84,7 @@ pub(crate) fn integer(val: &Val) -> Option<i128> {
 }
 
 /// Python's `==`.
+#[expect(clippy::float_cmp, reason = "Python's == on floats is exact")]
 pub(crate) fn equal(cx: &Cx<'_>, a: &Val, b: &Val) -> Res<bool> {
     let _level = cx.level()?;
     Ok(match (a, b) {
@@ -198,7 +199,7 @@ pub(crate) fn contains(cx: &Cx<'_>, hay: &Val, needle: &Val) -> Res<bool> {
                 other.type_name()
             ),
         },
-        Val::Dict(dict) => Ok(dict.contains(&Key::of(cx, needle)?)),
+        Val::Dict(dict) => Ok(dict.contains(&Key::of(needle)?)),
         Val::List(_) | Val::Seq(_) | Val::Range(_) => {
             for item in iterate(cx, hay)? {
                 if equal(cx, &item, needle)? {
@@ -445,7 +446,7 @@ fn subscript(cx: &Cx<'_>, base: &Val, key: &Val) -> Res<Option<Val>> {
         Val::Dict(dict) => match key {
             Val::Str(name) => dict.get_str(cx, name)?,
             Val::List(_) | Val::Dict(_) => None,
-            other => dict.get(cx, &Key::of(cx, other)?)?,
+            other => dict.get(cx, &Key::of(other)?)?,
         },
         Val::List(list) => match integer(key).and_then(|index| position(index, list.len())) {
             Some(at) => list.get(cx, at)?,
@@ -469,7 +470,7 @@ fn subscript(cx: &Cx<'_>, base: &Val, key: &Val) -> Res<Option<Val>> {
             .and_then(|at| text.chars().nth(at))
             .map(|ch| Val::str(ch.to_string())),
         Val::Object(object) => match key {
-            Val::Str(name) => object.attribute(cx, name)?,
+            Val::Str(name) => object.attribute(name),
             _ => None,
         },
         _ => None,
@@ -486,7 +487,7 @@ pub(crate) fn attribute(cx: &Cx<'_>, base: &Val, name: &Arc<str>) -> Res<Val> {
     }
     let found = match base {
         Val::Dict(dict) => dict.get_str(cx, name)?,
-        Val::Object(object) => object.attribute(cx, name)?,
+        Val::Object(object) => object.attribute(name),
         // `list.0`
         Val::List(_) | Val::Seq(_) | Val::Str(_) => match name.parse::<i128>() {
             Ok(index) => subscript(cx, base, &Val::Int(index))?,

@@ -365,7 +365,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// The key that a value is, if it can be one.
-    pub(crate) fn of(cx: &Cx<'_>, val: &Val) -> Res<Key> {
+    pub(crate) fn of(val: &Val) -> Res<Key> {
         Ok(match val {
             Val::Undef(undef) => return Err(undef.trip()),
             Val::None => Key::None,
@@ -374,7 +374,7 @@ impl Key {
             Val::Float(float) => Key::Float(*float),
             Val::Str(text) => Key::Str(text.clone()),
             Val::Seq(seq) if matches!(seq.kind, SeqKind::Tuple | SeqKind::Group) => {
-                let keys: Res<Vec<Key>> = seq.items.iter().map(|item| Key::of(cx, item)).collect();
+                let keys: Res<Vec<Key>> = seq.items.iter().map(|item| Key::of(item)).collect();
                 Key::Tuple(Rc::new(keys?))
             }
             other => {

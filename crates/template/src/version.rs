@@ -112,13 +112,14 @@ fn strict(ours: &str, theirs: &str) -> Res<Ordering> {
         let pre = match pre {
             // A release comes after all its pre-releases.
             None => (u8::MAX, 0),
-            Some((letter, number)) => match number.parse() {
-                Ok(number) => (letter, number),
-                Err(_) => {
+            Some((letter, number)) => {
+                if let Ok(number) = number.parse() {
+                    (letter, number)
+                } else {
                     fits = false;
                     (0, 0)
                 }
-            },
+            }
         };
         if !fits {
             bail!("Version comparison failed: invalid version number '{text}'");

@@ -1,5 +1,7 @@
 //! What the engine promises beyond the values: places, laziness, trust, limits, files.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -182,7 +182,7 @@ fn items2dict(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
             val => Ok(val),
         };
         let (key, val) = (part(&key_name)?, part(&value_name)?);
-        pairs.push((Key::of(cx, &key)?, val));
+        pairs.push((Key::of(&key)?, val));
     }
     Ok(Val::dict(pairs))
 }
@@ -260,7 +260,7 @@ fn rekey_on_member(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
                 crate::text::str(cx, &key)?
             );
         }
-        pairs.push((Key::of(cx, &key)?, item));
+        pairs.push((Key::of(&key)?, item));
     }
     Ok(Val::dict(pairs))
 }

@@ -120,7 +120,7 @@ pub(super) fn list(cx: &Cx<'_>, list: &Rc<List>, base: &Val, name: &str, args: A
                 .collect();
             crate::filters::sort_by_key(cx, &mut keyed, reverse)?;
             list.change(cx, |items| {
-                *items = keyed.into_iter().map(|(_, item)| item).collect()
+                *items = keyed.into_iter().map(|(_, item)| item).collect();
             })?;
         }
         "reverse" => {
@@ -171,7 +171,7 @@ pub(super) fn dict(cx: &Cx<'_>, dict: &Rc<Dict>, base: &Val, name: &str, args: A
         }
         "get" => {
             let [key, default] = args.bind(["key", "default"])?;
-            let key = Key::of(cx, &required(key, "key")?)?;
+            let key = Key::of(&required(key, "key")?)?;
             Ok(dict.get(cx, &key)?.or(default).unwrap_or(Val::None))
         }
         "copy" => {
@@ -183,7 +183,7 @@ pub(super) fn dict(cx: &Cx<'_>, dict: &Rc<Dict>, base: &Val, name: &str, args: A
             let val = val.unwrap_or(Val::None);
             let mut made = Vec::new();
             for key in ops::iterate(cx, &required(keys, "iterable")?)? {
-                made.push((Key::of(cx, &key)?, val.clone()));
+                made.push((Key::of(&key)?, val.clone()));
             }
             Ok(Val::dict(made))
         }
@@ -202,7 +202,7 @@ fn change(cx: &Cx<'_>, dict: &Rc<Dict>, base: &Val, name: &str, args: Args) -> R
         }
         "setdefault" => {
             let [key, default] = args.bind(["key", "default"])?;
-            let key = Key::of(cx, &required(key, "key")?)?;
+            let key = Key::of(&required(key, "key")?)?;
             if let Some(val) = dict.get(cx, &key)? {
                 return Ok(val);
             }
@@ -213,7 +213,7 @@ fn change(cx: &Cx<'_>, dict: &Rc<Dict>, base: &Val, name: &str, args: Args) -> R
         "pop" => {
             let [key, default] = args.bind(["key", "default"])?;
             let key = required(key, "key")?;
-            let found = Key::of(cx, &key)?;
+            let found = Key::of(&key)?;
             match (dict.get(cx, &found)?, default) {
                 (Some(val), _) => {
                     dict.change(cx, |map| map.shift_remove(&found))?;
