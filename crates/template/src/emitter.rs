@@ -313,7 +313,7 @@ impl Emitter<'_> {
             scalar => {
                 let text = scalar::canonical(scalar);
                 let analysis = Analysis::of(&text);
-                text.chars().count() < 128 && !analysis.multiline
+                text.len() <= 128 && !analysis.multiline
             }
         }
     }

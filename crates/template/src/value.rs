@@ -374,7 +374,7 @@ impl Key {
             Val::Float(float) => Key::Float(*float),
             Val::Str(text) => Key::Str(text.clone()),
             Val::Seq(seq) if matches!(seq.kind, SeqKind::Tuple | SeqKind::Group) => {
-                let keys: Res<Vec<Key>> = seq.items.iter().map(|item| Key::of(item)).collect();
+                let keys: Res<Vec<Key>> = seq.items.iter().map(Key::of).collect();
                 Key::Tuple(Rc::new(keys?))
             }
             other => {

@@ -416,6 +416,7 @@ impl Emitter<'_> {
             } else {
                 self.out.push(ch);
                 self.column = 0;
+                self.indention = true;
             }
         }
     }
