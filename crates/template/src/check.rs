@@ -84,7 +84,10 @@ fn each_text(node: &Node, visit: &mut dyn FnMut(&TemplateSource)) {
     match &node.kind {
         NodeKind::Text(source) => visit(source),
         NodeKind::List(items) => items.iter().for_each(|item| each_text(item, visit)),
-        NodeKind::Map(map) => map.entries.iter().for_each(|(_, item)| each_text(item, visit)),
+        NodeKind::Map(map) => map
+            .entries
+            .iter()
+            .for_each(|(_, item)| each_text(item, visit)),
         NodeKind::Data(_) | NodeKind::Vault(_) => {}
     }
 }
@@ -100,7 +103,12 @@ impl Names {
         self.used
             .iter()
             .filter(|name| !self.bound.contains(*name) && crate::functions::global(name).is_none())
-            .filter(|name| !matches!(&***name, "loop" | "self" | "super" | "caller" | "varargs" | "kwargs"))
+            .filter(|name| {
+                !matches!(
+                    &***name,
+                    "loop" | "self" | "super" | "caller" | "varargs" | "kwargs"
+                )
+            })
             .map(ToString::to_string)
             .collect()
     }
@@ -113,17 +121,24 @@ impl Names {
     }
 
     fn stmts(&mut self, stmts: &[Stmt]) {
-        stmts.iter().for_each(|stmt| self.stmt(stmt));
+        for stmt in stmts {
+            self.stmt(stmt);
+        }
     }
 
     fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Raw(_) | Stmt::Continue | Stmt::Break => {}
-            Stmt::Emit(expr, _) | Stmt::Do(expr) | Stmt::Extends(expr, _) | Stmt::Include(expr, ..) => self.expr(expr),
+            Stmt::Emit(expr, _)
+            | Stmt::Do(expr)
+            | Stmt::Extends(expr, _)
+            | Stmt::Include(expr, ..) => self.expr(expr),
             Stmt::For(it) => {
                 self.target(&it.target);
                 self.expr(&it.iter);
-                it.filter.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = &it.filter {
+                    self.expr(expr);
+                }
                 self.stmts(&it.body);
                 self.stmts(&it.otherwise);
             }
@@ -145,7 +160,9 @@ impl Names {
             }
             Stmt::SetBlock(target, filter, body, _) => {
                 self.target(target);
-                filter.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = filter {
+                    self.expr(expr);
+                }
                 self.stmts(body);
             }
             Stmt::FilterBlock(filter, body) => {
@@ -160,7 +177,8 @@ impl Names {
             }
             Stmt::FromImport(name, names, ..) => {
                 self.expr(name);
-                self.bound.extend(names.iter().map(|(_, alias)| alias.clone()));
+                self.bound
+                    .extend(names.iter().map(|(_, alias)| alias.clone()));
             }
             Stmt::Macro(decl) => self.macro_decl(decl),
             Stmt::CallBlock(callee, args, decl, _) => {
@@ -174,7 +192,9 @@ impl Names {
     fn macro_decl(&mut self, decl: &Macro) {
         self.bound.insert(decl.name.clone());
         self.bound.extend(decl.args.iter().cloned());
-        decl.defaults.iter().for_each(|expr| self.expr(expr));
+        for expr in &decl.defaults {
+            self.expr(expr);
+        }
         self.stmts(&decl.body);
     }
 
@@ -191,7 +211,9 @@ impl Names {
     fn args(&mut self, args: &[Arg]) {
         for arg in args {
             match arg {
-                Arg::Pos(expr) | Arg::Named(_, expr) | Arg::Splat(expr) | Arg::NamedSplat(expr) => self.expr(expr),
+                Arg::Pos(expr) | Arg::Named(_, expr) | Arg::Splat(expr) | Arg::NamedSplat(expr) => {
+                    self.expr(expr);
+                }
             }
         }
     }
@@ -211,15 +233,21 @@ impl Names {
             }
             Expr::Compare(first, rest, _) => {
                 self.expr(first);
-                rest.iter().for_each(|(_, expr)| self.expr(expr));
+                for (_, expr) in rest {
+                    self.expr(expr);
+                }
             }
             Expr::If(test, yes, no, _) => {
                 self.expr(test);
                 self.expr(yes);
-                no.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = no {
+                    self.expr(expr);
+                }
             }
             Expr::Filter(it) => {
-                it.base.iter().for_each(|expr| self.expr(expr));
+                if let Some(expr) = &it.base {
+                    self.expr(expr);
+                }
                 self.args(&it.args);
             }
             Expr::Test(it) => {

@@ -17,7 +17,7 @@ use crate::scope::{Scope, Var};
 use crate::value::{Near, Val};
 
 /// Steps (statements, expressions, items walked) that one evaluation may take: about two seconds.
-const FUEL: u64 = 20_000_000;
+const FUEL: u64 = 10_000_000;
 /// Nested variables, macro calls, includes and containers.
 const DEPTH_MAX: u32 = 200;
 
@@ -109,6 +109,10 @@ impl Frame {
     }
 
     /// The place of a part of the template's text in the user's file.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "what errors take: those without a place have none"
+    )]
     pub(crate) fn span(&self, at: At) -> Option<Span> {
         let original = |offset: u32| {
             let before = self.unit.left_out.partition_point(|out| *out < offset);
@@ -157,7 +161,9 @@ impl<'e> Cx<'e> {
 
     /// Something the author should know, without a place of its own.
     pub(crate) fn warn(&self, code: &str, message: impl Into<String>) {
-        self.warnings.borrow_mut().push(Diagnostic::warning(code, message));
+        self.warnings
+            .borrow_mut()
+            .push(Diagnostic::warning(code, message));
     }
 
     pub(crate) fn warn_at(&self, span: Span, code: &str, message: impl Into<String>) {
@@ -236,9 +242,7 @@ impl<'e> Cx<'e> {
                 "this value is encrypted with Ansible Vault, which is not supported yet",
             )
             .at(|| Some(node.span))),
-            NodeKind::List(_) | NodeKind::Map(_) => {
-                Ok(Val::lazy(node, world).unwrap_or(Val::None))
-            }
+            NodeKind::List(_) | NodeKind::Map(_) => Ok(Val::lazy(node, world).unwrap_or(Val::None)),
         }
     }
 
@@ -251,7 +255,13 @@ impl<'e> Cx<'e> {
     }
 
     /// The outermost frame of a text.
-    pub(crate) fn frame(&self, world: &Rc<World>, source: &TemplateSource, unit: Arc<Unit>) -> Frame {
+    #[expect(clippy::unused_self, reason = "a frame belongs to one evaluation")]
+    pub(crate) fn frame(
+        &self,
+        world: &Rc<World>,
+        source: &TemplateSource,
+        unit: Arc<Unit>,
+    ) -> Frame {
         Frame {
             world: world.clone(),
             locals: Rc::default(),

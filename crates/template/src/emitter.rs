@@ -1,7 +1,7 @@
-//! YAML as PyYAML writes it with ansible-core's dumper: same styles, same line breaks, byte for byte.
+//! YAML as ansible-core's dumper writes it, which is PyYAML over libyaml: same styles, same line breaks, byte for byte.
 //!
 //! A value is walked once; each scalar is analysed for the styles it may take (plain, quoted, block) in its place,
-//! and written with PyYAML's folding at `width`.
+//! and written with libyaml's folding at `width`.
 
 mod scalar;
 
@@ -49,8 +49,16 @@ impl Default for Style {
 
 /// The value as a YAML document.
 pub(crate) fn dump(value: &Value, style: &Style) -> String {
-    let indent = if (2..10).contains(&style.indent) { style.indent } else { 2 };
-    let width = if style.width > indent * 2 { style.width } else { 80 };
+    let indent = if (2..10).contains(&style.indent) {
+        style.indent
+    } else {
+        2
+    };
+    let width = if style.width > indent * 2 {
+        style.width
+    } else {
+        80
+    };
     let mut emitter = Emitter {
         out: String::new(),
         column: 0,
@@ -106,7 +114,9 @@ fn is_block(value: &Value, style: &Style) -> bool {
         FlowStyle::Always => false,
         FlowStyle::Leaves => match value {
             Value::List(items) => !items.iter().all(|item| is_leaf(item, style)),
-            Value::Map(map) => !map.iter().all(|(key, item)| is_leaf(key, style) && is_leaf(item, style)),
+            Value::Map(map) => !map
+                .iter()
+                .all(|(key, item)| is_leaf(key, style) && is_leaf(item, style)),
             _ => false,
         },
     }
@@ -114,7 +124,6 @@ fn is_block(value: &Value, style: &Style) -> bool {
 
 /// Where a node stands.
 struct Context {
-    root: bool,
     mapping: bool,
     simple_key: bool,
     flow: bool,
@@ -122,15 +131,27 @@ struct Context {
 
 impl Context {
     fn root() -> Self {
-        Context { root: true, mapping: false, simple_key: false, flow: false }
+        Context {
+            mapping: false,
+            simple_key: false,
+            flow: false,
+        }
     }
 
     fn item(flow: bool) -> Self {
-        Context { root: false, mapping: false, simple_key: false, flow }
+        Context {
+            mapping: false,
+            simple_key: false,
+            flow,
+        }
     }
 
     fn in_mapping(flow: bool, simple_key: bool) -> Self {
-        Context { root: false, mapping: true, simple_key, flow }
+        Context {
+            mapping: true,
+            simple_key,
+            flow,
+        }
     }
 }
 
@@ -194,7 +215,9 @@ impl Emitter<'_> {
 
     fn node(&mut self, value: &Value, context: &Context) {
         match value {
-            Value::List(_) | Value::Map(_) if context.flow || !is_block(value, self.style) => self.flow(value),
+            Value::List(_) | Value::Map(_) if context.flow || !is_block(value, self.style) => {
+                self.flow(value);
+            }
             Value::List(items) => self.block_list(items, context),
             Value::Map(map) => self.block_map(map),
             scalar => self.scalar(scalar, context),
@@ -224,7 +247,7 @@ impl Emitter<'_> {
         let before = self.increase(false, false);
         for (key, item) in self.entries(map) {
             self.write_indent();
-            if self.is_simple_key(key) {
+            if Self::is_simple_key(key) {
                 self.node(key, &Context::in_mapping(false, true));
                 self.indicator(":", false, false, false);
             } else {
@@ -239,7 +262,11 @@ impl Emitter<'_> {
     }
 
     fn flow(&mut self, value: &Value) {
-        let (open, close) = if matches!(value, Value::Map(_)) { ("{", "}") } else { ("[", "]") };
+        let (open, close) = if matches!(value, Value::Map(_)) {
+            ("{", "}")
+        } else {
+            ("[", "]")
+        };
         self.indicator(open, true, true, false);
         let before = self.increase(true, false);
         let separate = |emitter: &mut Self, index: usize| {
@@ -260,7 +287,7 @@ impl Emitter<'_> {
             Value::Map(map) => {
                 for (index, (key, item)) in self.entries(map).into_iter().enumerate() {
                     separate(self, index);
-                    if self.is_simple_key(key) {
+                    if Self::is_simple_key(key) {
                         self.node(key, &Context::in_mapping(true, true));
                         self.indicator(":", false, false, false);
                     } else {
@@ -280,13 +307,13 @@ impl Emitter<'_> {
         self.indicator(close, false, false, false);
     }
 
-    fn is_simple_key(&self, key: &Value) -> bool {
+    fn is_simple_key(key: &Value) -> bool {
         match key {
             Value::List(_) | Value::Map(_) => is_empty(key),
             scalar => {
                 let text = scalar::canonical(scalar);
                 let analysis = Analysis::of(&text);
-                text.chars().count() < 128 && !analysis.multiline
+                text.len() <= 128 && !analysis.multiline
             }
         }
     }
@@ -297,7 +324,6 @@ impl Emitter<'_> {
         let place = Place {
             flow: context.flow,
             simple_key: context.simple_key,
-            root: context.root,
         };
         let wanted = match value {
             Value::Str(_) => self.style.scalars,
@@ -307,7 +333,7 @@ impl Emitter<'_> {
         let implicit = !matches!(value, Value::Str(_)) || scalar::resolves_to_text(&text);
         let before = self.increase(true, false);
         match scalar::choose(&text, &analysis, &place, wanted, implicit) {
-            Scalar::Plain => self.plain(&text, !context.simple_key, context.root),
+            Scalar::Plain => self.plain(&text, !context.simple_key),
             Scalar::Single => self.single_quoted(&text, !context.simple_key),
             Scalar::Double => self.double_quoted(&text, !context.simple_key),
             Scalar::Literal => self.literal(&text),
@@ -329,14 +355,13 @@ fn comparable(a: &Value, b: &Value) -> bool {
 }
 
 fn order(a: &Value, b: &Value) -> std::cmp::Ordering {
-    match (a, b) {
-        (Value::Str(a), Value::Str(b)) => a.cmp(b),
-        _ => {
-            let number = |value: &Value| match value {
-                Value::Bool(bool) => f64::from(u8::from(*bool)),
-                other => other.to_float().unwrap_or(0.0),
-            };
-            number(a).total_cmp(&number(b))
-        }
+    if let (Value::Str(a), Value::Str(b)) = (a, b) {
+        a.cmp(b)
+    } else {
+        let number = |value: &Value| match value {
+            Value::Bool(bool) => f64::from(u8::from(*bool)),
+            other => other.to_float().unwrap_or(0.0),
+        };
+        number(a).total_cmp(&number(b))
     }
 }

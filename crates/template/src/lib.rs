@@ -13,6 +13,11 @@
 //! Only text of the user's files ([`hostler_yaml::TemplateSource`]) is compiled. Data ([`Var::Data`]) and what
 //! templates produce are never evaluated, whatever they say.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "filters, tests and methods share one signature, which hands the input over"
+)]
+
 mod args;
 mod ast;
 mod check;

@@ -31,7 +31,7 @@ impl Random {
                 let mut rest = int.unsigned_abs();
                 let mut words = Vec::new();
                 while rest > 0 {
-                    words.push((rest & u128::from(u32::MAX)) as u32);
+                    words.push(u32::try_from(rest & u128::from(u32::MAX)).unwrap_or(0));
                     rest >>= 32;
                 }
                 if words.is_empty() { vec![0] } else { words }
@@ -123,8 +123,9 @@ fn digest_words(bytes: &[u8]) -> Vec<u32> {
     let mut all = bytes.to_vec();
     all.extend(Sha512::digest(bytes));
     let words = all.rchunks(4).map(|chunk| {
-        let word = chunk.iter().fold(0, |word: u32, byte| (word << 8) | u32::from(*byte));
-        word
+        chunk
+            .iter()
+            .fold(0, |word: u32, byte| (word << 8) | u32::from(*byte))
     });
     let mut words: Vec<u32> = words.collect();
     while words.len() > 1 && words.last() == Some(&0) {

@@ -1,10 +1,13 @@
 //! SHA-crypt: the password hashes `$5$` and `$6$` of `/etc/shadow`, after Ulrich Drepper's specification
 //! "Unix crypt using SHA-256 and SHA-512".
 
+use std::fmt::Write;
+
 use sha2::{Digest, Sha256, Sha512};
 
 /// The alphabet of crypt's base 64, in the order of its digits.
-pub(crate) const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const ALPHABET: &[u8; 64] =
+    b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Rounds that a hash without `rounds=` means.
 const IMPLICIT_ROUNDS: u32 = 5000;
@@ -66,6 +69,7 @@ fn stretched(digest: &[u8], times: usize) -> Vec<u8> {
 }
 
 /// The hash as it stands in `/etc/shadow`.
+#[expect(clippy::many_single_char_names, reason = "the specification's names")]
 pub(crate) fn hash(kind: Kind, password: &[u8], salt: &str, rounds: u32) -> String {
     let salt_bytes = salt.as_bytes();
     let b = kind.digest(&[password, salt_bytes, password]);
@@ -76,8 +80,14 @@ pub(crate) fn hash(kind: Kind, password: &[u8], salt: &str, rounds: u32) -> Stri
         bits >>= 1;
     }
     let a = kind.digest(&[&a]);
-    let p = stretched(&kind.digest(&[&password.repeat(password.len())]), password.len());
-    let s = stretched(&kind.digest(&[&salt_bytes.repeat(16 + usize::from(a[0]))]), salt.len());
+    let p = stretched(
+        &kind.digest(&[&password.repeat(password.len())]),
+        password.len(),
+    );
+    let s = stretched(
+        &kind.digest(&[&salt_bytes.repeat(16 + usize::from(a[0]))]),
+        salt.len(),
+    );
     let mut c = a;
     for round in 0..rounds {
         let mut parts: Vec<&[u8]> = vec![if round % 2 == 1 { &p } else { &c }];
@@ -92,7 +102,7 @@ pub(crate) fn hash(kind: Kind, password: &[u8], salt: &str, rounds: u32) -> Stri
     }
     let mut out = String::from(if kind == Kind::Sha256 { "$5$" } else { "$6$" });
     if rounds != IMPLICIT_ROUNDS {
-        out.push_str(&format!("rounds={rounds}$"));
+        let _ = write!(out, "rounds={rounds}$");
     }
     out.push_str(salt);
     out.push('$');

@@ -265,9 +265,8 @@ impl Dict {
     pub(crate) fn get(&self, cx: &Cx<'_>, key: &Key) -> Res<Option<Val>> {
         let mut cell = match &mut *self.0.borrow_mut() {
             DictRepr::Data { map, seen } => {
-                return Ok(data_index(map, key).and_then(|index| {
-                    map.at(index).map(|(_, value)| child(seen, index, value))
-                }));
+                return Ok(data_index(map, key)
+                    .and_then(|index| map.at(index).map(|(_, value)| child(seen, index, value))));
             }
             DictRepr::Own(map) => match map.get(key) {
                 None => return Ok(None),
@@ -366,7 +365,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// The key that a value is, if it can be one.
-    pub(crate) fn of(cx: &Cx<'_>, val: &Val) -> Res<Key> {
+    pub(crate) fn of(val: &Val) -> Res<Key> {
         Ok(match val {
             Val::Undef(undef) => return Err(undef.trip()),
             Val::None => Key::None,
@@ -375,7 +374,7 @@ impl Key {
             Val::Float(float) => Key::Float(*float),
             Val::Str(text) => Key::Str(text.clone()),
             Val::Seq(seq) if matches!(seq.kind, SeqKind::Tuple | SeqKind::Group) => {
-                let keys: Res<Vec<Key>> = seq.items.iter().map(|item| Key::of(cx, item)).collect();
+                let keys: Res<Vec<Key>> = seq.items.iter().map(Key::of).collect();
                 Key::Tuple(Rc::new(keys?))
             }
             other => {
@@ -456,9 +455,7 @@ impl Hash for Key {
             Key::None => state.write_u8(1),
             Key::Str(text) => text.hash(state),
             Key::Tuple(keys) => keys.hash(state),
-            number => (number.number().unwrap_or(0.0) + 0.0)
-                .to_bits()
-                .hash(state),
+            number => (number.number().unwrap_or(0.0) + 0.0).to_bits().hash(state),
         }
     }
 }

@@ -53,12 +53,11 @@ pub(crate) fn round_even(value: f64, precision: i32) -> f64 {
     if !value.is_finite() {
         return value;
     }
-    match usize::try_from(precision) {
-        Ok(places) => format!("{value:.places$}").parse().unwrap_or(value),
-        Err(_) => {
-            let scale = 10_f64.powi(-precision);
-            (value / scale).round_ties_even() * scale
-        }
+    if let Ok(places) = usize::try_from(precision) {
+        format!("{value:.places$}").parse().unwrap_or(value)
+    } else {
+        let scale = 10_f64.powi(-precision);
+        (value / scale).round_ties_even() * scale
     }
 }
 

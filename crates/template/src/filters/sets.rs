@@ -37,7 +37,7 @@ impl Members {
         if self.has(cx, item)? {
             return Ok(false);
         }
-        match Key::of(cx, item) {
+        match Key::of(item) {
             Ok(key) => {
                 self.keys.insert(key);
             }
@@ -50,7 +50,7 @@ impl Members {
         if let Val::Undef(undef) = item {
             return Err(undef.trip());
         }
-        if let Ok(key) = Key::of(cx, item) {
+        if let Ok(key) = Key::of(item) {
             return Ok(self.keys.contains(&key));
         }
         cx.spend(self.others.len() as u64)?;
