@@ -95,18 +95,15 @@ pub fn parse_policy(output: &str) -> BTreeMap<String, String> {
 }
 
 /// When the package lists were refreshed last, in seconds since the epoch; 0 if they never were. Ansible looks at the
-/// same two files.
+/// same two files; here the later counts, since the first may be left over from a package that is gone.
 pub fn lists_refreshed_s(host: &dyn Inspect) -> i64 {
     let stamps = [
         "/var/lib/apt/periodic/update-success-stamp",
         "/var/lib/apt/lists",
     ];
     let time = |path: &str| Some(host.stat(Path::new(path), Follow::Yes).ok()??.mtime_ns);
-    stamps
-        .into_iter()
-        .find_map(time)
-        .unwrap_or(0)
-        .div_euclid(1_000_000_000)
+    let latest = stamps.into_iter().filter_map(time).max();
+    latest.unwrap_or(0).div_euclid(1_000_000_000)
 }
 
 /// A process that holds a lock of apt or dpkg.
