@@ -109,6 +109,13 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
         Ok(transaction) => transaction,
         // With fresh lists it may be possible; the next round tells.
         Err(_) if now.update_due => return Ok(()),
+        Err(refusal) if refusal.is_missing => {
+            plan.unmet.push(refusal.message().to_owned());
+            let deltas = job.packages.iter();
+            let deltas = deltas.map(|it| Delta::field(package(it), "version", Value::Null, "unknown"));
+            plan.push_all(deltas.collect(), real(job));
+            return Ok(());
+        }
         Err(refusal) => return Err(refusal.clone().into()),
     };
     let held: Vec<&String> = transaction.kept_back.iter().filter(|it| is_held(now, it)).collect();
@@ -132,8 +139,12 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
     if deltas.is_empty() {
         return Ok(());
     }
-    plan.push_all(deltas, Edit::Run(Run { program: job.program.clone(), always: false, ok_rc: vec![0] }));
+    plan.push_all(deltas, real(job));
     Ok(())
+}
+
+fn real(job: &Job) -> Edit {
+    Edit::Run(Run { program: job.program.clone(), always: false, ok_rc: vec![0] })
 }
 
 fn is_held(now: &Seen, name: &str) -> bool {

@@ -129,6 +129,11 @@ impl Work {
         Work { verb: vec![verb], options, packages: Vec::new() }
     }
 
+    /// What it is about.
+    pub(super) fn packages(&self) -> &[String] {
+        &self.packages
+    }
+
     /// Says what would be done.
     pub(super) fn simulated(&self) -> Program {
         let words = ["apt-get", "-q", "-y", "--simulate"].map(str::to_owned);

@@ -31,8 +31,16 @@ pub(crate) struct Seen {
     pub(super) needrestart_is_set: bool,
 }
 
+impl Refusal {
+    pub(super) fn message(&self) -> &str {
+        &self.msg
+    }
+}
+
 /// Something for apt to do.
 pub(super) struct Job {
+    /// Packages that it is about, if it is about any by name.
+    pub(super) packages: Vec<String>,
     pub(super) program: Program,
     /// What it would do.
     pub(super) simulated: Result<Transaction, Refusal>,
@@ -44,6 +52,8 @@ pub(super) struct Job {
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     msg: String,
+    /// Something is not there that other lists or sources may have.
+    pub(super) is_missing: bool,
     output: CommandOutput,
 }
 
@@ -173,12 +183,12 @@ fn add(work: Work, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(
         Err(refusal(&work, output))
     } else if let Some(line) = selected {
         let name = line.rsplit('\'').nth(1).unwrap_or_default();
-        Err(Refusal { msg: format!("No package matching '{name}' is available"), output })
+        Err(Refusal { msg: format!("No package matching '{name}' is available"), is_missing: true, output })
     } else {
         Ok(parse_simulation(&stdout))
     };
     let program = work.real(args, seen.needrestart_is_set);
-    seen.jobs.push(Job { program, simulated, more });
+    seen.jobs.push(Job { packages: work.packages().to_vec(), program, simulated, more });
     Ok(())
 }
 
@@ -202,7 +212,7 @@ fn refusal(work: &Work, output: CommandOutput) -> Refusal {
     });
     let shown = work.simulated().shown().to_string().replacen(" --simulate", "", 1);
     let reason = if errors.is_empty() { stderr.trim().to_owned() } else { errors.join("; ") };
-    Refusal { msg: known.unwrap_or_else(|| format!("'{shown}' failed: {reason}")), output }
+    Refusal { is_missing: known.is_some(), msg: known.unwrap_or_else(|| format!("'{shown}' failed: {reason}")), output }
 }
 
 /// A candidate that is older than "at least" must not be installed.
@@ -215,7 +225,7 @@ fn refuse_too_old(unmet: &[Spec], seen: &mut Seen) {
         let offered = step.and_then(|it| it.after.as_deref());
         if offered.is_none_or(|it| hostler_probes::compare_versions(it, least).is_lt()) {
             let msg = format!("no available installation candidate for {}>={least}", spec.name);
-            job.simulated = Err(Refusal { msg, output: CommandOutput::default() });
+            job.simulated = Err(Refusal { msg, is_missing: true, output: CommandOutput::default() });
             return;
         }
     }
