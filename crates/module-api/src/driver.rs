@@ -64,6 +64,9 @@ fn run<M: Module>(
     }
     let before = M::observe(args, applier.host())?;
     let plan = M::plan(args, &before)?;
+    if !mode.check {
+        met(&plan)?;
+    }
     if mode.check || plan.is_empty() {
         let ran = Ran {
             before: &before,
@@ -105,6 +108,13 @@ fn run<M: Module>(
     Ok(outcome)
 }
 
+/// Fails with what the plan lacks.
+fn met(plan: &Plan) -> Result<(), ModuleError> {
+    plan.unmet
+        .first()
+        .map_or(Ok(()), |it| Err(ModuleError::new(it)))
+}
+
 struct Done {
     applied: Vec<Applied>,
     deltas: Vec<Delta>,
@@ -135,6 +145,7 @@ fn settle<M: Module>(
             return Ok(state);
         }
         plan = M::plan(args, &state)?;
+        met(&plan)?;
         if plan.is_settled() {
             return Ok(state);
         }
@@ -171,6 +182,11 @@ fn outcome(report: Report, plan: &Plan, changed: bool, mode: Mode) -> Outcome {
         facts,
         warnings,
     } = report;
+    // Only a preview comes here with any.
+    let unmet = plan
+        .unmet
+        .iter()
+        .map(|it| format!("{it}; an earlier task has to change that"));
     Outcome {
         changed: overruled.unwrap_or(changed) && !skipped,
         skipped,
@@ -178,7 +194,13 @@ fn outcome(report: Report, plan: &Plan, changed: bool, mode: Mode) -> Outcome {
         fields,
         facts,
         deltas: shown(plan.deltas(), mode),
-        warnings: plan.warnings.iter().cloned().chain(warnings).collect(),
+        warnings: plan
+            .warnings
+            .iter()
+            .cloned()
+            .chain(unmet)
+            .chain(warnings)
+            .collect(),
         incomplete: plan.incomplete && mode.check,
     }
 }

@@ -37,6 +37,7 @@ macro_rules! modules {
 }
 
 modules! {
+    apt,
     authorized_key,
     blockinfile,
     command,
@@ -46,6 +47,7 @@ modules! {
     group,
     hostname,
     lineinfile,
+    package,
     ping,
     replace,
     service,

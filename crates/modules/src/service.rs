@@ -116,7 +116,7 @@ impl Module for This {
                 let ran = Ran { before: &**before, after, plan: ran.plan, applied: ran.applied, check: ran.check };
                 systemd_service::This::report(inner, &ran)
             }
-            (Seen::Init(before), _) => before.report(args, ran.check),
+            (Seen::Init(before), _) => before.report(args),
             (Seen::Systemd(..), Seen::Init(_)) => Report::default().fail("the service manager changed meanwhile"),
         }
     }

@@ -13,6 +13,7 @@ mod system;
 
 use hostler_module_api::prelude::*;
 
+pub(crate) use subset::fnmatch;
 use subset::{Collector, Subsets};
 
 /// Facts of ansible-core that are not gathered, and why.

@@ -159,8 +159,9 @@ impl Module for This {
             plan.run(delta, words(args, now, [verb, name]));
         }
         // A unit that is not known may be by the time that the manager has read its files again.
-        if !exists(unit) && !args.daemon_reload {
-            return Ok(plan);
+        let asks = args.enabled.is_some() || args.state.is_some();
+        if asks && !exists(unit) && !args.daemon_reload {
+            plan.unmet.push(missing(name));
         }
         enable(args, now, name, unit, &mut plan);
         if let Some(state) = args.state {
@@ -180,9 +181,6 @@ impl Module for This {
         let name = args.name.as_deref().unwrap_or_default();
         let status: Map = unit.properties.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         report = report.with("status", status);
-        if !exists(unit) && !args.daemon_reload && (args.enabled.is_some() || args.state.is_some()) {
-            return missing(report, args, name, ran.check);
-        }
         if unit.init_script && !unit.is_known() {
             report.warnings.push(format!(
                 "The service ({name}) is actually an init script but the system is managed by systemd"
@@ -276,15 +274,9 @@ fn change_state(args: &Args, now: &Seen, name: &str, state: State, plan: &mut Pl
     Ok(())
 }
 
-/// A service that is not there is a failure; in a preview it may be what an earlier task installs.
-fn missing(mut report: Report, args: &Args, name: &str, check: bool) -> Report {
-    let message = format!("Could not find the requested service {name}: host");
-    if !check {
-        return report.fail(message);
-    }
-    report.warnings.push(format!("{message}; a task before this one must install it"));
-    report.changed = Some(args.enabled == Some(true) || args.state.is_some_and(|it| it != State::Stopped));
-    report
+/// What Ansible says of a service that is not there; playbooks look for these words.
+pub(crate) fn missing(name: &str) -> String {
+    format!("Could not find the requested service {name}: host")
 }
 
 fn warn_of_failed_start(args: &Args, ran: &Ran<'_, Seen>, state: State, name: &str, report: &mut Report) {

@@ -132,12 +132,11 @@ impl Module for This {
     }
 }
 
-/// Warns of what the tools will refuse or do otherwise than one may think. A missing group is a warning because an
-/// earlier task of the same preview may be what makes it; when the plan is carried out, the tool refuses it.
+/// Says what the tools would refuse or do otherwise than one may think.
 fn warn(args: &Args, now: &Seen, plan: &mut Plan) {
     let named = args.group.iter().chain(args.groups.iter().flatten());
     for group in named.filter(|it| now.group(it).is_none()) {
-        plan.warnings.push(format!("Group {group} does not exist"));
+        plan.unmet.push(format!("Group {group} does not exist"));
     }
     if args.password.as_deref().is_some_and(|it| !password::looks_hashed(it)) {
         plan.warnings.push(

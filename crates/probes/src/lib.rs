@@ -3,8 +3,10 @@
 //! Each file is one thing to look at: types, a parser of text (tested on recorded text), and a function that asks a
 //! [`hostler_module_api::Inspect`] for that text. What is absent is `None` or empty, not an error: hosts differ.
 
+mod apt;
 mod cpu;
 mod distribution;
+mod dpkg;
 mod manager;
 mod memory;
 mod mounts;
@@ -15,8 +17,12 @@ mod systemd;
 mod text;
 mod virt;
 
+pub use apt::{
+    LockHolder, Step, Transaction, lists_refreshed_s, lock_holder, parse_policy, parse_simulation,
+};
 pub use cpu::{Cpus, count_list, parse_cpuinfo};
 pub use distribution::{Distribution, OsRelease, distribution, os_release, parse_os_release};
+pub use dpkg::{Dpkg, Package, PackageState, auto_installed, compare_versions, dpkg};
 pub use manager::{package_manager, service_manager, systemd_is_running};
 pub use memory::{Memory, parse_meminfo};
 pub use mounts::{Mount, disk_links, mounts, parse_bind_mounts, parse_mounts};

@@ -6,7 +6,7 @@ use hostler_module_api::prelude::*;
 use hostler_probes::{names, program, text};
 
 use super::Args;
-use crate::systemd_service::State;
+use crate::systemd_service::{self, State};
 
 /// How services are enabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,14 @@ fn has_process(pattern: &str, host: &dyn Inspect) -> bool {
 impl Init {
     pub(super) fn plan(&self, args: &Args) -> Plan {
         let mut plan = Plan::none();
-        let Some(script) = &self.script else { return plan };
+        let missing = format!("/etc/init.d/{}", args.name);
+        let script = self.script.as_ref().unwrap_or(&missing);
+        if self.script.is_none() {
+            plan.unmet.push(systemd_service::missing(&args.name));
+        } else if self.tool.is_none() && args.enabled.is_some_and(|it| it != self.enabled) {
+            let tools = "update-rc.d, chkconfig or rc-update";
+            plan.unmet.push(format!("the host has none of {tools} to enable services with"));
+        }
         let subject = format!("service {}", args.name);
         if let Some(enabled) = args.enabled.filter(|it| *it != self.enabled) {
             let mut deltas = vec![Delta::field(&subject, "enabled", !enabled, enabled)];
@@ -122,20 +129,8 @@ impl Init {
         }
     }
 
-    pub(super) fn report(&self, args: &Args, check: bool) -> Report {
+    pub(super) fn report(&self, args: &Args) -> Report {
         let mut report = Report::default().with("name", &args.name);
-        if self.script.is_none() {
-            let message = format!("Could not find the requested service {}: host", args.name);
-            if !check {
-                return report.fail(message);
-            }
-            report.warnings.push(format!("{message}; a task before this one must install it"));
-            report.changed = Some(args.enabled == Some(true) || args.state.is_some_and(|it| it != State::Stopped));
-            return report;
-        }
-        if self.tool.is_none() && args.enabled.is_some_and(|it| it != self.enabled) {
-            return report.fail("the host has neither update-rc.d nor chkconfig nor rc-update to enable services with");
-        }
         if let Some(enabled) = args.enabled {
             report = report.with("enabled", enabled);
         }

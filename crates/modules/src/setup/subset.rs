@@ -128,11 +128,11 @@ fn unknown(name: &str) -> ModuleError {
 /// Does a fact's name, with or without the prefix, match one of the patterns?
 pub(super) fn is_wanted(filter: &[String], fact: &str) -> bool {
     let prefixed = format!("ansible_{}", fact.replace('-', "_"));
-    filter.iter().any(|it| it.is_empty() || matches(it, &prefixed) || matches(&format!("ansible_{it}"), &prefixed))
+    filter.iter().any(|it| it.is_empty() || fnmatch(it, &prefixed) || fnmatch(&format!("ansible_{it}"), &prefixed))
 }
 
 /// Python's `fnmatch`: `*`, `?`, `[seq]`, `[!seq]`.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn fnmatch(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     // Where the last `*` stands in the pattern, and from where in the text it was tried.
     let mut star = None;

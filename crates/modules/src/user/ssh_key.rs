@@ -105,7 +105,7 @@ if [ -n "${HOSTLER_KEY_PASSPHRASE+set}" ]; then
 else
     set -- "$@" -N ''
 fi
-ssh-keygen -q "$@" -f "$key"
+ssh-keygen -q "$@" -f "$key" >/dev/null
 chown -h "$owner" "$key" "$key.pub"
 "#;
 

@@ -151,7 +151,9 @@ fn a_group_that_is_not_there_yet_is_a_warning_in_a_preview() {
         &mut alice(),
     );
     assert!(outcome.changed && outcome.failed.is_none());
-    assert_eq!(outcome.warnings, ["Group later does not exist"]);
+    assert_eq!(outcome.warnings, ["Group later does not exist; an earlier task has to change that"]);
+    let message = check_fails::<This>(args(json!({"name": "alice", "group": "later"})), alice());
+    assert_eq!(message, "Group later does not exist");
 }
 
 #[test]

@@ -1,0 +1,278 @@
+//! Installed packages, from dpkg's own database: no program needed.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use hostler_module_api::{Inspect, InspectError};
+
+use crate::text;
+
+/// Larger than the database of any host.
+const STATUS_MAX: u64 = 128 << 20;
+
+/// Where dpkg has it.
+const STATUS: &str = "/var/lib/dpkg/status";
+
+/// What is known of a package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Package {
+    /// Version; empty if nothing of it is there any more.
+    pub version: String,
+    /// Architecture, or `all`.
+    pub architecture: String,
+    /// It must stay as it is (`apt-mark hold`).
+    pub held: bool,
+    /// Whether it is installed, or how much of it.
+    pub state: PackageState,
+}
+
+/// How much of a package is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PackageState {
+    /// All of it.
+    Installed,
+    /// Only its configuration files: it was removed, not purged.
+    ConfigFiles,
+    /// Its installation did not come to an end.
+    Broken,
+    /// Nothing.
+    #[default]
+    Absent,
+}
+
+/// dpkg's database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dpkg {
+    /// By name, then by architecture.
+    packages: BTreeMap<String, Vec<Package>>,
+    /// Virtual names that installed packages provide.
+    provided: BTreeSet<String>,
+    /// The architecture of dpkg itself.
+    native: String,
+}
+
+/// Reads the database; empty if there is none.
+///
+/// # Errors
+/// If it is there and cannot be read.
+pub fn dpkg(host: &dyn Inspect) -> Result<Dpkg, InspectError> {
+    let bytes = host
+        .read(Path::new(STATUS), STATUS_MAX)?
+        .unwrap_or_default();
+    Ok(Dpkg::parse(&String::from_utf8_lossy(&bytes)))
+}
+
+impl Dpkg {
+    /// Reads `/var/lib/dpkg/status`: paragraphs of `Field: value`.
+    pub fn parse(status: &str) -> Self {
+        let mut dpkg = Dpkg::default();
+        for paragraph in status.split("\n\n") {
+            let (mut name, mut package, mut provides) = ("", Package::default(), "");
+            for line in paragraph.lines() {
+                let Some((key, value)) = line.split_once(':') else {
+                    continue;
+                };
+                let value = value.trim();
+                match key {
+                    "Package" => name = value,
+                    "Version" => value.clone_into(&mut package.version),
+                    "Architecture" => value.clone_into(&mut package.architecture),
+                    "Provides" => provides = value,
+                    "Status" => {
+                        let mut words = value.split(' ');
+                        package.held = words.next() == Some("hold");
+                        package.state = match words.nth(1) {
+                            Some("installed") => PackageState::Installed,
+                            Some("config-files") => PackageState::ConfigFiles,
+                            Some("not-installed") | None => PackageState::Absent,
+                            Some(_) => PackageState::Broken,
+                        };
+                    }
+                    _ => {}
+                }
+            }
+            if name.is_empty() {
+                continue;
+            }
+            if package.state == PackageState::Installed {
+                let names = provides
+                    .split(',')
+                    .filter_map(|it| it.split_whitespace().next());
+                dpkg.provided.extend(names.map(str::to_owned));
+                if name == "dpkg" {
+                    dpkg.native.clone_from(&package.architecture);
+                }
+            }
+            dpkg.packages
+                .entry(name.to_owned())
+                .or_default()
+                .push(package);
+        }
+        dpkg
+    }
+
+    /// A package by `name` (of the native architecture, or of all) or `name:architecture`.
+    pub fn get(&self, name: &str) -> Option<&Package> {
+        let (name, architecture) = name.split_once(':').unwrap_or((name, ""));
+        let found = self.packages.get(name)?;
+        let fits = |it: &&Package| match architecture {
+            "" | "native" => {
+                it.architecture == "all" || it.architecture == self.native || self.native.is_empty()
+            }
+            "any" => true,
+            wanted => it.architecture == wanted || it.architecture == "all",
+        };
+        found
+            .iter()
+            .filter(fits)
+            .max_by_key(|it| it.state == PackageState::Installed)
+    }
+
+    /// A package that is installed.
+    pub fn installed(&self, name: &str) -> Option<&Package> {
+        self.get(name)
+            .filter(|it| it.state == PackageState::Installed)
+    }
+
+    /// Does an installed package provide this virtual name?
+    pub fn provides(&self, name: &str) -> bool {
+        self.provided.contains(name)
+    }
+
+    /// Names of all packages of which something is there.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let there =
+            |it: &(&String, &Vec<Package>)| it.1.iter().any(|it| it.state != PackageState::Absent);
+        self.packages.iter().filter(there).map(|it| it.0.as_str())
+    }
+}
+
+/// Packages that apt installed only because others need them (`extended_states`), by name.
+pub fn auto_installed(host: &dyn Inspect) -> BTreeSet<String> {
+    let file = text(host, "/var/lib/apt/extended_states").unwrap_or_default();
+    let auto = file
+        .split("\n\n")
+        .filter(|it| it.lines().any(|line| line == "Auto-Installed: 1"));
+    let name = |it: &str| {
+        it.lines()
+            .find_map(|line| line.strip_prefix("Package: "))
+            .map(str::to_owned)
+    };
+    auto.filter_map(name).collect()
+}
+
+/// Compares versions as dpkg does (deb-version(7)).
+pub fn compare_versions(a: &str, b: &str) -> Ordering {
+    let (a_epoch, a_upstream, a_revision) = split_version(a);
+    let (b_epoch, b_upstream, b_revision) = split_version(b);
+    a_epoch
+        .cmp(&b_epoch)
+        .then_with(|| compare_part(a_upstream, b_upstream))
+        .then_with(|| compare_part(a_revision, b_revision))
+}
+
+fn split_version(version: &str) -> (u64, &str, &str) {
+    let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
+    let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
+    (epoch.trim().parse().unwrap_or(0), upstream, revision)
+}
+
+/// Alternates between text, where `~` sorts before the end and letters before other signs, and numbers.
+fn compare_part(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    let weight = |byte: Option<&u8>| match byte {
+        Some(b'~') => -1,
+        None => 0,
+        Some(byte) if byte.is_ascii_digit() => 0,
+        Some(byte) if byte.is_ascii_alphabetic() => i32::from(*byte),
+        Some(byte) => i32::from(*byte) + 256,
+    };
+    let is_text = |part: &[u8]| part.first().is_some_and(|it| !it.is_ascii_digit());
+    while !a.is_empty() || !b.is_empty() {
+        while is_text(a) || is_text(b) {
+            let order = weight(a.first()).cmp(&weight(b.first()));
+            if order != Ordering::Equal {
+                return order;
+            }
+            a = a.get(1..).unwrap_or_default();
+            b = b.get(1..).unwrap_or_default();
+        }
+        let (a_digits, b_digits) = (digits(&mut a), digits(&mut b));
+        let order = a_digits
+            .len()
+            .cmp(&b_digits.len())
+            .then_with(|| a_digits.cmp(b_digits));
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    Ordering::Equal
+}
+
+/// Takes a number off the front, without leading zeros.
+fn digits<'a>(part: &mut &'a [u8]) -> &'a [u8] {
+    let whole: &'a [u8] = part;
+    let end = whole
+        .iter()
+        .position(|it| !it.is_ascii_digit())
+        .unwrap_or(whole.len());
+    let (number, rest) = whole.split_at(end);
+    *part = rest;
+    let zeros = number.iter().take_while(|it| **it == b'0').count();
+    &number[zeros..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21.22\n
+Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.36-9\nDescription: x\n Package: not one\n
+Package: libc6\nStatus: install ok installed\nArchitecture: i386\nVersion: 2.36-8\n
+Package: nginx\nStatus: hold ok installed\nArchitecture: all\nVersion: 1.22\nProvides: httpd, httpd-cgi (= 1)\n
+Package: old\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n
+Package: bad\nStatus: install ok half-configured\nArchitecture: amd64\nVersion: 1\n";
+
+    #[test]
+    fn reads_the_database() {
+        let it = Dpkg::parse(STATUS);
+        assert_eq!(it.installed("libc6").unwrap().version, "2.36-9");
+        assert_eq!(it.installed("libc6:i386").unwrap().version, "2.36-8");
+        assert!(it.installed("libc6:arm64").is_none());
+        assert!(it.installed("nginx").unwrap().held && it.provides("httpd-cgi"));
+        assert_eq!(it.get("old").unwrap().state, PackageState::ConfigFiles);
+        assert!(it.installed("bad").is_none() && it.get("bad").is_some());
+        assert_eq!(it.names().count(), 5);
+        assert_eq!(Dpkg::parse(""), Dpkg::default());
+    }
+
+    #[test]
+    fn versions_as_dpkg_orders_them() {
+        let ordered = [
+            "1.0~rc1-1",
+            "1.0-1",
+            "1.0-1+b1",
+            "1.0-1.1",
+            "1.0a-1",
+            "1.0+x-1",
+            "1.2-1",
+            "1.10-1",
+            "1:0.1",
+            "2:0",
+        ];
+        for (at, low) in ordered.iter().enumerate() {
+            for high in &ordered[at + 1..] {
+                assert_eq!(compare_versions(low, high), Ordering::Less, "{low} {high}");
+                assert_eq!(
+                    compare_versions(high, low),
+                    Ordering::Greater,
+                    "{high} {low}"
+                );
+            }
+        }
+        assert_eq!(compare_versions("1.01", "1.1"), Ordering::Equal);
+        assert_eq!(compare_versions("0:1", "1"), Ordering::Equal);
+        assert_eq!(compare_versions("1", "1-0"), Ordering::Equal);
+    }
+}
