@@ -9,12 +9,12 @@ use hostler_value::Value;
 mod edited;
 mod files;
 mod local_time;
+mod presence;
+mod unique;
 mod words;
 
 pub use local_time::{LocalTime, local_time};
 pub use words::split_words;
-mod presence;
-mod unique;
 
 /// A module as the agent sees it.
 struct Entry {
@@ -39,6 +39,7 @@ modules! {
     authorized_key,
     blockinfile,
     cron,
+    get_url,
     group,
     hostname,
     lineinfile,
