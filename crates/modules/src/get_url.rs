@@ -25,7 +25,6 @@ with_file_args! {
     /// ```
     #[derive(Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    #[expect(clippy::struct_excessive_bools, reason = "the module's arguments")]
     pub(crate) struct Args {
         /// Ciphers of TLS; not supported.
         ciphers: Option<Vec<String>>,
@@ -296,8 +295,10 @@ fn refuse_unsupported(args: &Args, host: &dyn Inspect) -> Result<(), ModuleError
             None => return Err(fail(args, format!("{dir} directory does not exist."))),
         }
     }
-    let proxies = |name: &str| name.to_ascii_lowercase().ends_with("_proxy") && name.to_ascii_lowercase() != "no_proxy";
-    let proxied = host.identity().env.iter().any(|(name, value)| proxies(name) && !value.is_empty());
+    let names = ["http_proxy", "https_proxy", "all_proxy"];
+    let is_proxy = |name: &str| names.iter().any(|it| it.eq_ignore_ascii_case(name));
+    let mut env = host.identity().env.iter();
+    let proxied = env.any(|(name, value)| is_proxy(name) && !value.is_empty());
     let given = [
         ("ciphers", args.ciphers.as_ref().is_some_and(|it| !it.is_empty())),
         ("client_cert", args.client_cert.is_some()),

@@ -215,8 +215,8 @@ fn setting(line: &str) -> Option<(&str, &str)> {
 
 /// The value in the file: of the last line that sets it, as the kernel gets it.
 fn value_in<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let values = text.lines().filter_map(setting).filter(|(it, _)| *it == name);
-    values.last().map(|(_, value)| value)
+    let mut settings = text.lines().filter_map(setting);
+    settings.rfind(|(it, _)| *it == name).map(|(_, value)| value)
 }
 
 /// The file with the parameter set in its first place, or not set. As the original module does, settings lose the

@@ -161,7 +161,7 @@ impl Module for This {
 }
 
 fn check(args: &Args) -> Result<(), ModuleError> {
-    let port = args.port.filter(|port| *port != 0).is_some();
+    let port = args.port.is_some_and(|port| port != 0);
     let path = args.path.is_some();
     let unknown = |name: &&String| drained::state_id(name).is_none();
     let msg = if port && path {

@@ -65,7 +65,8 @@ fn download(from: &str, args: &Args, host: &dyn Inspect) -> Result<String, Modul
     let headers = url::headers(args);
     let mut config = format!("url = {}\n", quoted(&url::without_user(from)));
     for (name, value) in &headers {
-        config.push_str(&format!("header = {}\n", quoted(&format!("{name}: {value}"))));
+        let header = quoted(&format!("{name}: {value}"));
+        config.extend(["header = ", &header, "\n"]);
     }
     if config.contains('\0') || from.contains(['\n', '\r']) {
         return Err(cannot("it holds a line break"));
