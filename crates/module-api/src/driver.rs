@@ -136,9 +136,12 @@ fn settle<M: Module>(
                 continue;
             }
             let applied = applier.apply(edit)?;
-            done.changed |= !matches!(&applied, Applied::Fetched { changed: false, .. });
+            // A download may turn out to be what is there already.
+            if !matches!(&applied, Applied::Fetched { changed: false, .. }) {
+                done.changed = true;
+                done.deltas.extend(edit.deltas.iter().cloned());
+            }
             done.applied.push(applied);
-            done.deltas.extend(edit.deltas.iter().cloned());
         }
         let state = M::observe(args, applier.host())?;
         if first.once {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, FileKind, Program};
 
-use crate::InspectError;
+use crate::{InspectError, Receive};
 
 /// Whether a symbolic link at the end of a path is looked at or looked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,18 +187,15 @@ pub trait Inspect {
     /// Can a TCP connection be made within the time? For `wait_for`.
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool;
 
-    /// Connects and returns what the peer sends unasked within the time, at most `limit` bytes; `None` if it cannot
-    /// be connected to. Ends early when `enough` says so of what came so far. For `wait_for` with `search_regex`.
+    /// Connects and returns what the peer sends unasked; `None` if it cannot be connected to. Ends early when `enough`
+    /// says so of what came so far. For `wait_for` with `search_regex`.
     fn receive(
         &self,
         host: &str,
         port: u16,
-        timeout: Duration,
-        limit: usize,
+        bounds: Receive,
         enough: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<Option<Vec<u8>>, InspectError> {
-        Ok(crate::receive::receive(host, port, timeout, limit, enough))
-    }
+    ) -> Result<Option<Vec<u8>>, InspectError>;
 
     /// The host's clock.
     fn now(&self) -> SystemTime;

@@ -33,6 +33,7 @@ pub use driver::{Applier, Mode, ROUNDS_MAX, execute};
 pub use error::{InspectError, ModuleError};
 pub use inspect::{Account, FileStat, Follow, FsSpace, Group, Identity, Inspect};
 pub use module::{Module, Ran, Report};
+pub use receive::{Receive, receive};
 
 pub use hostler_change as change;
 pub use hostler_value as value;

@@ -88,13 +88,12 @@ impl Module for This {
             Some(file) => host.read(file.as_ref(), crate::edited::FILE_BYTES_MAX)?,
             None => None,
         };
-        let (current, permanent) = match strategy {
-            Strategy::Systemd => (hostnamectl("--transient", host)?, hostnamectl("--static", host)?),
-            _ => {
-                let text = String::from_utf8_lossy(content.as_deref().unwrap_or_default());
-                let name = strategy.name_in(&text);
-                (name.clone(), name)
-            }
+        let (current, permanent) = if strategy == Strategy::Systemd {
+            (hostnamectl("--transient", host)?, hostnamectl("--static", host)?)
+        } else {
+            let text = String::from_utf8_lossy(content.as_deref().unwrap_or_default());
+            let name = strategy.name_in(&text);
+            (name.clone(), name)
         };
         let fqdn = host.look(&Program::new(["hostname", "-f"]));
         let fqdn = fqdn.ok().filter(CommandOutput::success).map(|it| it.stdout_text());
@@ -116,12 +115,11 @@ impl Module for This {
         }
         if now.permanent != name {
             let delta = Delta::field("hostname", "permanent", now.permanent.as_str(), name);
-            match now.strategy.file() {
-                Some(file) => plan_file(file, args, now, delta, &mut plan),
-                None => {
-                    let argv = ["hostnamectl", "--pretty", "--static", "set-hostname", name];
-                    plan.run(delta, Program::new(argv));
-                }
+            if let Some(file) = now.strategy.file() {
+                plan_file(file, args, now, delta, &mut plan);
+            } else {
+                let argv = ["hostnamectl", "--pretty", "--static", "set-hostname", name];
+                plan.run(delta, Program::new(argv));
             }
         }
         if now.current != name {

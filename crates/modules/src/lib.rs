@@ -10,12 +10,12 @@ mod edited;
 mod commands;
 mod files;
 mod local_time;
+mod presence;
+mod unique;
 mod words;
 
 pub use local_time::{LocalTime, local_time};
 pub use words::split_words;
-mod presence;
-mod unique;
 
 /// A module as the agent sees it.
 struct Entry {
@@ -44,6 +44,7 @@ modules! {
     copy,
     cron,
     file,
+    get_url,
     group,
     hostname,
     lineinfile,

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use hostler_change::Run;
 use hostler_module_api::prelude::*;
 
 use crate::edited::{FILE_BYTES_MAX, from_bytes, to_bytes};
@@ -132,24 +131,24 @@ impl Module for This {
     fn report(args: &Args, ran: &Ran<'_, State>) -> Report {
         let report = Report::default();
         for (planned, applied) in ran.plan.edits.iter().zip(ran.applied) {
-            let (Edit::Run(run), Applied::Ran(output)) = (&planned.edit, applied) else { continue };
-            let errors = output.stderr_text();
-            if output.success() && !refused(&errors) {
+            let (Edit::Run(run), Applied::Ran(output)) = (&planned.edit, applied) else {
                 continue;
-            }
-            let text = format!("{}{errors}", output.stdout_text());
-            let msg = if run.program.argv.iter().any(|it| it == "-w") {
-                format!("setting {} failed: {text}", args.name.trim())
-            } else {
-                format!("Failed to reload sysctl: {text}")
             };
-            return report.fail(msg);
+            let errors = output.stderr_text();
+            if refused(&errors) {
+                let sets = run.program.argv.iter().any(|it| it == "-w");
+                return report.fail(if sets {
+                    format!("setting {} failed: {errors}", args.name.trim())
+                } else {
+                    format!("Failed to reload sysctl: {errors}")
+                });
+            }
         }
         report
     }
 }
 
-/// Adds a run of `sysctl`; whatever its status, the report judges by what it printed.
+/// Adds a run of `sysctl`.
 fn run(args: &Args, delta: Delta, arguments: &[&str], plan: &mut Plan) {
     let mut argv = vec!["sysctl"];
     if args.ignoreerrors {
@@ -157,14 +156,7 @@ fn run(args: &Args, delta: Delta, arguments: &[&str], plan: &mut Plan) {
     }
     argv.extend(arguments);
     let program = Program::new(argv).env("LANG", "C").env("LC_ALL", "C");
-    plan.push(
-        delta,
-        Edit::Run(Run {
-            program,
-            always: false,
-            ok_rc: Vec::new(),
-        }),
-    );
+    plan.run(delta, program);
 }
 
 /// Older `sysctl` programs exit with 0 although the kernel refused the value.
@@ -215,8 +207,8 @@ fn setting(line: &str) -> Option<(&str, &str)> {
 
 /// The value in the file: of the last line that sets it, as the kernel gets it.
 fn value_in<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let values = text.lines().filter_map(setting).filter(|(it, _)| *it == name);
-    values.last().map(|(_, value)| value)
+    let mut settings = text.lines().filter_map(setting);
+    settings.rfind(|(it, _)| *it == name).map(|(_, value)| value)
 }
 
 /// The file with the parameter set in its first place, or not set. As the original module does, settings lose the

@@ -5,6 +5,7 @@ mod drained;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use hostler_module_api::Receive;
 use hostler_module_api::prelude::*;
 use hostler_python_regex::{Flags, Regex};
 
@@ -161,7 +162,7 @@ impl Module for This {
 }
 
 fn check(args: &Args) -> Result<(), ModuleError> {
-    let port = args.port.filter(|port| *port != 0).is_some();
+    let port = args.port.is_some_and(|port| port != 0);
     let path = args.path.is_some();
     let unknown = |name: &&String| drained::state_id(name).is_none();
     let msg = if port && path {
@@ -275,7 +276,12 @@ impl Wait<'_> {
             return Ok(self.host.can_connect(host, port, timeout).then(Waited::default));
         };
         let found = |got: &[u8]| matches!(regex.search(&from_bytes(got)), Ok(Some(_)));
-        let got = self.host.receive(host, port, left, GREETING_BYTES_MAX, &found)?;
+        let bounds = Receive {
+            connect_timeout: seconds(self.args.connect_timeout).min(left),
+            timeout: left,
+            bytes_max: GREETING_BYTES_MAX,
+        };
+        let got = self.host.receive(host, port, bounds, &found)?;
         // Groups are reported only for files, as ansible-core does.
         Ok(got.filter(|got| found(got)).map(|_| Waited::default()))
     }

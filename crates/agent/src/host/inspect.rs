@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, FileKind, Program};
 use hostler_module_api::{
-    Account, FileStat, Follow, Group, Hasher, Identity, Inspect, InspectError,
+    Account, FileStat, Follow, Group, Hasher, Identity, Inspect, InspectError, Receive, receive,
 };
 use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat};
 
@@ -170,6 +170,20 @@ impl Inspect for Host {
 
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool {
         resolve::connect(host, port, timeout).is_ok()
+    }
+
+    fn receive(
+        &self,
+        host: &str,
+        port: u16,
+        bounds: Receive,
+        enough: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Option<Vec<u8>>, InspectError> {
+        let Ok(stream) = resolve::connect(host, port, bounds.connect_timeout) else {
+            return Ok(None);
+        };
+        let stop = |got: &[u8]| self.task.is_cancelled() || enough(got);
+        Ok(Some(receive(stream, bounds, &stop)))
     }
 
     fn now(&self) -> SystemTime {

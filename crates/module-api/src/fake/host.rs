@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, FileKind, Program};
 
-use crate::{Account, FileStat, Follow, Group, Identity, Inspect, InspectError};
+use crate::{Account, FileStat, Follow, Group, Identity, Inspect, InspectError, Receive};
 
 /// Something at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -398,12 +398,11 @@ impl Inspect for FakeHost {
         &self,
         host: &str,
         port: u16,
-        _: Duration,
-        limit: usize,
+        bounds: Receive,
         _: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Option<Vec<u8>>, InspectError> {
         let service = self.service(host, port);
-        Ok(service.map(|it| it.greeting[..it.greeting.len().min(limit)].to_vec()))
+        Ok(service.map(|it| it.greeting[..it.greeting.len().min(bounds.bytes_max)].to_vec()))
     }
 
     fn now(&self) -> SystemTime {

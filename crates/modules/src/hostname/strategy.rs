@@ -22,7 +22,7 @@ pub(super) enum Strategy {
     Sles,
 }
 
-/// There while systemd runs the host; see sd_booted(3).
+/// There while systemd runs the host; see `sd_booted(3)`.
 const SYSTEMD: &str = "/run/systemd/system";
 
 impl Strategy {

@@ -1,5 +1,6 @@
 //! Connections to a local port, as the kernel lists them in `/proc/net/tcp` and `/proc/net/tcp6`.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -94,9 +95,12 @@ fn addresses(name: &str, host: &dyn Inspect) -> Result<Vec<IpAddr>, ModuleError>
 /// An address as the kernel writes it: 32-bit words in its own byte order (little-endian on all machines that the
 /// agent runs on). One of version 4 also as version 6 has it.
 fn kernel_forms(address: &IpAddr) -> Vec<String> {
-    let words = |octets: &[u8]| -> String {
-        let words = octets.chunks_exact(4);
-        words.map(|it| format!("{:02X}{:02X}{:02X}{:02X}", it[3], it[2], it[1], it[0])).collect()
+    let words = |octets: &[u8]| {
+        let mut out = String::new();
+        for octet in octets.chunks_exact(4).flat_map(|word| word.iter().rev()) {
+            let _ = write!(out, "{octet:02X}");
+        }
+        out
     };
     match address {
         IpAddr::V4(v4) => vec![words(&v4.octets()), words(&v4.to_ipv6_mapped().octets())],

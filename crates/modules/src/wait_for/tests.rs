@@ -66,7 +66,7 @@ fn waits_until_nobody_is_connected() {
     };
     let drained = [("state", "drained"), ("port", "8080"), ("timeout", "5")];
     let active = line("0100007F:1F90", "0200000A:C000", "01");
-    let msg = check_fails::<This>(args(&drained), tcp(&[active.clone()]));
+    let msg = check_fails::<This>(args(&drained), tcp(std::slice::from_ref(&active)));
     assert_eq!(msg, "Timeout when waiting for 127.0.0.1:8080 to drain");
     let quiet = [
         line("0100007F:1F90", "00000000:0000", "0A"),
@@ -75,7 +75,7 @@ fn waits_until_nobody_is_connected() {
     ];
     check_module::<This>(args(&drained), tcp(&quiet));
     let excluding = [("state", "drained"), ("port", "8080"), ("exclude_hosts", "10.0.0.2")];
-    check_module::<This>(args(&excluding), tcp(&[active.clone()]));
+    check_module::<This>(args(&excluding), tcp(std::slice::from_ref(&active)));
     let anywhere = [("state", "drained"), ("port", "8080"), ("host", "0.0.0.0")];
     check_fails::<This>(args(&anywhere), tcp(&quiet));
     let by_name = [("state", "drained"), ("port", "8080"), ("host", "app")];
