@@ -36,14 +36,18 @@ pub fn run(count: usize, engines: &[Engine], progress: &dyn Fn(&str)) -> Result<
     }
     let fleet = Guard(Fleet::named("bench")?);
     let mut rows = Vec::new();
+    let mut own_count = String::new();
     for engine in engines {
         fleet.down()?;
         let hosts = fleet.up(Set::A, count, Init::Sshd)?;
         progress(&format!("{}: {count} fresh hosts are up", engine.name()));
         rows.extend(compare(&fleet, &hosts, *engine, &work, progress)?);
+        if *engine == Engine::Hostler {
+            own_count = count_round_trips(&fleet, &hosts, &work)?;
+        }
     }
     fleet.down()?;
-    Ok(table(count, &rows))
+    Ok(table(count, &rows) + &own_count)
 }
 
 /// Floor, first run, floor, second run, floor.
@@ -119,6 +123,38 @@ fn compare(
     ])
 }
 
+/// What hostler itself counts in a third run, from the last event of `--output json`.
+fn count_round_trips(fleet: &Fleet, hosts: &[Host], work: &Path) -> Result<String> {
+    let log = work.join("hostler-events.log");
+    let mut command = Engine::Hostler.command(fleet, hosts, work)?;
+    command.args(["--output", "json"]);
+    let (status, _) = measure(fleet, hosts, &mut command, &log)?;
+    if !status.success() {
+        return Err(failed("hostler --output json", &status.to_string(), &log));
+    }
+    let events = fs::read(&log).context("read the events")?;
+    let events = String::from_utf8_lossy(&events);
+    let total = events
+        .lines()
+        .rev()
+        .find_map(|line| number_after(line, "\"round_trips\":"));
+    let total = total.context("no event of hostler's has `round_trips`")?;
+    let count = u64::try_from(hosts.len().max(1)).unwrap_or(1);
+    Ok(format!(
+        "\nhostler counts {} round trips per host in a run without changes\n",
+        total / count
+    ))
+}
+
+/// The number that follows `key` in a line of JSON.
+fn number_after(line: &str, key: &str) -> Option<u64> {
+    let rest = line.split_once(key)?.1.trim_start();
+    let digits = rest
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
 fn failed(what: &str, how: &str, log: &Path) -> Failure {
     let output = fs::read(log).unwrap_or_default();
     let said = String::from_utf8_lossy(&output);
@@ -147,4 +183,20 @@ fn table(count: usize, rows: &[Row]) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_after;
+
+    #[test]
+    fn a_number_is_found_in_an_event() {
+        let line = r#"{"event":"run_finished","bytes":[10,20],"round_trips": 4200}"#;
+        assert_eq!(number_after(line, "\"round_trips\":"), Some(4200));
+        assert_eq!(number_after(line, "\"elapsed\":"), None);
+        assert_eq!(
+            number_after("{\"round_trips\":null}", "\"round_trips\":"),
+            None
+        );
+    }
 }
