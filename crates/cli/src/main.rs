@@ -1,3 +1,51 @@
-//! The `hostler` command.
+//! The `hostler` command: flags in, exit code out.
 
-fn main() {}
+mod cli;
+mod commands;
+mod environment;
+mod output;
+mod problem;
+mod run_args;
+mod secrets;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use hostler_app::ExitCode as Exit;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().peekable();
+    let program = args.next();
+    // Before anything else: a host of the demo must enter its namespaces while it has one thread.
+    if args
+        .next_if(|arg| arg == hostler_demo::HELPER_ARGUMENT)
+        .is_some()
+    {
+        return hostler_demo::host_main(args);
+    }
+    let cli = match Cli::try_parse_from(program.into_iter().chain(args)) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let exit = match cli.command {
+        Command::Apply(args) => commands::apply::run(args),
+        Command::Plan(args) => commands::plan::run(args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// Help and version are answers; anything else is a wrong command line, for which ansible-playbook ends with 5.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Where even this cannot be written, the status still tells.
+    let _ = error.print();
+    let exit = if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Ok
+    };
+    ExitCode::from(exit as u8)
+}

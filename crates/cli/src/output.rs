@@ -1,0 +1,119 @@
+//! Where output goes and how it looks: decided once from flags, environment and terminal.
+
+use std::io::{IsTerminal, Write};
+
+use hostler_diag::{Diagnostic, SourceMap};
+use hostler_events::Reporter;
+use hostler_reporters::{
+    JsonLines, Options, Plain, Terminal, diagnostics_as_json, render_diagnostics,
+};
+
+use crate::environment::Environment;
+use crate::run_args::{Output, OutputArgs};
+
+/// The decision.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Console {
+    form: Output,
+    options: Options,
+    /// Standard output is a terminal that can be drawn on.
+    screen: bool,
+    error_color: bool,
+}
+
+impl Console {
+    /// Decides for these flags.
+    pub(crate) fn new(args: &OutputArgs, diff: bool, environment: &Environment) -> Self {
+        let able = !environment.dumb_terminal;
+        let screen = std::io::stdout().is_terminal() && able;
+        let color = |terminal: bool| {
+            !environment.no_color && (environment.force_color || (terminal && able))
+        };
+        let (rows, columns) = if screen {
+            console::Term::stdout().size()
+        } else {
+            (24, 80)
+        };
+        let form = match (args.output, screen) {
+            (Output::Auto, true) => Output::Terminal,
+            (Output::Auto, false) => Output::Plain,
+            (asked, _) => asked,
+        };
+        let width = if screen || form != Output::Terminal {
+            usize::from(columns)
+        } else {
+            // A file can be read at any width.
+            120
+        };
+        Console {
+            form,
+            options: Options {
+                color: color(screen),
+                width: width.max(40),
+                rows: usize::from(rows),
+                verbosity: args.verbose,
+                quiet: args.quiet,
+                diff,
+            },
+            screen,
+            error_color: color(std::io::stderr().is_terminal()),
+        }
+    }
+
+    /// Does a program read the output?
+    pub(crate) fn is_json(&self) -> bool {
+        self.form == Output::Json
+    }
+
+    /// Colours on standard output?
+    pub(crate) fn color(&self) -> bool {
+        self.options.color
+    }
+
+    /// The same with differences shown or not.
+    #[must_use]
+    pub(crate) fn with_diff(mut self, diff: bool) -> Self {
+        self.options.diff = diff;
+        self
+    }
+
+    /// The reporter for a run.
+    pub(crate) fn reporter(&self, sources: &SourceMap) -> Box<dyn Reporter> {
+        let out = std::io::stdout();
+        match self.form {
+            Output::Json => Box::new(JsonLines::new(out)),
+            Output::Plain => Box::new(Plain::new(out, self.options)),
+            Output::Terminal | Output::Auto if self.screen => {
+                Box::new(Terminal::new(self.options, sources.clone()))
+            }
+            Output::Terminal | Output::Auto => {
+                Box::new(Terminal::to_writer(self.options, sources.clone(), out))
+            }
+        }
+    }
+
+    /// Writes problems: to standard error for people, to standard output for programs.
+    pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic], sources: &SourceMap) {
+        if self.is_json() {
+            self.line(&format!(
+                "{{\"event\":\"problems\",\"problems\":{}}}",
+                diagnostics_as_json(diagnostics, sources)
+            ));
+            return;
+        }
+        let options = Options {
+            color: self.error_color,
+            ..self.options
+        };
+        let text = render_diagnostics(diagnostics, sources, &options);
+        // Without standard error there is nobody to tell; the exit status still does.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Writes a line to standard output.
+    #[expect(clippy::unused_self, reason = "output goes through the console")]
+    pub(crate) fn line(&self, text: &str) {
+        // A closed pipe is the reader's wish.
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
