@@ -24,7 +24,12 @@ pub struct Session {
 
 impl Session {
     pub fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_hostler-agent"))
+        Session::spawn(&mut Command::new(env!("CARGO_BIN_EXE_hostler-agent")))
+    }
+
+    /// A session with what a command starts.
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
