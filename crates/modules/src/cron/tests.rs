@@ -160,3 +160,52 @@ fn says_what_is_wrong() {
     let pairs = args(&[("name", "a"), ("job", "x")]);
     assert_eq!(check_fails::<This>(pairs, broken), "Unable to read crontab");
 }
+
+/// One case with ansible-core's answer (`tests/answers/ask.py`); the file is the table.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    before: Option<String>,
+    args: Value,
+    after: Option<String>,
+    #[serde(default)]
+    changed: bool,
+    #[serde(default)]
+    failed: bool,
+    msg: Option<String>,
+    jobs: Option<Vec<String>>,
+    envs: Option<Vec<String>>,
+}
+
+#[test]
+fn does_to_a_table_what_ansible_core_does() {
+    let recorded = include_str!("../../tests/answers/cron.json");
+    let answers: Vec<Answer> = serde_json::from_str(recorded).unwrap();
+    let mut wrong = Vec::new();
+    for answer in answers {
+        let args: Args = hostler_module_api::from_value(&answer.args).unwrap();
+        let before = answer.before.as_deref().unwrap_or_default();
+        let edited = check(&args).and_then(|()| edit(&args, before));
+        let ours = match edited {
+            Err(error) => (answer.before.clone(), false, true, Some(error.msg), None, None),
+            Ok(edited) => {
+                let changed = edited.text.is_some();
+                let gone = args.cron_file.is_some() && removes_file(&args);
+                let after = match edited.text {
+                    Some(text) if text.is_empty() && gone => None,
+                    Some(text) => Some(text),
+                    None => answer.before.clone(),
+                };
+                let removed = after.is_none() && changed;
+                let names = |names: Vec<String>| (!removed).then_some(names);
+                (after, changed, false, None, names(edited.jobs), names(edited.envs))
+            }
+        };
+        let shown = format!("{:?} {}", answer.before, answer.args.repr());
+        let Answer { after, changed, failed, msg, jobs, envs, .. } = answer;
+        let theirs = (after, changed, failed, msg, jobs, envs);
+        if ours != theirs {
+            wrong.push(format!("{shown}\n  ansible {theirs:?}\n  ours    {ours:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
