@@ -76,14 +76,9 @@ impl Engine {
         self.run(fleet, None, &checkout().join("playbooks").join(name), flags)
     }
 
-    /// Runs a playbook of the repository on one set, as if the other were not there.
-    pub fn apply_to(&self, fleet: &Fleet, set: Set, name: &str) -> Outcome {
-        self.run(
-            fleet,
-            Some(set),
-            &checkout().join("playbooks").join(name),
-            &[],
-        )
+    /// Runs a playbook of the repository (`path` from its top) on one set, as if the other were not there.
+    pub fn apply_to(&self, fleet: &Fleet, set: Set, path: &str) -> Outcome {
+        self.run(fleet, Some(set), &checkout().join(path), &[])
     }
 
     /// Runs the playbook `text` on the fleet, with ansible-playbook's flags.
