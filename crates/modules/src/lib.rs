@@ -20,7 +20,6 @@ pub use words::split_words;
 /// A module as the agent sees it.
 struct Entry {
     name: &'static str,
-    spec: fn() -> ModuleSpec,
     run: fn(&Value, Mode, &mut dyn Applier) -> Outcome,
 }
 
@@ -30,9 +29,10 @@ macro_rules! modules {
         $(mod $name;)*
         const MODULES: &[Entry] = &[$(Entry {
             name: <$name::This as Module>::NAME,
-            spec: $name::spec,
             run: execute::<$name::This>,
         }),*];
+        // Apart from the others, so that schemas and manuals are not linked into the agent, which asks for none.
+        const SPECS: &[fn() -> ModuleSpec] = &[$($name::spec),*];
     };
 }
 
@@ -71,7 +71,7 @@ pub fn catalog() -> Catalog {
 
 /// The specification of each module.
 pub fn specs() -> impl Iterator<Item = ModuleSpec> {
-    MODULES.iter().map(|entry| (entry.spec)())
+    SPECS.iter().map(|spec| spec())
 }
 
 /// Runs a module by its short name; `None` if there is no such module.
