@@ -310,3 +310,31 @@ pub(crate) fn defer(result: Res<Val>) -> Res<Val> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostler_diag::SourceMap;
+
+    #[test]
+    fn steps_run_out() {
+        let sources = SourceMap::new();
+        let outcome = |fuel: u64, text: &str| {
+            let engine = Engine::new();
+            let cx = Cx::new(&engine);
+            cx.fuel.set(fuel);
+            let world = cx.world(Arc::new(crate::scope::Nothing));
+            let source = TemplateSource::whole(&sources, sources.add_text("t", text));
+            cx.template(&source, &world)
+                .map(|_| ())
+                .map_err(|fail| fail.0.kind)
+        };
+        let loops = "{% for a in range(100) %}{% for b in range(100) %}{% endfor %}{% endfor %}";
+        assert_eq!(outcome(FUEL, loops), Ok(()));
+        assert_eq!(outcome(1000, loops), Err(crate::TemplateErrorKind::Limit));
+        assert_eq!(
+            outcome(1000, "{{ range(2000) | sum }}"),
+            Err(crate::TemplateErrorKind::Limit)
+        );
+    }
+}

@@ -101,7 +101,7 @@ impl Spec {
             body = body.to_uppercase();
         }
         if let Some(mark) = self.grouping {
-            let split = body.find('.').unwrap_or(body.len());
+            let split = body.find(['.', 'e']).unwrap_or(body.len());
             body = format!("{}{}", grouped(&body[..split], mark), &body[split..]);
         }
         self.pad(
@@ -271,7 +271,7 @@ pub(crate) fn printf(cx: &Cx<'_>, template: &str, given: &Val) -> Res<Val> {
         text::push(&mut out, &field)?;
     }
     let leftover = given.next < given.items.len();
-    if leftover && !by_name && !matches!(given.all, Val::Dict(_)) {
+    if leftover && !by_name && !matches!(given.all, Val::Dict(_) | Val::List(_)) {
         bail!("not all arguments converted during string formatting");
     }
     Ok(Val::str(out))
@@ -292,11 +292,13 @@ fn printf_field(cx: &Cx<'_>, val: &Val, kind: char, mut spec: Spec) -> Res<Strin
         'r' | 'a' => right(spec, &text::repr(cx, val)?),
         'c' => match val {
             Val::Str(one) if one.chars().count() == 1 => right(spec, one),
-            Val::Int(code) => match u32::try_from(*code).ok().and_then(char::from_u32) {
-                Some(ch) => right(spec, &ch.to_string()),
-                None => bail!("%c arg not in range(0x110000)"),
+            other => match ops::integer(other) {
+                None => bail!("%c requires int or char"),
+                Some(code) => match u32::try_from(code).ok().and_then(char::from_u32) {
+                    Some(ch) => right(spec, &ch.to_string()),
+                    None => bail!("%c arg not in range(0x110000)"),
+                },
             },
-            _ => bail!("%c requires int or char"),
         },
         'd' | 'i' | 'u' | 'x' | 'X' | 'o' => {
             let int = match val {
@@ -458,13 +460,23 @@ fn formatted(cx: &Cx<'_>, val: &Val, spec_text: &str) -> Res<String> {
     };
     match val {
         Val::Str(body) => match spec.kind {
-            None | Some('s') => spec.text(body),
+            None | Some('s') => {
+                if let Some(mark) = spec.grouping {
+                    bail!("Cannot specify '{mark}' with 's'.");
+                }
+                if spec.sign.is_some() {
+                    bail!("Sign not allowed in string format specifier");
+                }
+                spec.text(body)
+            }
             Some(kind) => Err(unknown(kind)),
         },
-        Val::Bool(bool) if spec.kind.is_none() => spec.text(if *bool { "True" } else { "False" }),
         Val::Bool(_) | Val::Int(_) => {
             let int = ops::integer(val).unwrap_or(0);
             match spec.kind {
+                None | Some('d' | 'x' | 'X' | 'o' | 'b' | 'n') if spec.precision.is_some() => {
+                    bail!("Precision not allowed in integer format specifier")
+                }
                 None | Some('d' | 'x' | 'X' | 'o' | 'b' | 'n') => spec.integer(int),
                 Some('c') => spec.text(
                     &u32::try_from(int)

@@ -348,12 +348,22 @@ pub(crate) fn arithmetic(op: Op, a: &Val, b: &Val) -> Res<Val> {
         Op::FloorDiv if y == 0.0 => bail!("float floor division by zero"),
         Op::Rem if y == 0.0 => bail!("float modulo"),
         Op::Div => x / y,
-        Op::FloorDiv => (x / y).floor(),
-        Op::Rem => x - y * (x / y).floor(),
+        Op::FloorDiv => ((x - modulo(x, y)) / y).round(),
+        Op::Rem => modulo(x, y),
         Op::Pow if x == 0.0 && y < 0.0 => bail!("0.0 cannot be raised to a negative power"),
         Op::Pow => x.powf(y),
         Op::Concat => return Err(unsupported(sign(op), a, b)),
     }))
+}
+
+/// Python's float `%`: the sign of the divisor.
+fn modulo(x: f64, y: f64) -> f64 {
+    let rest = x % y;
+    if rest != 0.0 && (rest < 0.0) != (y < 0.0) {
+        rest + y
+    } else {
+        rest
+    }
 }
 
 fn integers(op: Op, x: i128, y: i128) -> Res<Val> {

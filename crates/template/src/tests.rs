@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use crate::args::{Args, flag, required, some, text_or};
-use crate::ast::Cmp;
+use crate::ast::{Cmp, Op};
 use crate::context::Cx;
 use crate::fail::{Fail, Res, bail};
 use crate::filters::{self, short_name};
@@ -73,12 +73,8 @@ const TABLE: &[(&str, TestFn)] = &[
     ("test", |cx, val, args| {
         no_args(args, exists(&text::str(cx, &val)?))
     }),
-    ("odd", |_, val, args| {
-        no_args(args, int_of(&val)?.rem_euclid(2) == 1)
-    }),
-    ("even", |_, val, args| {
-        no_args(args, int_of(&val)?.rem_euclid(2) == 0)
-    }),
+    ("odd", |_, val, args| no_args(args, remainder(&val)? == 1)),
+    ("even", |_, val, args| no_args(args, remainder(&val)? == 0)),
     ("divisibleby", divisible_by),
     ("eq", |cx, val, args| compare(cx, &val, args, Cmp::Eq)),
     ("==", |cx, val, args| compare(cx, &val, args, Cmp::Eq)),
@@ -319,12 +315,25 @@ fn int_of(val: &Val) -> Res<i128> {
         .ok_or_else(|| Fail::runtime(format!("an integer is required, not {}", val.type_name())))
 }
 
+/// The remainder by two: 0, 1, or 2 for what is neither (a fraction).
+fn remainder(val: &Val) -> Res<u8> {
+    if let Val::Float(float) = val {
+        let rest = float.rem_euclid(2.0);
+        return Ok(if rest == 0.0 {
+            0
+        } else if (rest - 1.0).abs() < f64::EPSILON {
+            1
+        } else {
+            2
+        });
+    }
+    Ok(u8::from(int_of(val)?.rem_euclid(2) == 1))
+}
+
 fn divisible_by(_: &Cx<'_>, val: Val, args: Args) -> Res<bool> {
     let [by] = args.bind(["num"])?;
-    match int_of(&required(by, "num")?)? {
-        0 => bail!("integer modulo by zero"),
-        by => Ok(int_of(&val)? % by == 0),
-    }
+    let rest = ops::arithmetic(Op::Rem, &val, &required(by, "num")?)?;
+    Ok(!ops::truth(&rest)?)
 }
 
 fn compare(cx: &Cx<'_>, val: &Val, args: Args, op: Cmp) -> Res<bool> {

@@ -456,8 +456,6 @@ fn files_include_and_import() {
 fn limits_end_what_would_not_end() {
     let bench = Bench::new("x: 1\n");
     let kind = |text: &str| bench.file(text, &FileOptions::default()).unwrap_err().kind;
-    let loops = "{% for a in range(1000000) %}{{ range(1000000) | list | length }}{% endfor %}";
-    assert_eq!(kind(loops), TemplateErrorKind::Limit);
     assert_eq!(kind("{{ 'x' * 1000000000 }}"), TemplateErrorKind::Limit);
     assert_eq!(
         kind("{{ range(10000000000) | list }}"),
@@ -478,7 +476,7 @@ fn limits_end_what_would_not_end() {
         TemplateErrorKind::Limit
     );
     assert_eq!(
-        kind("{{ range(9) | permutations | list }}"),
+        kind("{{ range(400) | product(range(400)) | list }}"),
         TemplateErrorKind::Limit
     );
     let nested = format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000));

@@ -1,8 +1,6 @@
 //! `to_yaml` and `to_nice_yaml` against ansible-core 2.19.14 (PyYAML 6 over libyaml), byte for byte, on random values
 //! made of what YAML finds hard. Another file of cases may be named in `YAML_CASES`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
 use std::sync::Arc;
 
 use hostler_diag::SourceMap;

@@ -40,7 +40,9 @@ fn round(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let scale = 10_f64.powi(precision);
     Ok(match method.as_str() {
         // Python's round() keeps an integer one.
-        "common" if matches!(base, Val::Int(_) | Val::Bool(_)) && precision >= 0 => base,
+        "common" if matches!(base, Val::Int(_) | Val::Bool(_)) && precision >= 0 => {
+            Val::Int(ops::integer(&base).unwrap_or(0))
+        }
         "common" => Val::Float(round_even(value, precision)),
         "ceil" => Val::Float((value * scale).ceil() / scale),
         "floor" => Val::Float((value * scale).floor() / scale),

@@ -40,7 +40,7 @@ fn filesizeformat(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         return Ok(Val::str("1 Byte"));
     }
     if bytes < step {
-        return Ok(Val::str(format!("{bytes:.0} Bytes")));
+        return Ok(Val::str(format!("{:.0} Bytes", bytes.trunc())));
     }
     let mut size = bytes;
     let mut chosen = units[0];

@@ -22,25 +22,36 @@ pub(super) const TABLE: &[(&str, FilterFn)] = &[
     ("commonpath", commonpath),
 ];
 
-fn text_of(cx: &Cx<'_>, base: &Val, args: Args) -> Res<String> {
-    args.none()?;
-    text::str(cx, base)
+/// A path must be text: a number or a list is a mistake.
+fn path(base: &Val) -> Res<String> {
+    match base {
+        Val::Str(path) => Ok(path.to_string()),
+        other => bail!(
+            "expected str, bytes or os.PathLike object, not {}",
+            other.type_name()
+        ),
+    }
 }
 
-fn basename(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let path = text_of(cx, &base, args)?;
+fn text_of(base: &Val, args: Args) -> Res<String> {
+    args.none()?;
+    path(base)
+}
+
+fn basename(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+    let path = text_of(&base, args)?;
     Ok(Val::str(path.rsplit('/').next().unwrap_or("")))
 }
 
-fn dirname(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let path = text_of(cx, &base, args)?;
+fn dirname(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+    let path = text_of(&base, args)?;
     let head = &path[..path.rfind('/').map_or(0, |at| at + 1)];
     let trimmed = head.trim_end_matches('/');
     Ok(Val::str(if trimmed.is_empty() { head } else { trimmed }))
 }
 
-fn splitext(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let path = text_of(cx, &base, args)?;
+fn splitext(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+    let path = text_of(&base, args)?;
     let name_at = path.rfind('/').map_or(0, |at| at + 1);
     let leading = path[name_at..].len() - path[name_at..].trim_start_matches('.').len();
     let at = match path[name_at + leading..].rfind('.') {
@@ -51,8 +62,8 @@ fn splitext(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     Ok(Val::tuple(vec![Val::str(root), Val::str(extension)]))
 }
 
-fn expanduser(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let path = text_of(cx, &base, args)?;
+fn expanduser(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+    let path = text_of(&base, args)?;
     let Some(rest) = path.strip_prefix('~') else {
         return Ok(Val::str(path));
     };
@@ -65,8 +76,8 @@ fn expanduser(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     }
 }
 
-fn expandvars(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let path = text_of(cx, &base, args)?;
+fn expandvars(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+    let path = text_of(&base, args)?;
     let mut out = String::new();
     let mut rest = path.as_str();
     while let Some(at) = rest.find('$') {
@@ -98,8 +109,8 @@ fn absolute(path: &str) -> String {
     normpath(&format!("{here}/{path}"))
 }
 
-fn realpath(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let path = absolute(&text_of(cx, &base, args)?);
+fn realpath(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+    let path = absolute(&text_of(&base, args)?);
     // The longest part that exists is resolved, the rest is kept, as Python does.
     let mut head = std::path::Path::new(&path);
     let mut tail = Vec::new();
@@ -122,7 +133,7 @@ fn realpath(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 fn relpath(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [start] = args.bind(["start"])?;
     let start = absolute(&text_or(cx, start.as_ref(), ".")?);
-    let path = absolute(&text::str(cx, &base)?);
+    let path = absolute(&path(&base)?);
     let parts = |path: &str| -> Vec<String> {
         path.split('/')
             .filter(|part| !part.is_empty())
@@ -164,8 +175,8 @@ fn normpath(path: &str) -> String {
     }
 }
 
-fn normpath_filter(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    Ok(Val::str(normpath(&text_of(cx, &base, args)?)))
+fn normpath_filter(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+    Ok(Val::str(normpath(&text_of(&base, args)?)))
 }
 
 fn path_join(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {

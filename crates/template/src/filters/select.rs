@@ -248,6 +248,9 @@ fn extreme(cx: &Cx<'_>, base: &Val, args: Args, wanted: Ordering) -> Res<Val> {
     let mut best: Option<(Val, Val)> = None;
     for item in ops::iterate(cx, base)? {
         let key = fold(path.get(cx, &item)?, case);
+        if let Val::Undef(undef) = &key {
+            return Err(undef.trip());
+        }
         let better = match &best {
             None => true,
             Some((top, _)) => {

@@ -25,6 +25,14 @@ pub(super) const TABLE: &[(&str, FilterFn)] = &[
     ("comment", comment),
 ];
 
+/// What must be text already.
+fn only_text(base: &Val) -> Res<String> {
+    match base {
+        Val::Str(text) => Ok(text.to_string()),
+        other => bail!("expected a str, got '{}'", other.type_name()),
+    }
+}
+
 fn upper(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     args.none()?;
     Ok(Val::str(text::str(cx, &base)?.to_uppercase()))
@@ -122,7 +130,7 @@ pub(crate) fn centered(base: &str, width: usize, fill: char) -> String {
     format!("{}{base}{}", pad(left), pad(marg - left))
 }
 
-fn indent(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+fn indent(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [width, first, blank] = args.bind(["width", "first", "blank"])?;
     let first = flag(first.as_ref(), false)?;
     let blank = flag(blank.as_ref(), false)?;
@@ -130,7 +138,7 @@ fn indent(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         Some(Val::Str(pad)) => pad.to_string(),
         other => " ".repeat(count(other.as_ref(), 4)?),
     };
-    let mut source = text::str(cx, &base)?;
+    let mut source = only_text(&base)?;
     source.push('\n');
     let lines: Vec<&str> = source.lines().collect();
     let mut out = String::new();
@@ -316,7 +324,7 @@ fn comment(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
             format!("{part}{newline}")
         }
     };
-    let base = text::str(cx, &base)?;
+    let base = only_text(&base)?;
     let body = base
         .split(newline.as_str())
         .map(|line| format!("{decoration}{line}"))
