@@ -130,17 +130,14 @@ pub(crate) fn report(ran: &Ran<'_, Seen>, strip: bool) -> Report {
     }
     if let Some(Idle { what, exists }) = &seen.idle {
         let verb = if ran.check { "Would" } else { "Did" };
-        let (shown, state) = match exists {
-            true => (format!("'{what}' exists"), format!("{what} exists")),
-            false => (
-                format!("'{what}' does not exist"),
-                format!("{what} does not exist"),
-            ),
-        };
+        let state = if *exists { "exists" } else { "does not exist" };
         return report
             .with("rc", 0)
-            .with("stdout", format!("skipped, since {state}"))
-            .with("msg", format!("{verb} not run command since {shown}"));
+            .with("stdout", format!("skipped, since {what} {state}"))
+            .with(
+                "msg",
+                format!("{verb} not run command since '{what}' {state}"),
+            );
     }
     let Some(Applied::Ran(output)) = ran.applied.first() else {
         report.skipped = !seen.guarded;
@@ -154,9 +151,12 @@ pub(crate) fn report(ran: &Ran<'_, Seen>, strip: bool) -> Report {
             report.warnings.push(words);
         }
     }
-    let text = |text: String| match strip {
-        true => text.trim_end_matches(['\r', '\n']).to_owned(),
-        false => text,
+    let text = |text: String| {
+        if strip {
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        } else {
+            text
+        }
     };
     let report = report
         .with("stdout", text(output.stdout_text()))

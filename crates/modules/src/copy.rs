@@ -88,7 +88,7 @@ pub(crate) enum Seen {
     /// Content for one file.
     File(Box<OneFile>),
     /// A directory of the host, with all that is in it.
-    Tree(tree::Seen),
+    Tree(Box<tree::Seen>),
 }
 
 /// Content for one file, and what is at its place.
@@ -129,7 +129,7 @@ impl Module for This {
 
     fn observe(args: &Args, host: &dyn Inspect) -> Result<Seen, ModuleError> {
         if let Some(src) = remote_directory(args, host)? {
-            return tree::Seen::observe(args, &src, host).map(Seen::Tree);
+            return tree::Seen::observe(args, &src, host).map(|seen| Seen::Tree(Box::new(seen)));
         }
         OneFile::observe(args, host).map(|seen| Seen::File(Box::new(seen)))
     }
@@ -165,7 +165,7 @@ impl Module for This {
             Applied::Wrote { backup_file } => backup_file.clone(),
             _ => None,
         });
-        if let Some(backup) = backups.last().filter(|_| args.backup) {
+        if let Some(backup) = backups.max().filter(|_| args.backup) {
             fields.insert("backup_file", backup);
         }
         Report {

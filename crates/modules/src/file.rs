@@ -112,7 +112,7 @@ enum More {
         blocked: Option<PathBuf>,
         inside: Vec<(PathBuf, FileStat)>,
     },
-    Link(link::Seen),
+    Link(Box<link::Seen>),
     /// For a new file: is its directory there?
     Parent(bool),
 }
@@ -139,7 +139,7 @@ impl Module for This {
         };
         let more = match state {
             State::Directory => tree::observe(args, &place, now.as_ref(), host)?,
-            State::Link | State::Hard => More::Link(link::Seen::observe(args, &path, host)?),
+            State::Link | State::Hard => More::Link(Box::new(link::Seen::observe(args, &path, host)?)),
             State::Touch => {
                 let parent = place.parent().unwrap_or(Path::new("/"));
                 let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };

@@ -15,6 +15,7 @@ use crate::files::{expand_path, real_path};
 /// ```
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the module's arguments")]
 pub(crate) struct Args {
     /// The path.
     #[serde(alias = "dest", alias = "name")]

@@ -14,12 +14,11 @@ fn write(out: &mut String, value: &Value) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(bool) => out.push_str(if *bool { "true" } else { "false" }),
-        Value::Int(_) | Value::BigInt(_) => out.push_str(&value.to_text()),
         Value::Float(float) if float.is_nan() => out.push_str("NaN"),
         Value::Float(float) if float.is_infinite() => {
             out.push_str(if *float > 0.0 { "Infinity" } else { "-Infinity" });
         }
-        Value::Float(_) => out.push_str(&value.to_text()),
+        Value::Int(_) | Value::BigInt(_) | Value::Float(_) => out.push_str(&value.to_text()),
         Value::Str(text) => quote(out, text),
         Value::List(items) => {
             out.push('[');

@@ -44,16 +44,13 @@ fn expand_vars(text: &str, identity: &Identity) -> String {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
         let after = &from[1..];
-        let (name, len) = match after.strip_prefix('{') {
-            Some(inner) => match inner.find('}') {
-                Some(end) => (&inner[..end], end + 3),
-                None => ("", 1),
-            },
-            None => {
-                let word = |ch: char| !(ch.is_ascii_alphanumeric() || ch == '_');
-                let end = after.find(word).unwrap_or(after.len());
-                (&after[..end], end + 1)
-            }
+        let (name, len) = if let Some(inner) = after.strip_prefix('{') {
+            let end = inner.find('}');
+            end.map_or(("", 1), |end| (&inner[..end], end + 3))
+        } else {
+            let word = |ch: char| !(ch.is_ascii_alphanumeric() || ch == '_');
+            let end = after.find(word).unwrap_or(after.len());
+            (&after[..end], end + 1)
         };
         let value = identity.env.iter().rev().find(|(key, _)| key == name);
         match value {
