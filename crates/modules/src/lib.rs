@@ -36,14 +36,13 @@ macro_rules! modules {
 }
 
 modules! {
+    apt,
     authorized_key,
     blockinfile,
     cron,
     group,
     hostname,
     lineinfile,
-    apt,
-    group,
     package,
     ping,
     replace,

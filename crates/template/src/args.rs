@@ -95,7 +95,9 @@ pub(crate) fn int(arg: Option<&Val>, default: i128) -> Res<i128> {
 /// An optional count, clipped to what memory allows.
 pub(crate) fn count(arg: Option<&Val>, default: usize) -> Res<usize> {
     let int = int(arg, default as i128)?;
-    Ok(usize::try_from(int.max(0)).unwrap_or(usize::MAX).min(text::TEXT_MAX))
+    Ok(usize::try_from(int.max(0))
+        .unwrap_or(usize::MAX)
+        .min(text::TEXT_MAX))
 }
 
 /// An optional text.

@@ -84,7 +84,10 @@ fn each_text(node: &Node, visit: &mut dyn FnMut(&TemplateSource)) {
     match &node.kind {
         NodeKind::Text(source) => visit(source),
         NodeKind::List(items) => items.iter().for_each(|item| each_text(item, visit)),
-        NodeKind::Map(map) => map.entries.iter().for_each(|(_, item)| each_text(item, visit)),
+        NodeKind::Map(map) => map
+            .entries
+            .iter()
+            .for_each(|(_, item)| each_text(item, visit)),
         NodeKind::Data(_) | NodeKind::Vault(_) => {}
     }
 }
@@ -100,7 +103,12 @@ impl Names {
         self.used
             .iter()
             .filter(|name| !self.bound.contains(*name) && crate::functions::global(name).is_none())
-            .filter(|name| !matches!(&***name, "loop" | "self" | "super" | "caller" | "varargs" | "kwargs"))
+            .filter(|name| {
+                !matches!(
+                    &***name,
+                    "loop" | "self" | "super" | "caller" | "varargs" | "kwargs"
+                )
+            })
             .map(ToString::to_string)
             .collect()
     }
@@ -119,7 +127,10 @@ impl Names {
     fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Raw(_) | Stmt::Continue | Stmt::Break => {}
-            Stmt::Emit(expr, _) | Stmt::Do(expr) | Stmt::Extends(expr, _) | Stmt::Include(expr, ..) => self.expr(expr),
+            Stmt::Emit(expr, _)
+            | Stmt::Do(expr)
+            | Stmt::Extends(expr, _)
+            | Stmt::Include(expr, ..) => self.expr(expr),
             Stmt::For(it) => {
                 self.target(&it.target);
                 self.expr(&it.iter);
@@ -160,7 +171,8 @@ impl Names {
             }
             Stmt::FromImport(name, names, ..) => {
                 self.expr(name);
-                self.bound.extend(names.iter().map(|(_, alias)| alias.clone()));
+                self.bound
+                    .extend(names.iter().map(|(_, alias)| alias.clone()));
             }
             Stmt::Macro(decl) => self.macro_decl(decl),
             Stmt::CallBlock(callee, args, decl, _) => {
@@ -191,7 +203,9 @@ impl Names {
     fn args(&mut self, args: &[Arg]) {
         for arg in args {
             match arg {
-                Arg::Pos(expr) | Arg::Named(_, expr) | Arg::Splat(expr) | Arg::NamedSplat(expr) => self.expr(expr),
+                Arg::Pos(expr) | Arg::Named(_, expr) | Arg::Splat(expr) | Arg::NamedSplat(expr) => {
+                    self.expr(expr)
+                }
             }
         }
     }

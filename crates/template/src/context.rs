@@ -157,7 +157,9 @@ impl<'e> Cx<'e> {
 
     /// Something the author should know, without a place of its own.
     pub(crate) fn warn(&self, code: &str, message: impl Into<String>) {
-        self.warnings.borrow_mut().push(Diagnostic::warning(code, message));
+        self.warnings
+            .borrow_mut()
+            .push(Diagnostic::warning(code, message));
     }
 
     pub(crate) fn warn_at(&self, span: Span, code: &str, message: impl Into<String>) {
@@ -236,9 +238,7 @@ impl<'e> Cx<'e> {
                 "this value is encrypted with Ansible Vault, which is not supported yet",
             )
             .at(|| Some(node.span))),
-            NodeKind::List(_) | NodeKind::Map(_) => {
-                Ok(Val::lazy(node, world).unwrap_or(Val::None))
-            }
+            NodeKind::List(_) | NodeKind::Map(_) => Ok(Val::lazy(node, world).unwrap_or(Val::None)),
         }
     }
 
@@ -251,7 +251,12 @@ impl<'e> Cx<'e> {
     }
 
     /// The outermost frame of a text.
-    pub(crate) fn frame(&self, world: &Rc<World>, source: &TemplateSource, unit: Arc<Unit>) -> Frame {
+    pub(crate) fn frame(
+        &self,
+        world: &Rc<World>,
+        source: &TemplateSource,
+        unit: Arc<Unit>,
+    ) -> Frame {
         Frame {
             world: world.clone(),
             locals: Rc::default(),

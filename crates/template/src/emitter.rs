@@ -49,8 +49,16 @@ impl Default for Style {
 
 /// The value as a YAML document.
 pub(crate) fn dump(value: &Value, style: &Style) -> String {
-    let indent = if (2..10).contains(&style.indent) { style.indent } else { 2 };
-    let width = if style.width > indent * 2 { style.width } else { 80 };
+    let indent = if (2..10).contains(&style.indent) {
+        style.indent
+    } else {
+        2
+    };
+    let width = if style.width > indent * 2 {
+        style.width
+    } else {
+        80
+    };
     let mut emitter = Emitter {
         out: String::new(),
         column: 0,
@@ -106,7 +114,9 @@ fn is_block(value: &Value, style: &Style) -> bool {
         FlowStyle::Always => false,
         FlowStyle::Leaves => match value {
             Value::List(items) => !items.iter().all(|item| is_leaf(item, style)),
-            Value::Map(map) => !map.iter().all(|(key, item)| is_leaf(key, style) && is_leaf(item, style)),
+            Value::Map(map) => !map
+                .iter()
+                .all(|(key, item)| is_leaf(key, style) && is_leaf(item, style)),
             _ => false,
         },
     }
@@ -122,15 +132,30 @@ struct Context {
 
 impl Context {
     fn root() -> Self {
-        Context { root: true, mapping: false, simple_key: false, flow: false }
+        Context {
+            root: true,
+            mapping: false,
+            simple_key: false,
+            flow: false,
+        }
     }
 
     fn item(flow: bool) -> Self {
-        Context { root: false, mapping: false, simple_key: false, flow }
+        Context {
+            root: false,
+            mapping: false,
+            simple_key: false,
+            flow,
+        }
     }
 
     fn in_mapping(flow: bool, simple_key: bool) -> Self {
-        Context { root: false, mapping: true, simple_key, flow }
+        Context {
+            root: false,
+            mapping: true,
+            simple_key,
+            flow,
+        }
     }
 }
 
@@ -194,7 +219,9 @@ impl Emitter<'_> {
 
     fn node(&mut self, value: &Value, context: &Context) {
         match value {
-            Value::List(_) | Value::Map(_) if context.flow || !is_block(value, self.style) => self.flow(value),
+            Value::List(_) | Value::Map(_) if context.flow || !is_block(value, self.style) => {
+                self.flow(value)
+            }
             Value::List(items) => self.block_list(items, context),
             Value::Map(map) => self.block_map(map),
             scalar => self.scalar(scalar, context),
@@ -239,7 +266,11 @@ impl Emitter<'_> {
     }
 
     fn flow(&mut self, value: &Value) {
-        let (open, close) = if matches!(value, Value::Map(_)) { ("{", "}") } else { ("[", "]") };
+        let (open, close) = if matches!(value, Value::Map(_)) {
+            ("{", "}")
+        } else {
+            ("[", "]")
+        };
         self.indicator(open, true, true, false);
         let before = self.increase(true, false);
         let separate = |emitter: &mut Self, index: usize| {

@@ -50,7 +50,11 @@ impl std::fmt::Debug for Engine {
 }
 
 fn cached<K: Hash + Eq>(cache: &Cache<K>, key: &K) -> Option<Arc<Unit>> {
-    cache.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    cache
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(key)
+        .cloned()
 }
 
 fn keep<K: Hash + Eq>(cache: &Cache<K>, key: K, unit: &Arc<Unit>) {
@@ -77,7 +81,8 @@ impl Engine {
     /// The first template that fails, with its place. A node that as a whole is `omit` is an error; ask
     /// [`Self::finalise_optional`] where that is allowed.
     pub fn finalise(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
-        let omitted = || Fail::runtime("A template was resolved to an Omit scalar.").at(|| Some(node.span));
+        let omitted =
+            || Fail::runtime("A template was resolved to an Omit scalar.").at(|| Some(node.span));
         Ok(self.finalise_optional(node, scope)?.ok_or_else(omitted)?)
     }
 
@@ -85,7 +90,11 @@ impl Engine {
     ///
     /// # Errors
     /// The first template that fails, with its place.
-    pub fn finalise_optional(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Option<Value>, TemplateError> {
+    pub fn finalise_optional(
+        &self,
+        node: &Node,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<Option<Value>, TemplateError> {
         if !node.is_dynamic() {
             return Ok(Some(node.to_literal()));
         }
@@ -99,7 +108,11 @@ impl Engine {
     ///
     /// # Errors
     /// It does not parse, or fails, or is undefined.
-    pub fn expression(&self, source: &TemplateSource, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
+    pub fn expression(
+        &self,
+        source: &TemplateSource,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<Value, TemplateError> {
         let cx = Cx::new(self);
         let world = cx.world(scope.clone());
         let value = self
@@ -154,17 +167,23 @@ impl Engine {
         match &node.kind {
             NodeKind::List(items) => {
                 for item in items.iter() {
-                    if !self.holds(cx, item, world).map_err(|fail| fail.at(|| Some(item.span)))? {
+                    if !self
+                        .holds(cx, item, world)
+                        .map_err(|fail| fail.at(|| Some(item.span)))?
+                    {
                         return Ok(false);
                     }
                 }
                 Ok(true)
             }
             NodeKind::Data(Value::Bool(bool)) => Ok(*bool),
-            NodeKind::Data(value @ (Value::Int(_) | Value::Float(_))) => truth_of(cx, &Val::data(value), node.span),
+            NodeKind::Data(value @ (Value::Int(_) | Value::Float(_))) => {
+                truth_of(cx, &Val::data(value), node.span)
+            }
             NodeKind::Text(source) if !source.text().trim().is_empty() => {
                 let text = source.text().trim();
-                let wrapped = (text.starts_with("{{") || text.starts_with("{%")) && (text.ends_with("}}") || text.ends_with("%}"));
+                let wrapped = (text.starts_with("{{") || text.starts_with("{%"))
+                    && (text.ends_with("}}") || text.ends_with("%}"));
                 if !wrapped {
                     let val = self.evaluate(cx, source, world, Mode::Condition)?;
                     return truth_of(cx, &val, source.span());
@@ -181,14 +200,20 @@ impl Engine {
                     val => truth_of(cx, &val, source.span()),
                 }
             }
-            NodeKind::Data(Value::Null) | NodeKind::Text(_) => {
-                Err(Fail::runtime("Empty conditional expressions are not allowed."))
-            }
+            NodeKind::Data(Value::Null) | NodeKind::Text(_) => Err(Fail::runtime(
+                "Empty conditional expressions are not allowed.",
+            )),
             _ => Err(Fail::runtime("Conditional expressions must be strings.")),
         }
     }
 
-    fn evaluate(&self, cx: &Cx<'_>, source: &TemplateSource, world: &std::rc::Rc<World>, mode: Mode) -> Res<Val> {
+    fn evaluate(
+        &self,
+        cx: &Cx<'_>,
+        source: &TemplateSource,
+        world: &std::rc::Rc<World>,
+        mode: Mode,
+    ) -> Res<Val> {
         let unit = self.unit(source, mode)?;
         let frame = cx.frame(world, source, unit);
         match &frame.unit.body {
@@ -219,11 +244,20 @@ impl Engine {
         Ok(unit)
     }
 
-    pub(crate) fn cached_file(&self, source: &TemplateSource, options: &FileOptions) -> Option<Arc<Unit>> {
+    pub(crate) fn cached_file(
+        &self,
+        source: &TemplateSource,
+        options: &FileOptions,
+    ) -> Option<Arc<Unit>> {
         cached(&self.files, &(source.shared_text(), options.clone()))
     }
 
-    pub(crate) fn keep_file(&self, source: &TemplateSource, options: &FileOptions, unit: &Arc<Unit>) {
+    pub(crate) fn keep_file(
+        &self,
+        source: &TemplateSource,
+        options: &FileOptions,
+        unit: &Arc<Unit>,
+    ) {
         keep(&self.files, (source.shared_text(), options.clone()), unit);
     }
 }
@@ -251,7 +285,10 @@ fn finalise(cx: &Cx<'_>, node: &Node, world: &std::rc::Rc<World>) -> Res<Option<
             }
             Ok(Some(Value::from(out)))
         }
-        _ => cx.node(node, world).and_then(|val| val.to_value(cx)).map_err(placed),
+        _ => cx
+            .node(node, world)
+            .and_then(|val| val.to_value(cx))
+            .map_err(placed),
     }
 }
 
@@ -270,7 +307,10 @@ fn truth_of(cx: &Cx<'_>, val: &Val, span: Span) -> Res<bool> {
         Val::Undef(undef) => return Err(undef.trip()),
         Val::Str(text) => {
             let word = text.trim().to_lowercase();
-            if matches!(word.as_str(), "false" | "no" | "off" | "0" | "f" | "n" | "none" | "null") {
+            if matches!(
+                word.as_str(),
+                "false" | "no" | "off" | "0" | "f" | "n" | "none" | "null"
+            ) {
                 // Text, so true; but its author means the opposite.
                 return Err(broken(true).hint("say what is meant: `| bool`, or a comparison"));
             }
@@ -288,7 +328,9 @@ fn truth_of(cx: &Cx<'_>, val: &Val, span: Span) -> Res<bool> {
         "the condition is a '{}', not a boolean; taken as {truth} as before ansible-core 2.19",
         val.type_name()
     );
-    let warning = Diagnostic::warning("condition-not-boolean", message).at(span).hint(hint);
+    let warning = Diagnostic::warning("condition-not-boolean", message)
+        .at(span)
+        .hint(hint);
     cx.warnings.borrow_mut().push(warning);
     Ok(truth)
 }

@@ -23,16 +23,24 @@ pub(crate) fn eval(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
             Const::Str(text) => Val::Str(text.clone()),
         }),
         Expr::Var(name, at) => cx.name(frame, name, *at),
-        compound => stacker::maybe_grow(128 * 1024, 1024 * 1024, || self::compound(cx, frame, compound)),
+        compound => stacker::maybe_grow(128 * 1024, 1024 * 1024, || {
+            self::compound(cx, frame, compound)
+        }),
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one flat match over the kinds of expressions")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one flat match over the kinds of expressions"
+)]
 fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
     match expr {
         Expr::Const(_) | Expr::Var(..) => eval(cx, frame, expr),
         Expr::Embedded(unit, at) => {
-            let inner = Frame { unit: unit.clone(), ..frame.clone() };
+            let inner = Frame {
+                unit: unit.clone(),
+                ..frame.clone()
+            };
             exec::run_template(cx, &inner).map_err(|mut fail| {
                 // Places inside the constant are counted from its own start.
                 fail.0.span = frame.span(*at);
@@ -51,17 +59,26 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
         }
         Expr::And(left, right) => {
             let left = eval(cx, frame, left)?;
-            if ops::truth(&left)? { eval(cx, frame, right) } else { Ok(left) }
+            if ops::truth(&left)? {
+                eval(cx, frame, right)
+            } else {
+                Ok(left)
+            }
         }
         Expr::Or(left, right) => {
             let left = eval(cx, frame, left)?;
-            if ops::truth(&left)? { Ok(left) } else { eval(cx, frame, right) }
+            if ops::truth(&left)? {
+                Ok(left)
+            } else {
+                eval(cx, frame, right)
+            }
         }
         Expr::Compare(first, rest, at) => {
             let mut left = eval(cx, frame, first)?;
             for (op, right) in rest {
                 let right = eval(cx, frame, right)?;
-                let holds = ops::compare(cx, *op, &left, &right).map_err(|fail| fail.at(|| frame.span(*at)))?;
+                let holds = ops::compare(cx, *op, &left, &right)
+                    .map_err(|fail| fail.at(|| frame.span(*at)))?;
                 if !holds {
                     return Ok(Val::Bool(false));
                 }
@@ -99,11 +116,17 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
             let base = eval(cx, frame, base)?;
             let mut bounds = [None; 3];
             for (bound, part) in bounds.iter_mut().zip([start, stop, step]) {
-                *bound = match part.as_ref().map(|part| eval(cx, frame, part)).transpose()? {
+                *bound = match part
+                    .as_ref()
+                    .map(|part| eval(cx, frame, part))
+                    .transpose()?
+                {
                     None | Some(Val::None) => None,
                     Some(val) => Some(ops::integer(&val).ok_or_else(|| {
-                        Fail::runtime("slice indices must be integers or None or have an __index__ method")
-                            .at(|| frame.span(*at))
+                        Fail::runtime(
+                            "slice indices must be integers or None or have an __index__ method",
+                        )
+                        .at(|| frame.span(*at))
                     })?),
                 };
             }
@@ -160,7 +183,11 @@ pub(crate) fn filtered(cx: &Cx<'_>, frame: &Frame, expr: &Expr, input: Val) -> R
         None => input,
     };
     let args = args(cx, frame, &it.args)?;
-    located(defer(filters::invoke(cx, &it.name, it.run, base, args)), frame, it.at)
+    located(
+        defer(filters::invoke(cx, &it.name, it.run, base, args)),
+        frame,
+        it.at,
+    )
 }
 
 /// Evaluates arguments.
@@ -184,7 +211,10 @@ pub(crate) fn args(cx: &Cx<'_>, frame: &Frame, given: &[Arg]) -> Res<Args> {
                     }
                 }
                 Val::Undef(undef) => return Err(undef.trip()),
-                other => bail!("argument after ** must be a mapping, not {}", other.type_name()),
+                other => bail!(
+                    "argument after ** must be a mapping, not {}",
+                    other.type_name()
+                ),
             },
         }
     }
@@ -208,7 +238,11 @@ pub(crate) fn call(cx: &Cx<'_>, callee: &Val, args: Args) -> Res<Val> {
         }
         Object::Joiner(separator, used) => {
             args.none()?;
-            Ok(if used.replace(true) { separator.clone() } else { Val::str("") })
+            Ok(if used.replace(true) {
+                separator.clone()
+            } else {
+                Val::str("")
+            })
         }
         Object::Loop(state) => match &state.again {
             Some((frame, it)) => {

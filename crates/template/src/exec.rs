@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::args::Args;
-use crate::ast::{Arg, At, Block, Body, Context, Expr, For, IgnoreMissing, Macro, Stmt, Target, Unit};
+use crate::ast::{
+    Arg, At, Block, Body, Context, Expr, For, IgnoreMissing, Macro, Stmt, Target, Unit,
+};
 use crate::context::{Cx, Frame, Locals};
 use crate::eval::{self, eval};
 use crate::fail::{Fail, Res, bail};
@@ -104,7 +106,11 @@ fn run_unit(cx: &Cx<'_>, frame: &Frame, out: &mut Out) -> Res<()> {
             let name = eval(cx, frame, name)?;
             let (source, unit) = load(cx, frame, &[name], *at)?
                 .ok_or_else(|| Fail::runtime("template not found").at(|| frame.span(*at)))?;
-            parent = Some(Frame { source, unit, ..frame.clone() });
+            parent = Some(Frame {
+                source,
+                unit,
+                ..frame.clone()
+            });
             continue;
         }
         if parent.is_some() {
@@ -133,7 +139,10 @@ fn collect_blocks(frame: &Frame, stmts: &[Stmt]) {
                 let mut blocks = frame.blocks.borrow_mut();
                 let chain = blocks.entry(block.name.clone()).or_default();
                 // The blocks' map must not hold frames that hold the map: the chain keeps them unlinked.
-                let unlinked = Frame { blocks: Rc::default(), ..frame.clone() };
+                let unlinked = Frame {
+                    blocks: Rc::default(),
+                    ..frame.clone()
+                };
                 chain.push((block.clone(), unlinked));
                 drop(blocks);
                 collect_blocks(frame, &block.body);
@@ -163,9 +172,15 @@ pub(crate) fn run_block(cx: &Cx<'_>, frame: &Frame, name: &Arc<str>, depth: usiz
 
 fn block(cx: &Cx<'_>, frame: &Frame, name: &Arc<str>, depth: usize, out: &mut Out) -> Res<()> {
     let _level = cx.level()?;
-    let found = frame.blocks.borrow().get(name).and_then(|chain| chain.get(depth).cloned());
+    let found = frame
+        .blocks
+        .borrow()
+        .get(name)
+        .and_then(|chain| chain.get(depth).cloned());
     let Some((block, home)) = found else {
-        return Err(Fail::undefined(format!("there is no parent block called '{name}'.")));
+        return Err(Fail::undefined(format!(
+            "there is no parent block called '{name}'."
+        )));
     };
     if block.required {
         bail!("Required block '{name}' not found");
@@ -198,16 +213,25 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
     match stmt {
         Stmt::Emit(expr, at) => {
             let val = eval(cx, frame, expr)?;
-            out.emit(cx, val).map_err(|fail| fail.at(|| frame.span(*at)))?;
+            out.emit(cx, val)
+                .map_err(|fail| fail.at(|| frame.span(*at)))?;
         }
         Stmt::Raw(raw) => {
             let newline = frame.unit.newline.text();
-            let raw = if newline == "\n" { raw.clone() } else { raw.replace('\n', newline).into() };
+            let raw = if newline == "\n" {
+                raw.clone()
+            } else {
+                raw.replace('\n', newline).into()
+            };
             out.emit(cx, Val::Str(raw))?;
         }
         Stmt::For(it) => run_for(cx, frame, it, out)?,
         Stmt::If(test, yes, no) => {
-            let chosen = if eval::test(cx, frame, test)? { yes } else { no };
+            let chosen = if eval::test(cx, frame, test)? {
+                yes
+            } else {
+                no
+            };
             return run(cx, frame, chosen, out);
         }
         Stmt::With(sets, body) => {
@@ -242,18 +266,26 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             let module = import(cx, frame, name, *context, *at)?;
             assign(cx, frame, target, Object::Module(module).val())?;
         }
-        Stmt::FromImport(name, names, context, at) => from_import(cx, frame, name, names, *context, *at)?,
-        Stmt::Extends(_, at) => {
-            return Err(Fail::runtime("`extends` must stand at the top level of a template").at(|| frame.span(*at)));
+        Stmt::FromImport(name, names, context, at) => {
+            from_import(cx, frame, name, names, *context, *at)?
         }
-        Stmt::Include(name, missing, context, at) => include(cx, frame, name, *missing, *context, *at, out)?,
+        Stmt::Extends(_, at) => {
+            return Err(
+                Fail::runtime("`extends` must stand at the top level of a template")
+                    .at(|| frame.span(*at)),
+            );
+        }
+        Stmt::Include(name, missing, context, at) => {
+            include(cx, frame, name, *missing, *context, *at, out)?
+        }
         Stmt::Macro(decl) => {
             cx.keep(&frame.locals);
             let object = Object::Macro(decl.clone(), frame.clone());
             frame.locals.set(&decl.name, object.val());
         }
         Stmt::CallBlock(callee, args, decl, at) => {
-            let val = call_block(cx, frame, callee, args, decl).map_err(|fail| fail.at(|| frame.span(*at)))?;
+            let val = call_block(cx, frame, callee, args, decl)
+                .map_err(|fail| fail.at(|| frame.span(*at)))?;
             out.emit(cx, val)?;
         }
         Stmt::Continue => return Ok(Flow::Continue),
@@ -265,7 +297,13 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
     Ok(Flow::Next)
 }
 
-fn call_block(cx: &Cx<'_>, frame: &Frame, callee: &Expr, args: &[Arg], decl: &Arc<Macro>) -> Res<Val> {
+fn call_block(
+    cx: &Cx<'_>,
+    frame: &Frame,
+    callee: &Expr,
+    args: &[Arg],
+    decl: &Arc<Macro>,
+) -> Res<Val> {
     let callee = eval(cx, frame, callee)?;
     let mut args = eval::args(cx, frame, args)?;
     let caller = Object::Macro(decl.clone(), frame.clone());
@@ -296,7 +334,10 @@ fn assign(cx: &Cx<'_>, frame: &Frame, target: &Target, val: Val) -> Res<()> {
         Target::Unpack(targets) => {
             let items = ops::iterate(cx, &val).map_err(|fail| match val {
                 Val::Undef(_) => fail,
-                _ => Fail::runtime(format!("cannot unpack non-iterable {} object", val.type_name())),
+                _ => Fail::runtime(format!(
+                    "cannot unpack non-iterable {} object",
+                    val.type_name()
+                )),
             })?;
             if items.len() > targets.len() {
                 bail!("too many values to unpack (expected {})", targets.len());
@@ -322,14 +363,27 @@ fn run_for(cx: &Cx<'_>, frame: &Frame, it: &Arc<For>, out: &mut Out) -> Res<()> 
 }
 
 /// One more round of a recursive loop, called as `loop(items)`.
-pub(crate) fn run_again(cx: &Cx<'_>, frame: &Frame, it: &Arc<For>, items: &Val, depth: usize) -> Res<Val> {
+pub(crate) fn run_again(
+    cx: &Cx<'_>,
+    frame: &Frame,
+    it: &Arc<For>,
+    items: &Val,
+    depth: usize,
+) -> Res<Val> {
     let _level = cx.level()?;
     let mut out = Out::default();
     run_loop(cx, frame, it, items, depth, &mut out)?;
     Ok(out.native(Val::str("")))
 }
 
-fn run_loop(cx: &Cx<'_>, frame: &Frame, it: &Arc<For>, items: &Val, depth: usize, out: &mut Out) -> Res<()> {
+fn run_loop(
+    cx: &Cx<'_>,
+    frame: &Frame,
+    it: &Arc<For>,
+    items: &Val,
+    depth: usize,
+    out: &mut Out,
+) -> Res<()> {
     let mut items = ops::iterate(cx, items)?;
     if let Some(filter) = &it.filter {
         let mut kept = Vec::new();
@@ -372,7 +426,9 @@ type Loaded = (hostler_yaml::TemplateSource, Arc<Unit>);
 /// The first of some templates that exists.
 fn load(cx: &Cx<'_>, frame: &Frame, names: &[Val], at: At) -> Res<Option<Loaded>> {
     let Some(loader) = cx.loader else {
-        return Err(Fail::runtime("only a template file can include other templates").at(|| frame.span(at)));
+        return Err(
+            Fail::runtime("only a template file can include other templates").at(|| frame.span(at)),
+        );
     };
     for name in names {
         let name = text::str(cx, name)?;
@@ -396,7 +452,10 @@ fn names_of(cx: &Cx<'_>, name: &Val) -> Res<Vec<Val>> {
 }
 
 fn not_found(cx: &Cx<'_>, names: &[Val]) -> Fail {
-    let shown: Vec<String> = names.iter().filter_map(|name| text::str(cx, name).ok()).collect();
+    let shown: Vec<String> = names
+        .iter()
+        .filter_map(|name| text::str(cx, name).ok())
+        .collect();
     Fail::runtime(format!("template not found: {}", shown.join(", ")))
 }
 
@@ -432,7 +491,13 @@ fn include(
     }
 }
 
-fn import(cx: &Cx<'_>, frame: &Frame, name: &Expr, context: Context, at: At) -> Res<Vec<(Arc<str>, Val)>> {
+fn import(
+    cx: &Cx<'_>,
+    frame: &Frame,
+    name: &Expr,
+    context: Context,
+    at: At,
+) -> Res<Vec<(Arc<str>, Val)>> {
     let _level = cx.level()?;
     let names = names_of(cx, &eval(cx, frame, name)?)?;
     let Some(loaded) = load(cx, frame, &names, at)? else {
@@ -457,8 +522,10 @@ fn from_import(
         let val = match module.iter().find(|(known, _)| known == name) {
             Some((_, val)) => val.clone(),
             None => Val::missing(
-                Fail::undefined(format!("the template does not export the requested name '{name}'"))
-                    .at(|| frame.span(at)),
+                Fail::undefined(format!(
+                    "the template does not export the requested name '{name}'"
+                ))
+                .at(|| frame.span(at)),
                 Some(name.clone()),
                 crate::value::Near::Nothing,
             ),
@@ -476,16 +543,24 @@ pub(crate) fn call_macro(cx: &Cx<'_>, decl: &Arc<Macro>, home: &Frame, mut args:
     let caller = args.take("caller");
     let surplus = args.pos.split_off(args.pos.len().min(decl.args.len()));
     if !surplus.is_empty() && !decl.uses_varargs {
-        bail!("macro '{name}' takes not more than {} argument(s)", decl.args.len());
+        bail!(
+            "macro '{name}' takes not more than {} argument(s)",
+            decl.args.len()
+        );
     }
     let mut given = args.pos.into_iter();
     let first_default = decl.args.len() - decl.defaults.len().min(decl.args.len());
     for (index, param) in decl.args.iter().enumerate() {
         let at = args.named.iter().position(|(known, _)| known == param);
         let val = match (given.next(), at.map(|at| args.named.remove(at).1)) {
-            (Some(_), Some(_)) => bail!("macro '{name}' got multiple values for argument '{param}'"),
+            (Some(_), Some(_)) => {
+                bail!("macro '{name}' got multiple values for argument '{param}'")
+            }
             (Some(val), None) | (None, Some(val)) => val,
-            (None, None) => match index.checked_sub(first_default).and_then(|at| decl.defaults.get(at)) {
+            (None, None) => match index
+                .checked_sub(first_default)
+                .and_then(|at| decl.defaults.get(at))
+            {
                 Some(default) => eval(cx, &frame, default)?,
                 None => Val::missing(
                     Fail::undefined(format!("parameter '{param}' was not provided")),
@@ -500,7 +575,10 @@ pub(crate) fn call_macro(cx: &Cx<'_>, decl: &Arc<Macro>, home: &Frame, mut args:
         frame.locals.set(&"varargs".into(), Val::tuple(surplus));
     }
     if decl.uses_kwargs {
-        let entries = args.named.drain(..).map(|(key, val)| (crate::value::Key::Str(key), val));
+        let entries = args
+            .named
+            .drain(..)
+            .map(|(key, val)| (crate::value::Key::Str(key), val));
         frame.locals.set(&"kwargs".into(), Val::dict(entries));
     } else if let Some((unknown, _)) = args.named.first() {
         bail!("macro '{name}' takes no keyword argument '{unknown}'");

@@ -66,7 +66,9 @@ impl FileOptions {
         if let Some(prefix) = &self.line_comment_prefix {
             builder.line_comment_prefix(prefix.clone());
         }
-        builder.trim_blocks(self.trim_blocks).lstrip_blocks(self.lstrip_blocks);
+        builder
+            .trim_blocks(self.trim_blocks)
+            .lstrip_blocks(self.lstrip_blocks);
         builder
             .build()
             .map_err(|error| Fail::syntax(format!("invalid template delimiters: {error}")))
@@ -77,7 +79,10 @@ impl FileOptions {
         let mut options = self.clone();
         for pair in line.split(',') {
             let Some((key, value)) = pair.split_once(':') else {
-                return Err(Fail::syntax(format!("expected `key: value` in `{HEADER}`, got `{}`", pair.trim())));
+                return Err(Fail::syntax(format!(
+                    "expected `key: value` in `{HEADER}`, got `{}`",
+                    pair.trim()
+                )));
             };
             options.set(key.trim(), value.trim())?;
         }
@@ -92,7 +97,9 @@ impl FileOptions {
             _ => Err(refused().hint("write True or False")),
         };
         let text = || {
-            let inner = ['\'', '"'].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+            let inner = ['\'', '"']
+                .iter()
+                .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
             inner
                 .map(|inner| inner.replace("\\n", "\n").replace("\\r", "\r"))
                 .ok_or_else(|| refused().hint("write the text in quotes"))
@@ -127,7 +134,11 @@ impl FileOptions {
 }
 
 /// The compiled file.
-pub(crate) fn unit(engine: &Engine, source: &TemplateSource, options: &FileOptions) -> Res<Arc<Unit>> {
+pub(crate) fn unit(
+    engine: &Engine,
+    source: &TemplateSource,
+    options: &FileOptions,
+) -> Res<Arc<Unit>> {
     if let Some(unit) = engine.cached_file(source, options) {
         return Ok(unit);
     }
@@ -141,15 +152,20 @@ pub(crate) fn unit(engine: &Engine, source: &TemplateSource, options: &FileOptio
             };
             let end = HEADER.len() + line.len();
             let line = line.trim_end_matches('\r');
-            let options = options.overridden(line).map_err(|fail| fail.at(|| Some(source.locate(0, end))))?;
+            let options = options
+                .overridden(line)
+                .map_err(|fail| fail.at(|| Some(source.locate(0, end))))?;
             (options, end + 1)
         }
     };
-    let syntax = options_here.syntax().map_err(|fail| fail.at(|| Some(source.locate(0, skipped))))?;
-    let mut unit = lower::compile(&text[skipped..], Mode::File, &syntax, options_here.newline).map_err(|(fail, at)| {
-        let place = |offset: u32| skipped + offset as usize;
-        fail.at(|| Some(source.locate(place(at.start), place(at.end))))
-    })?;
+    let syntax = options_here
+        .syntax()
+        .map_err(|fail| fail.at(|| Some(source.locate(0, skipped))))?;
+    let mut unit = lower::compile(&text[skipped..], Mode::File, &syntax, options_here.newline)
+        .map_err(|(fail, at)| {
+            let place = |offset: u32| skipped + offset as usize;
+            fail.at(|| Some(source.locate(place(at.start), place(at.end))))
+        })?;
     unit.skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
     let unit = Arc::new(unit);
     engine.keep_file(source, options, &unit);

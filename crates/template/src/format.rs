@@ -34,11 +34,17 @@ impl Spec {
             return Err(text::too_long());
         }
         let fill = self.fill.unwrap_or(if self.zero { '0' } else { ' ' });
-        let align = self.align.unwrap_or(if self.zero { '=' } else { default_align });
+        let align = self
+            .align
+            .unwrap_or(if self.zero { '=' } else { default_align });
         let pad = |n: usize| fill.to_string().repeat(n);
         Ok(match align {
             '<' => format!("{sign}{body}{}", pad(missing)),
-            '^' => format!("{}{sign}{body}{}", pad(missing / 2), pad(missing - missing / 2)),
+            '^' => format!(
+                "{}{sign}{body}{}",
+                pad(missing / 2),
+                pad(missing - missing / 2)
+            ),
             '=' => format!("{sign}{}{body}", pad(missing)),
             _ => format!("{}{sign}{body}", pad(missing)),
         })
@@ -98,7 +104,11 @@ impl Spec {
             let split = body.find('.').unwrap_or(body.len());
             body = format!("{}{}", grouped(&body[..split], mark), &body[split..]);
         }
-        self.pad(&self.sign_of(float.is_sign_negative() && !float.is_nan()), &body, '>')
+        self.pad(
+            &self.sign_of(float.is_sign_negative() && !float.is_nan()),
+            &body,
+            '>',
+        )
     }
 
     fn text(&self, body: &str) -> Res<String> {
@@ -133,7 +143,10 @@ fn exponent_form(size: f64, precision: usize) -> String {
 
 fn general_form(size: f64, precision: usize, keep_zeros: bool) -> String {
     let scientific = exponent_form(size, precision - 1);
-    let exponent: i32 = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    let exponent: i32 = scientific
+        .split_once('e')
+        .and_then(|(_, exponent)| exponent.parse().ok())
+        .unwrap_or(0);
     let trimmed = |text: &str| {
         if keep_zeros || !text.contains('.') {
             text.to_owned()
@@ -194,7 +207,11 @@ pub(crate) fn printf(cx: &Cx<'_>, template: &str, given: &Val) -> Res<Val> {
         Val::Seq(seq) if matches!(seq.kind, SeqKind::Tuple | SeqKind::Group) => seq.items.clone(),
         other => vec![other.clone()],
     };
-    let mut given = Given { all: given, items, next: 0 };
+    let mut given = Given {
+        all: given,
+        items,
+        next: 0,
+    };
     let mut out = String::new();
     let mut by_name = false;
     let mut chars = template.chars().peekable();
@@ -283,23 +300,37 @@ fn printf_field(cx: &Cx<'_>, val: &Val, kind: char, mut spec: Spec) -> Res<Strin
         },
         'd' | 'i' | 'u' | 'x' | 'X' | 'o' => {
             let int = match val {
-                #[expect(clippy::cast_possible_truncation, reason = "as %d does, which cuts the fraction")]
-                Val::Float(float) if matches!(kind, 'd' | 'i' | 'u') && float.is_finite() => Some(float.trunc() as i128),
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "as %d does, which cuts the fraction"
+                )]
+                Val::Float(float) if matches!(kind, 'd' | 'i' | 'u') && float.is_finite() => {
+                    Some(float.trunc() as i128)
+                }
                 other => ops::integer(other),
             };
             match int {
                 Some(int) => spec.integer(int),
                 None if matches!(kind, 'd' | 'i' | 'u') => {
-                    bail!("%{kind} format: a real number is required, not {}", val.type_name())
+                    bail!(
+                        "%{kind} format: a real number is required, not {}",
+                        val.type_name()
+                    )
                 }
-                None => bail!("%{kind} format: an integer is required, not {}", val.type_name()),
+                None => bail!(
+                    "%{kind} format: an integer is required, not {}",
+                    val.type_name()
+                ),
             }
         }
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => match ops::number(val) {
             Some(float) => spec.float(float),
             None => bail!("must be real number, not {}", val.type_name()),
         },
-        other => bail!("unsupported format character '{other}' ({:#x})", other as u32),
+        other => bail!(
+            "unsupported format character '{other}' ({:#x})",
+            other as u32
+        ),
     }
 }
 
@@ -311,7 +342,14 @@ pub(crate) fn braces(cx: &Cx<'_>, template: &str, args: &Args) -> Res<Val> {
     Ok(Val::str(out))
 }
 
-fn braces_into(cx: &Cx<'_>, template: &str, args: &Args, auto: &mut usize, out: &mut String, depth: u8) -> Res<()> {
+fn braces_into(
+    cx: &Cx<'_>,
+    template: &str,
+    args: &Args,
+    auto: &mut usize,
+    out: &mut String,
+    depth: u8,
+) -> Res<()> {
     if depth == 0 {
         bail!("Max string recursion exceeded");
     }
@@ -365,7 +403,10 @@ fn braces_field(cx: &Cx<'_>, field: &str, args: &Args, auto: &mut usize, depth: 
     } else if let Ok(index) = head.parse::<usize>() {
         args.pos.get(index).cloned()
     } else {
-        args.named.iter().find(|(name, _)| &**name == head).map(|(_, val)| val.clone())
+        args.named
+            .iter()
+            .find(|(name, _)| &**name == head)
+            .map(|(_, val)| val.clone())
     }
     .ok_or_else(|| {
         Fail::runtime(if head.is_empty() || head.parse::<usize>().is_ok() {
@@ -379,7 +420,9 @@ fn braces_field(cx: &Cx<'_>, field: &str, args: &Args, auto: &mut usize, depth: 
             let end = rest.find(['.', '[']).unwrap_or(rest.len());
             val = ops::attribute(cx, &val, &rest[..end].into())?;
             path = &rest[end..];
-        } else if let Some((key, rest)) = path.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        } else if let Some((key, rest)) =
+            path.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        {
             let key = key.parse().map_or_else(|_| Val::str(key), Val::Int);
             val = ops::item(cx, &val, &key)?;
             path = rest;
@@ -407,7 +450,12 @@ fn formatted(cx: &Cx<'_>, val: &Val, spec_text: &str) -> Res<String> {
         return text::str(cx, val);
     }
     let spec = parse_spec(spec_text)?;
-    let unknown = |kind: char| Fail::runtime(format!("Unknown format code '{kind}' for object of type '{}'", val.type_name()));
+    let unknown = |kind: char| {
+        Fail::runtime(format!(
+            "Unknown format code '{kind}' for object of type '{}'",
+            val.type_name()
+        ))
+    };
     match val {
         Val::Str(body) => match spec.kind {
             None | Some('s') => spec.text(body),
@@ -418,7 +466,13 @@ fn formatted(cx: &Cx<'_>, val: &Val, spec_text: &str) -> Res<String> {
             let int = ops::integer(val).unwrap_or(0);
             match spec.kind {
                 None | Some('d' | 'x' | 'X' | 'o' | 'b' | 'n') => spec.integer(int),
-                Some('c') => spec.text(&u32::try_from(int).ok().and_then(char::from_u32).map(String::from).unwrap_or_default()),
+                Some('c') => spec.text(
+                    &u32::try_from(int)
+                        .ok()
+                        .and_then(char::from_u32)
+                        .map(String::from)
+                        .unwrap_or_default(),
+                ),
                 #[expect(clippy::cast_precision_loss, reason = "as Python's float() does")]
                 Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%') => spec.float(int as f64),
                 Some(kind) => Err(unknown(kind)),
@@ -428,7 +482,10 @@ fn formatted(cx: &Cx<'_>, val: &Val, spec_text: &str) -> Res<String> {
             None | Some('e' | 'E' | 'f' | 'F' | 'g' | 'G' | '%' | 'n') => spec.float(*float),
             Some(kind) => Err(unknown(kind)),
         },
-        other => bail!("unsupported format string passed to {}.__format__", other.type_name()),
+        other => bail!(
+            "unsupported format string passed to {}.__format__",
+            other.type_name()
+        ),
     }
 }
 
@@ -456,7 +513,10 @@ fn parse_spec(text: &str) -> Res<Spec> {
     spec.width = digits(&mut chars)?.unwrap_or(0);
     spec.grouping = chars.next_if(|ch| matches!(ch, ',' | '_'));
     if chars.next_if_eq(&'.').is_some() {
-        spec.precision = Some(digits(&mut chars)?.ok_or_else(|| Fail::runtime("Format specifier missing precision"))?);
+        spec.precision = Some(
+            digits(&mut chars)?
+                .ok_or_else(|| Fail::runtime("Format specifier missing precision"))?,
+        );
     }
     spec.kind = chars.next();
     if chars.next().is_some() {

@@ -58,18 +58,35 @@ fn range(_: &Cx<'_>, args: Args) -> Res<Val> {
         match ops::integer(val) {
             Some(int) if int.unsigned_abs() < 1 << 100 => bounds.push(int),
             Some(_) => return Err(Fail::limit("Range too big.")),
-            None => bail!("'{}' object cannot be interpreted as an integer", val.type_name()),
+            None => bail!(
+                "'{}' object cannot be interpreted as an integer",
+                val.type_name()
+            ),
         }
     }
     let range = match bounds.as_slice() {
-        [stop] => Range { start: 0, stop: *stop, step: 1 },
-        [start, stop] => Range { start: *start, stop: *stop, step: 1 },
+        [stop] => Range {
+            start: 0,
+            stop: *stop,
+            step: 1,
+        },
+        [start, stop] => Range {
+            start: *start,
+            stop: *stop,
+            step: 1,
+        },
         [_, _, 0] => bail!("range() arg 3 must not be zero"),
-        [start, stop, step] => Range { start: *start, stop: *stop, step: *step },
+        [start, stop, step] => Range {
+            start: *start,
+            stop: *stop,
+            step: *step,
+        },
         _ => bail!("range expected 1 to 3 arguments, got {}", bounds.len()),
     };
     if range.len() > RANGE_MAX {
-        return Err(Fail::limit(format!("Range too big. At most {RANGE_MAX} items are allowed.")));
+        return Err(Fail::limit(format!(
+            "Range too big. At most {RANGE_MAX} items are allowed."
+        )));
     }
     Ok(Val::Range(range))
 }
@@ -87,13 +104,20 @@ pub(crate) fn pairs(cx: &Cx<'_>, args: Args) -> Res<Vec<(Key, Val)>> {
             for item in ops::iterate(cx, other)? {
                 let pair = ops::iterate(cx, &item)?;
                 let [key, val] = pair.as_slice() else {
-                    bail!("dictionary update sequence element has length {}; 2 is required", pair.len());
+                    bail!(
+                        "dictionary update sequence element has length {}; 2 is required",
+                        pair.len()
+                    );
                 };
                 pairs.push((Key::of(cx, key)?, val.clone()));
             }
         }
     }
-    pairs.extend(args.named.into_iter().map(|(name, val)| (Key::Str(name), val)));
+    pairs.extend(
+        args.named
+            .into_iter()
+            .map(|(name, val)| (Key::Str(name), val)),
+    );
     Ok(pairs)
 }
 
@@ -121,12 +145,18 @@ fn cycler(_: &Cx<'_>, args: Args) -> Res<Val> {
 
 fn joiner(_: &Cx<'_>, args: Args) -> Res<Val> {
     let [separator] = args.bind(["sep"])?;
-    Ok(Object::Joiner(separator.unwrap_or_else(|| Val::str(", ")), Cell::new(false)).val())
+    Ok(Object::Joiner(
+        separator.unwrap_or_else(|| Val::str(", ")),
+        Cell::new(false),
+    )
+    .val())
 }
 
 fn now(cx: &Cx<'_>, args: Args) -> Res<Val> {
     let [utc, format] = args.bind(["utc", "fmt"])?;
-    let format = some(format).map(|format| text::str(cx, &format)).transpose()?;
+    let format = some(format)
+        .map(|format| text::str(cx, &format))
+        .transpose()?;
     crate::time::now(flag(utc.as_ref(), false)?, format.as_deref())
 }
 

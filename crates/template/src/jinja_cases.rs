@@ -33,11 +33,16 @@ impl TemplateLoader for Files {
     fn load(&self, name: &str) -> Result<Option<TemplateSource>, String> {
         let text = match name {
             "inc" => "INC{{ s }}",
-            "lib" => "{% macro m(a) %}M{{ a }}{% endmacro %}{% set v = 7 %}{% macro c() %}C{{ s }}{% endmacro %}",
+            "lib" => {
+                "{% macro m(a) %}M{{ a }}{% endmacro %}{% set v = 7 %}{% macro c() %}C{{ s }}{% endmacro %}"
+            }
             "base" => "[{% block b %}base{% endblock %}]",
             _ => return Ok(None),
         };
-        Ok(Some(TemplateSource::whole(&self.0, self.0.add_text(name, text))))
+        Ok(Some(TemplateSource::whole(
+            &self.0,
+            self.0.add_text(name, text),
+        )))
     }
 }
 
@@ -46,7 +51,10 @@ fn data() -> Arc<dyn Scope> {
         "ld":[{"n":1,"on":true,"x":{"y":1}},{"n":3,"on":false,"x":{"y":2}},{"n":2,"on":true,"x":{"y":3}}],
         "tree":[{"n":1,"c":[{"n":2,"c":[]}]}]}"#;
     let mut data: BTreeMap<String, Value> = serde_json::from_str(json).unwrap();
-    data.insert("big".into(), Value::BigInt((1_u128 << 70).to_string().into()));
+    data.insert(
+        "big".into(),
+        Value::BigInt((1_u128 << 70).to_string().into()),
+    );
     Arc::new(Data(data))
 }
 
@@ -56,8 +64,13 @@ fn expression(engine: &Engine, text: &str) -> String {
     let cx = Cx::new(engine);
     let world = cx.world(data());
     let answer = (|| {
-        let unit = lower::compile(text, Mode::Expression, &minijinja::syntax::SyntaxConfig::default(), Newline::Lf)
-            .map_err(|(fail, _)| fail)?;
+        let unit = lower::compile(
+            text,
+            Mode::Expression,
+            &minijinja::syntax::SyntaxConfig::default(),
+            Newline::Lf,
+        )
+        .map_err(|(fail, _)| fail)?;
         let frame = cx.frame(&world, &source, Arc::new(unit));
         let Body::Expr(expr) = &frame.unit.body else {
             return Ok("ERR not an expression".to_owned());
@@ -73,7 +86,12 @@ fn expression(engine: &Engine, text: &str) -> String {
 fn template(engine: &Engine, text: &str) -> String {
     let sources = SourceMap::new();
     let source = TemplateSource::whole(&sources, sources.add_text("case", text));
-    match engine.render_file(&source, &FileOptions::default(), &data(), &Files(sources.clone())) {
+    match engine.render_file(
+        &source,
+        &FileOptions::default(),
+        &data(),
+        &Files(sources.clone()),
+    ) {
         Ok(text) => Value::from(text).repr(),
         Err(error) => format!("ERR {error}"),
     }
@@ -93,15 +111,27 @@ fn answers_are_jinjas_but_for_the_listed_ones() {
     let mut same = 0;
     for case in &cases {
         let (id, text, wanted) = (&case["id"], &case["source"], &case["jinja"]);
-        let got = if id.starts_with('e') { expression(&engine, text) } else { template(&engine, text) };
+        let got = if id.starts_with('e') {
+            expression(&engine, text)
+        } else {
+            template(&engine, text)
+        };
         let agrees = got == *wanted || got.starts_with("ERR") && wanted.starts_with("ERR");
         same += usize::from(agrees);
         match (agrees, listed.remove(id.as_str())) {
             (true, None) | (false, Some(_)) => {}
             (true, Some(_)) => wrong.push(format!("{id} agrees now: {text}")),
-            (false, None) => wrong.push(format!("{id} {text:?}\n     jinja {wanted}\n     ours  {got}")),
+            (false, None) => wrong.push(format!(
+                "{id} {text:?}\n     jinja {wanted}\n     ours  {got}"
+            )),
         }
     }
-    assert!(wrong.is_empty(), "{} of {} agree\n{}", same, cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} agree\n{}",
+        same,
+        cases.len(),
+        wrong.join("\n")
+    );
     assert!(listed.is_empty(), "unknown cases: {listed:?}");
 }

@@ -63,9 +63,15 @@ impl Writer<'_> {
             Value::Bool(bool) => self.out.push_str(if *bool { "true" } else { "false" }),
             Value::Float(float) if float.is_nan() => self.out.push_str("NaN"),
             Value::Float(float) if float.is_infinite() => {
-                self.out.push_str(if *float > 0.0 { "Infinity" } else { "-Infinity" });
+                self.out.push_str(if *float > 0.0 {
+                    "Infinity"
+                } else {
+                    "-Infinity"
+                });
             }
-            Value::Int(_) | Value::BigInt(_) | Value::Float(_) => self.out.push_str(&value.to_text()),
+            Value::Int(_) | Value::BigInt(_) | Value::Float(_) => {
+                self.out.push_str(&value.to_text())
+            }
             Value::Str(text) => self.text(text),
             Value::List(items) if items.is_empty() => self.out.push_str("[]"),
             Value::List(items) => {
@@ -80,7 +86,10 @@ impl Writer<'_> {
             }
             Value::Map(map) if map.is_empty() => self.out.push_str("{}"),
             Value::Map(map) => {
-                let mut entries: Vec<(String, &Value)> = map.iter().map(|(key, value)| (key_text(key), value)).collect();
+                let mut entries: Vec<(String, &Value)> = map
+                    .iter()
+                    .map(|(key, value)| (key_text(key), value))
+                    .collect();
                 if self.layout.sort_keys {
                     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
                 }

@@ -40,7 +40,12 @@ struct Lower<'s> {
 }
 
 /// Reads `text`.
-pub(crate) fn compile(text: &str, mode: Mode, syntax: &SyntaxConfig, newline: Newline) -> LowerResult<Unit> {
+pub(crate) fn compile(
+    text: &str,
+    mode: Mode,
+    syntax: &SyntaxConfig,
+    newline: Newline,
+) -> LowerResult<Unit> {
     let (normal, left_out) = normalise(text);
     let source = normal.as_deref().unwrap_or(text);
     let mut lower = Lower {
@@ -51,7 +56,8 @@ pub(crate) fn compile(text: &str, mode: Mode, syntax: &SyntaxConfig, newline: Ne
     };
     let body = match mode {
         Mode::Inline | Mode::File => {
-            let tree = machinery::parse(source, "", syntax.clone()).map_err(|e| syntax_error(&e, source))?;
+            let tree = machinery::parse(source, "", syntax.clone())
+                .map_err(|e| syntax_error(&e, source))?;
             let ast::Stmt::Template(root) = tree else {
                 return Err((Fail::syntax("not a template"), At::default()));
             };
@@ -97,7 +103,11 @@ fn syntax_error(error: &minijinja::Error, source: &str) -> (Fail, At) {
     let at = match error.range() {
         Some(range) => at_range(range.start, range.end),
         None => error.line().map_or(At::default(), |line| {
-            let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+            let start: usize = source
+                .split_inclusive('\n')
+                .take(line.saturating_sub(1))
+                .map(str::len)
+                .sum();
             at_range(start, start)
         }),
     };
@@ -120,14 +130,19 @@ fn at(span: Span) -> At {
 
 impl Lower<'_> {
     fn slice(&self, span: Span) -> &str {
-        self.text.get(span.start_offset as usize..span.end_offset as usize).unwrap_or("")
+        self.text
+            .get(span.start_offset as usize..span.end_offset as usize)
+            .unwrap_or("")
     }
 
     fn body(&mut self, stmts: &[ast::Stmt<'_>]) -> LowerResult<Vec<Stmt>> {
         stmts.iter().map(|stmt| self.stmt(stmt)).collect()
     }
 
-    #[expect(clippy::too_many_lines, reason = "one flat match over the kinds of statements")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one flat match over the kinds of statements"
+    )]
     fn stmt(&mut self, stmt: &ast::Stmt<'_>) -> LowerResult<Stmt> {
         Ok(match stmt {
             ast::Stmt::Template(it) => Stmt::Group(self.body(&it.children)?),
@@ -159,7 +174,11 @@ impl Lower<'_> {
                 }
                 Stmt::With(sets, self.body(&it.body)?)
             }
-            ast::Stmt::Set(it) => Stmt::Set(self.target(&it.target)?, self.expr(&it.expr)?, at(it.span())),
+            ast::Stmt::Set(it) => Stmt::Set(
+                self.target(&it.target)?,
+                self.expr(&it.expr)?,
+                at(it.span()),
+            ),
             ast::Stmt::SetBlock(it) => Stmt::SetBlock(
                 self.target(&it.target)?,
                 it.filter.as_ref().map(|e| self.expr(e)).transpose()?,
@@ -167,7 +186,9 @@ impl Lower<'_> {
                 at(it.span()),
             ),
             ast::Stmt::AutoEscape(it) => Stmt::Group(self.body(&it.body)?),
-            ast::Stmt::FilterBlock(it) => Stmt::FilterBlock(self.expr(&it.filter)?, self.body(&it.body)?),
+            ast::Stmt::FilterBlock(it) => {
+                Stmt::FilterBlock(self.expr(&it.filter)?, self.body(&it.body)?)
+            }
             ast::Stmt::Block(it) => Stmt::Block(Arc::new(Block {
                 name: it.name.into(),
                 required: it.required,
@@ -196,7 +217,11 @@ impl Lower<'_> {
             ast::Stmt::Extends(it) => Stmt::Extends(self.expr(&it.name)?, at(it.span())),
             ast::Stmt::Include(it) => Stmt::Include(
                 self.expr(&it.name)?,
-                if it.ignore_missing { IgnoreMissing::Yes } else { IgnoreMissing::No },
+                if it.ignore_missing {
+                    IgnoreMissing::Yes
+                } else {
+                    IgnoreMissing::No
+                },
                 self.context(it.span(), Context::With),
                 at(it.span()),
             ),
@@ -219,7 +244,11 @@ impl Lower<'_> {
 
     /// The parser reads `with context` and `without context` and forgets which; the text still says it.
     fn context(&self, span: Span, default: Context) -> Context {
-        let tail = self.slice(span).trim_end().strip_suffix("context").map(str::trim_end);
+        let tail = self
+            .slice(span)
+            .trim_end()
+            .strip_suffix("context")
+            .map(str::trim_end);
         match tail {
             Some(head) if head.ends_with("without") => Context::Without,
             Some(head) if head.ends_with("with") => Context::With,
@@ -273,12 +302,14 @@ impl Lower<'_> {
         Ok(match expr {
             ast::Expr::Var(it) => {
                 let names = ["varargs", "kwargs", "caller"];
-                self.special.extend(names.iter().filter(|name| **name == it.id));
+                self.special
+                    .extend(names.iter().filter(|name| **name == it.id));
                 Expr::Var(it.id.into(), at(it.span()))
             }
             ast::Expr::Const(it) => return self.constant(it),
             ast::Expr::Slice(it) => {
-                let mut part = |e: &Option<ast::Expr<'_>>| e.as_ref().map(|e| self.expr(e)).transpose();
+                let mut part =
+                    |e: &Option<ast::Expr<'_>>| e.as_ref().map(|e| self.expr(e)).transpose();
                 let (start, stop, step) = (part(&it.start)?, part(&it.stop)?, part(&it.step)?);
                 let base = self.expr(&it.expr)?;
                 Expr::Slice(Box::new([Some(base), start, stop, step]), at(it.span()))
@@ -307,19 +338,35 @@ impl Lower<'_> {
                 let at = self.name_at(at(it.span()), base_end(it.expr.as_ref()), it.name);
                 let run = crate::filters::find(it.name).map_err(|fail| (fail, at))?;
                 let args = self.args(&it.args)?;
-                Expr::Filter(Box::new(FilterCall { name: it.name.into(), run, base, args, at }))
+                Expr::Filter(Box::new(FilterCall {
+                    name: it.name.into(),
+                    run,
+                    base,
+                    args,
+                    at,
+                }))
             }
             ast::Expr::Test(it) => {
                 let base = self.expr(&it.expr)?;
                 let at = self.name_at(at(it.span()), base_end(Some(&it.expr)), it.name);
                 let run = crate::tests::find(it.name).map_err(|fail| (fail, at))?;
                 let args = self.args(&it.args)?;
-                Expr::Test(Box::new(TestCall { name: it.name.into(), run, base, args, at }))
+                Expr::Test(Box::new(TestCall {
+                    name: it.name.into(),
+                    run,
+                    base,
+                    args,
+                    at,
+                }))
             }
-            ast::Expr::GetAttr(it) => Expr::Attr(self.boxed(&it.expr)?, it.name.into(), at(it.span())),
-            ast::Expr::GetItem(it) => {
-                Expr::Item(self.boxed(&it.expr)?, self.boxed(&it.subscript_expr)?, at(it.span()))
+            ast::Expr::GetAttr(it) => {
+                Expr::Attr(self.boxed(&it.expr)?, it.name.into(), at(it.span()))
             }
+            ast::Expr::GetItem(it) => Expr::Item(
+                self.boxed(&it.expr)?,
+                self.boxed(&it.subscript_expr)?,
+                at(it.span()),
+            ),
             ast::Expr::Call(it) => {
                 let callee = self.boxed(&it.expr)?;
                 if let Expr::Var(name, _) = &*callee {
@@ -342,7 +389,10 @@ impl Lower<'_> {
     /// The place of a filter's or test's name, which says more than that of the whole expression.
     fn name_at(&self, whole: At, from: u32, name: &str) -> At {
         let from = from.max(whole.start) as usize;
-        let rest = self.text.get(from..(whole.end as usize).max(from)).unwrap_or("");
+        let rest = self
+            .text
+            .get(from..(whole.end as usize).max(from))
+            .unwrap_or("");
         match rest.find(name) {
             Some(offset) => at_range(from + offset, from + offset + name.len()),
             None => whole,

@@ -14,7 +14,9 @@ pub(crate) fn exists(base: &Val, name: &str) -> bool {
         Val::Str(_) => text::NAMES.contains(&name),
         Val::List(_) => lists::LIST.contains(&name),
         Val::Dict(_) => lists::DICT.contains(&name),
-        Val::Seq(seq) if matches!(seq.kind, SeqKind::Tuple | SeqKind::Group) => matches!(name, "index" | "count"),
+        Val::Seq(seq) if matches!(seq.kind, SeqKind::Tuple | SeqKind::Group) => {
+            matches!(name, "index" | "count")
+        }
         Val::Int(_) | Val::Bool(_) => name == "bit_length",
         Val::Float(_) => name == "is_integer",
         Val::Object(object) => object.has_method(name),

@@ -79,7 +79,11 @@ impl Object {
             Object::Method(_, name) => format!("<method {name}>"),
             Object::Macro(decl, _) => format!("<Macro '{}'>", decl.name),
             Object::Loop(state) => {
-                format!("<LoopContext {}/{}>", state.index.get() + 1, state.items.len())
+                format!(
+                    "<LoopContext {}/{}>",
+                    state.index.get() + 1,
+                    state.items.len()
+                )
             }
             other => format!("<{}>", other.type_name()),
         }
@@ -128,7 +132,8 @@ impl Object {
 
     pub(crate) fn plus(&self, other: &Object) -> Option<Val> {
         match (self, other) {
-            (Object::Time(time), Object::Delta(delta)) | (Object::Delta(delta), Object::Time(time)) => {
+            (Object::Time(time), Object::Delta(delta))
+            | (Object::Delta(delta), Object::Time(time)) => {
                 crate::time::shift(*time, *delta).map(|time| Object::Time(time).val())
             }
             (Object::Delta(a), Object::Delta(b)) => Some(Object::Delta(a + b).val()),
@@ -183,7 +188,10 @@ impl Object {
         match self {
             Object::Cycler(..) => matches!(name, "next" | "reset"),
             Object::Loop(_) => matches!(name, "cycle" | "changed"),
-            Object::Time(_) => matches!(name, "strftime" | "isoformat" | "timestamp" | "date" | "utcoffset"),
+            Object::Time(_) => matches!(
+                name,
+                "strftime" | "isoformat" | "timestamp" | "date" | "utcoffset"
+            ),
             Object::Delta(_) => name == "total_seconds",
             _ => false,
         }
@@ -206,7 +214,10 @@ impl Object {
             }
             Object::Loop(state) => state.call_method(cx, name, args),
             Object::Time(time) => crate::time::method(cx, *time, name, args),
-            #[expect(clippy::cast_precision_loss, reason = "as Python's total_seconds() does")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "as Python's total_seconds() does"
+            )]
             Object::Delta(micros) => Ok(Val::Float(*micros as f64 / 1e6)),
             other => bail!("'{}' object has no method '{name}'", other.type_name()),
         }

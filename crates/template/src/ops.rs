@@ -98,7 +98,9 @@ pub(crate) fn equal(cx: &Cx<'_>, a: &Val, b: &Val) -> Res<bool> {
         (Val::List(a), Val::List(b)) => {
             a.len() == b.len() && all_equal(cx, &a.items(cx)?, &b.items(cx)?)?
         }
-        (Val::Seq(a), Val::Seq(b)) => a.items.len() == b.items.len() && all_equal(cx, &a.items, &b.items)?,
+        (Val::Seq(a), Val::Seq(b)) => {
+            a.items.len() == b.items.len() && all_equal(cx, &a.items, &b.items)?
+        }
         (Val::Range(a), Val::Range(b)) => a == b,
         (Val::Dict(a), Val::Dict(b)) => {
             if a.len() != b.len() {
@@ -261,16 +263,22 @@ fn add(cx: &Cx<'_>, a: &Val, b: &Val) -> Res<Val> {
             text::push(&mut out, y)?;
             Ok(Val::str(out))
         }
-        (Val::Str(_), _) => bail!("can only concatenate str (not \"{}\") to str", b.type_name()),
+        (Val::Str(_), _) => bail!(
+            "can only concatenate str (not \"{}\") to str",
+            b.type_name()
+        ),
         (Val::List(x), Val::List(y)) => {
             let mut items = x.items(cx)?;
             items.extend(y.items(cx)?);
             Ok(Val::list(items))
         }
-        (Val::List(_), _) => bail!("can only concatenate list (not \"{}\") to list", b.type_name()),
-        (Val::Seq(x), Val::Seq(y)) if x.kind == SeqKind::Tuple && y.kind == SeqKind::Tuple => {
-            Ok(Val::tuple(x.items.iter().chain(&y.items).cloned().collect()))
-        }
+        (Val::List(_), _) => bail!(
+            "can only concatenate list (not \"{}\") to list",
+            b.type_name()
+        ),
+        (Val::Seq(x), Val::Seq(y)) if x.kind == SeqKind::Tuple && y.kind == SeqKind::Tuple => Ok(
+            Val::tuple(x.items.iter().chain(&y.items).cloned().collect()),
+        ),
         (Val::Object(x), Val::Object(y)) => x.plus(y).ok_or_else(|| unsupported("+", a, b)),
         _ => arithmetic(Op::Add, a, b),
     }
@@ -332,7 +340,9 @@ pub(crate) fn arithmetic(op: Op, a: &Val, b: &Val) -> Res<Val> {
         Op::Add => x + y,
         Op::Sub => x - y,
         Op::Mul => x * y,
-        Op::Div if y == 0.0 && integer(a).is_some() && integer(b).is_some() => bail!("division by zero"),
+        Op::Div if y == 0.0 && integer(a).is_some() && integer(b).is_some() => {
+            bail!("division by zero")
+        }
         Op::Div if y == 0.0 => bail!("float division by zero"),
         Op::FloorDiv if y == 0.0 => bail!("float floor division by zero"),
         Op::Rem if y == 0.0 => bail!("float modulo"),
@@ -384,7 +394,11 @@ pub(crate) fn negate(val: &Val) -> Res<Val> {
 
 /// The position that a Python index means in a sequence of that length.
 pub(crate) fn position(index: i128, len: usize) -> Option<usize> {
-    let index = if index < 0 { index + len as i128 } else { index };
+    let index = if index < 0 {
+        index + len as i128
+    } else {
+        index
+    };
     usize::try_from(index).ok().filter(|at| *at < len)
 }
 
@@ -418,7 +432,11 @@ pub(crate) fn item(cx: &Cx<'_>, base: &Val, key: &Val) -> Res<Val> {
         return Ok(found);
     }
     let shown = text::repr(cx, key)?;
-    let name = if let Val::Str(name) = key { Some(name.clone()) } else { None };
+    let name = if let Val::Str(name) = key {
+        Some(name.clone())
+    } else {
+        None
+    };
     Ok(no_attribute(base, &shown, name))
 }
 
@@ -433,7 +451,12 @@ fn subscript(cx: &Cx<'_>, base: &Val, key: &Val) -> Res<Option<Val>> {
             Some(at) => list.get(cx, at)?,
             None => None,
         },
-        Val::Seq(seq) if matches!(seq.kind, SeqKind::Tuple | SeqKind::Group | SeqKind::Generator) => {
+        Val::Seq(seq)
+            if matches!(
+                seq.kind,
+                SeqKind::Tuple | SeqKind::Group | SeqKind::Generator
+            ) =>
+        {
             integer(key)
                 .and_then(|index| position(index, seq.items.len()))
                 .map(|at| seq.items[at].clone())
@@ -511,7 +534,11 @@ pub(crate) fn slice(cx: &Cx<'_>, base: &Val, bounds: [Option<i128>; 3]) -> Res<V
         None => default,
         Some(at) => {
             let at = if at < 0 { at + len } else { at };
-            if step > 0 { at.clamp(0, len) } else { at.clamp(-1, len - 1) }
+            if step > 0 {
+                at.clamp(0, len)
+            } else {
+                at.clamp(-1, len - 1)
+            }
         }
     };
     let (start, stop) = if step > 0 {

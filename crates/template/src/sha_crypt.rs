@@ -4,7 +4,8 @@
 use sha2::{Digest, Sha256, Sha512};
 
 /// The alphabet of crypt's base 64, in the order of its digits.
-pub(crate) const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const ALPHABET: &[u8; 64] =
+    b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Rounds that a hash without `rounds=` means.
 const IMPLICIT_ROUNDS: u32 = 5000;
@@ -76,8 +77,14 @@ pub(crate) fn hash(kind: Kind, password: &[u8], salt: &str, rounds: u32) -> Stri
         bits >>= 1;
     }
     let a = kind.digest(&[&a]);
-    let p = stretched(&kind.digest(&[&password.repeat(password.len())]), password.len());
-    let s = stretched(&kind.digest(&[&salt_bytes.repeat(16 + usize::from(a[0]))]), salt.len());
+    let p = stretched(
+        &kind.digest(&[&password.repeat(password.len())]),
+        password.len(),
+    );
+    let s = stretched(
+        &kind.digest(&[&salt_bytes.repeat(16 + usize::from(a[0]))]),
+        salt.len(),
+    );
     let mut c = a;
     for round in 0..rounds {
         let mut parts: Vec<&[u8]> = vec![if round % 2 == 1 { &p } else { &c }];

@@ -18,28 +18,67 @@ use crate::version;
 pub(crate) type TestFn = fn(&Cx<'_>, Val, Args) -> Res<bool>;
 
 const TABLE: &[(&str, TestFn)] = &[
-    ("defined", |_, val, args| no_args(args, !matches!(val, Val::Undef(_)))),
-    ("undefined", |_, val, args| no_args(args, matches!(val, Val::Undef(_)))),
-    ("none", |_, val, args| no_args(args, matches!(val, Val::None))),
-    ("string", |_, val, args| no_args(args, matches!(val, Val::Str(_)))),
-    ("number", |_, val, args| no_args(args, ops::number(&val).is_some())),
-    ("integer", |_, val, args| no_args(args, matches!(val, Val::Int(_)))),
-    ("float", |_, val, args| no_args(args, matches!(val, Val::Float(_)))),
-    ("boolean", |_, val, args| no_args(args, matches!(val, Val::Bool(_)))),
-    ("true", |_, val, args| no_args(args, matches!(val, Val::Bool(true)))),
-    ("false", |_, val, args| no_args(args, matches!(val, Val::Bool(false)))),
-    ("mapping", |_, val, args| no_args(args, matches!(val, Val::Dict(_)))),
+    ("defined", |_, val, args| {
+        no_args(args, !matches!(val, Val::Undef(_)))
+    }),
+    ("undefined", |_, val, args| {
+        no_args(args, matches!(val, Val::Undef(_)))
+    }),
+    ("none", |_, val, args| {
+        no_args(args, matches!(val, Val::None))
+    }),
+    ("string", |_, val, args| {
+        no_args(args, matches!(val, Val::Str(_)))
+    }),
+    ("number", |_, val, args| {
+        no_args(args, ops::number(&val).is_some())
+    }),
+    ("integer", |_, val, args| {
+        no_args(args, matches!(val, Val::Int(_)))
+    }),
+    ("float", |_, val, args| {
+        no_args(args, matches!(val, Val::Float(_)))
+    }),
+    ("boolean", |_, val, args| {
+        no_args(args, matches!(val, Val::Bool(_)))
+    }),
+    ("true", |_, val, args| {
+        no_args(args, matches!(val, Val::Bool(true)))
+    }),
+    ("false", |_, val, args| {
+        no_args(args, matches!(val, Val::Bool(false)))
+    }),
+    ("mapping", |_, val, args| {
+        no_args(args, matches!(val, Val::Dict(_)))
+    }),
     ("sequence", |_, val, args| no_args(args, is_sequence(&val))),
     ("iterable", |_, val, args| no_args(args, is_iterable(&val))),
-    ("callable", |_, val, args| no_args(args, matches!(&val, Val::Object(object) if object.is_callable()))),
+    ("callable", |_, val, args| {
+        no_args(
+            args,
+            matches!(&val, Val::Object(object) if object.is_callable()),
+        )
+    }),
     ("escaped", |_, _, args| no_args(args, false)),
     ("sameas", sameas),
-    ("lower", |cx, val, args| no_args(args, cased(cx, &val, char::is_lowercase)?)),
-    ("upper", |cx, val, args| no_args(args, cased(cx, &val, char::is_uppercase)?)),
-    ("filter", |cx, val, args| no_args(args, filters::exists(&text::str(cx, &val)?))),
-    ("test", |cx, val, args| no_args(args, exists(&text::str(cx, &val)?))),
-    ("odd", |_, val, args| no_args(args, int_of(&val)?.rem_euclid(2) == 1)),
-    ("even", |_, val, args| no_args(args, int_of(&val)?.rem_euclid(2) == 0)),
+    ("lower", |cx, val, args| {
+        no_args(args, cased(cx, &val, char::is_lowercase)?)
+    }),
+    ("upper", |cx, val, args| {
+        no_args(args, cased(cx, &val, char::is_uppercase)?)
+    }),
+    ("filter", |cx, val, args| {
+        no_args(args, filters::exists(&text::str(cx, &val)?))
+    }),
+    ("test", |cx, val, args| {
+        no_args(args, exists(&text::str(cx, &val)?))
+    }),
+    ("odd", |_, val, args| {
+        no_args(args, int_of(&val)?.rem_euclid(2) == 1)
+    }),
+    ("even", |_, val, args| {
+        no_args(args, int_of(&val)?.rem_euclid(2) == 0)
+    }),
     ("divisibleby", divisible_by),
     ("eq", |cx, val, args| compare(cx, &val, args, Cmp::Eq)),
     ("==", |cx, val, args| compare(cx, &val, args, Cmp::Eq)),
@@ -53,7 +92,9 @@ const TABLE: &[(&str, TestFn)] = &[
     ("<=", |cx, val, args| compare(cx, &val, args, Cmp::Le)),
     ("gt", |cx, val, args| compare(cx, &val, args, Cmp::Gt)),
     (">", |cx, val, args| compare(cx, &val, args, Cmp::Gt)),
-    ("greaterthan", |cx, val, args| compare(cx, &val, args, Cmp::Gt)),
+    ("greaterthan", |cx, val, args| {
+        compare(cx, &val, args, Cmp::Gt)
+    }),
     ("ge", |cx, val, args| compare(cx, &val, args, Cmp::Ge)),
     (">=", |cx, val, args| compare(cx, &val, args, Cmp::Ge)),
     ("in", |cx, val, args| compare(cx, &val, args, Cmp::In)),
@@ -62,43 +103,115 @@ const TABLE: &[(&str, TestFn)] = &[
     ("issubset", |cx, val, args| subset(cx, &val, args, false)),
     ("superset", |cx, val, args| subset(cx, &val, args, true)),
     ("issuperset", |cx, val, args| subset(cx, &val, args, true)),
-    ("any", |cx, val, args| no_args(args, truths(cx, &val)?.contains(&true))),
-    ("all", |cx, val, args| no_args(args, !truths(cx, &val)?.contains(&false))),
-    ("match", |cx, val, args| matches(cx, &val, args, Some("match"))),
-    ("search", |cx, val, args| matches(cx, &val, args, Some("search"))),
+    ("any", |cx, val, args| {
+        no_args(args, truths(cx, &val)?.contains(&true))
+    }),
+    ("all", |cx, val, args| {
+        no_args(args, !truths(cx, &val)?.contains(&false))
+    }),
+    ("match", |cx, val, args| {
+        matches(cx, &val, args, Some("match"))
+    }),
+    ("search", |cx, val, args| {
+        matches(cx, &val, args, Some("search"))
+    }),
     ("regex", |cx, val, args| matches(cx, &val, args, None)),
     ("version", version_test),
     ("version_compare", version_test),
     ("truthy", truthy),
-    ("falsy", |cx, val, args| truthy(cx, val, args).map(|truth| !truth)),
-    ("nan", |_, val, args| no_args(args, matches!(val, Val::Float(float) if float.is_nan()))),
-    ("isnan", |_, val, args| no_args(args, matches!(val, Val::Float(float) if float.is_nan()))),
+    ("falsy", |cx, val, args| {
+        truthy(cx, val, args).map(|truth| !truth)
+    }),
+    ("nan", |_, val, args| {
+        no_args(args, matches!(val, Val::Float(float) if float.is_nan()))
+    }),
+    ("isnan", |_, val, args| {
+        no_args(args, matches!(val, Val::Float(float) if float.is_nan()))
+    }),
     ("url", |cx, val, args| uri(cx, &val, args, true, "url")),
     ("uri", |cx, val, args| uri(cx, &val, args, false, "uri")),
     ("urn", |cx, val, args| uri(cx, &val, args, false, "urn")),
     ("vault_encrypted", |_, val, args| {
-        no_args(args, matches!(&val, Val::Str(text) if text.starts_with("$ANSIBLE_VAULT;")))
+        no_args(
+            args,
+            matches!(&val, Val::Str(text) if text.starts_with("$ANSIBLE_VAULT;")),
+        )
     }),
-    ("failed", |cx, val, args| result(cx, &val, args, "failed", failed)),
-    ("failure", |cx, val, args| result(cx, &val, args, "failure", failed)),
-    ("succeeded", |cx, val, args| result(cx, &val, args, "succeeded", |cx, val| Ok(!failed(cx, val)?))),
-    ("success", |cx, val, args| result(cx, &val, args, "success", |cx, val| Ok(!failed(cx, val)?))),
-    ("successful", |cx, val, args| result(cx, &val, args, "successful", |cx, val| Ok(!failed(cx, val)?))),
-    ("changed", |cx, val, args| result(cx, &val, args, "changed", changed)),
-    ("change", |cx, val, args| result(cx, &val, args, "change", changed)),
-    ("skipped", |cx, val, args| result(cx, &val, args, "skipped", |cx, val| field(cx, val, "skipped"))),
-    ("skip", |cx, val, args| result(cx, &val, args, "skip", |cx, val| field(cx, val, "skipped"))),
-    ("unreachable", |cx, val, args| result(cx, &val, args, "unreachable", |cx, val| field(cx, val, "unreachable"))),
-    ("reachable", |cx, val, args| result(cx, &val, args, "reachable", |cx, val| Ok(!field(cx, val, "unreachable")?))),
-    ("timedout", |cx, val, args| result(cx, &val, args, "timedout", |cx, val| field(cx, val, "timedout"))),
-    ("started", |cx, val, args| result(cx, &val, args, "started", |cx, val| numeric(cx, val, "started"))),
-    ("finished", |cx, val, args| result(cx, &val, args, "finished", |cx, val| numeric(cx, val, "finished"))),
+    ("failed", |cx, val, args| {
+        result(cx, &val, args, "failed", failed)
+    }),
+    ("failure", |cx, val, args| {
+        result(cx, &val, args, "failure", failed)
+    }),
+    ("succeeded", |cx, val, args| {
+        result(cx, &val, args, "succeeded", |cx, val| Ok(!failed(cx, val)?))
+    }),
+    ("success", |cx, val, args| {
+        result(cx, &val, args, "success", |cx, val| Ok(!failed(cx, val)?))
+    }),
+    ("successful", |cx, val, args| {
+        result(cx, &val, args, "successful", |cx, val| {
+            Ok(!failed(cx, val)?)
+        })
+    }),
+    ("changed", |cx, val, args| {
+        result(cx, &val, args, "changed", changed)
+    }),
+    ("change", |cx, val, args| {
+        result(cx, &val, args, "change", changed)
+    }),
+    ("skipped", |cx, val, args| {
+        result(cx, &val, args, "skipped", |cx, val| {
+            field(cx, val, "skipped")
+        })
+    }),
+    ("skip", |cx, val, args| {
+        result(cx, &val, args, "skip", |cx, val| field(cx, val, "skipped"))
+    }),
+    ("unreachable", |cx, val, args| {
+        result(cx, &val, args, "unreachable", |cx, val| {
+            field(cx, val, "unreachable")
+        })
+    }),
+    ("reachable", |cx, val, args| {
+        result(cx, &val, args, "reachable", |cx, val| {
+            Ok(!field(cx, val, "unreachable")?)
+        })
+    }),
+    ("timedout", |cx, val, args| {
+        result(cx, &val, args, "timedout", |cx, val| {
+            field(cx, val, "timedout")
+        })
+    }),
+    ("started", |cx, val, args| {
+        result(cx, &val, args, "started", |cx, val| {
+            numeric(cx, val, "started")
+        })
+    }),
+    ("finished", |cx, val, args| {
+        result(cx, &val, args, "finished", |cx, val| {
+            numeric(cx, val, "finished")
+        })
+    }),
 ];
 
 /// Tests that look at the controller's files.
 const ABSENT: &[&str] = &[
-    "exists", "file", "is_file", "directory", "is_dir", "link", "is_link", "abs", "is_abs", "mount", "is_mount",
-    "same_file", "is_same_file", "link_exists", "vaulted_file",
+    "exists",
+    "file",
+    "is_file",
+    "directory",
+    "is_dir",
+    "link",
+    "is_link",
+    "abs",
+    "is_abs",
+    "mount",
+    "is_mount",
+    "same_file",
+    "is_same_file",
+    "link_exists",
+    "vaulted_file",
 ];
 
 fn table() -> &'static HashMap<&'static str, TestFn> {
@@ -123,10 +236,12 @@ pub(crate) fn find(name: &str) -> Res<TestFn> {
         .hint("look at the host's file with the `stat` module and `register`"));
     }
     let fail = Fail::syntax(format!("No test named '{name}'."));
-    Err(match hostler_diag::did_you_mean(short, table().keys().copied()) {
-        Some(best) => fail.hint(format!("did you mean `{best}`?")),
-        None => fail,
-    })
+    Err(
+        match hostler_diag::did_you_mean(short, table().keys().copied()) {
+            Some(best) => fail.hint(format!("did you mean `{best}`?")),
+            None => fail,
+        },
+    )
 }
 
 /// Runs a test. Only `defined` and `undefined` may be asked about something undefined.
@@ -181,7 +296,10 @@ fn sameas(_: &Cx<'_>, val: Val, args: Args) -> Res<bool> {
         (Val::List(a), Val::List(b)) => std::rc::Rc::ptr_eq(a, b),
         (Val::Dict(a), Val::Dict(b)) => std::rc::Rc::ptr_eq(a, b),
         (Val::Seq(a), Val::Seq(b)) => std::rc::Rc::ptr_eq(a, b),
-        (Val::Object(a), Val::Object(b)) => std::rc::Rc::ptr_eq(a, b) || matches!((&**a, &**b), (Object::Function(a, _), Object::Function(b, _)) if a == b),
+        (Val::Object(a), Val::Object(b)) => {
+            std::rc::Rc::ptr_eq(a, b)
+                || matches!((&**a, &**b), (Object::Function(a, _), Object::Function(b, _)) if a == b)
+        }
         _ => false,
     })
 }
@@ -189,12 +307,16 @@ fn sameas(_: &Cx<'_>, val: Val, args: Args) -> Res<bool> {
 /// Are all letters of that case, and is there one?
 fn cased(cx: &Cx<'_>, val: &Val, of_case: fn(char) -> bool) -> Res<bool> {
     let text = text::str(cx, val)?;
-    let mut letters = text.chars().filter(|ch| ch.is_lowercase() || ch.is_uppercase()).peekable();
+    let mut letters = text
+        .chars()
+        .filter(|ch| ch.is_lowercase() || ch.is_uppercase())
+        .peekable();
     Ok(letters.peek().is_some() && letters.all(of_case))
 }
 
 fn int_of(val: &Val) -> Res<i128> {
-    ops::integer(val).ok_or_else(|| Fail::runtime(format!("an integer is required, not {}", val.type_name())))
+    ops::integer(val)
+        .ok_or_else(|| Fail::runtime(format!("an integer is required, not {}", val.type_name())))
 }
 
 fn divisible_by(_: &Cx<'_>, val: Val, args: Args) -> Res<bool> {
@@ -218,7 +340,11 @@ fn contains(cx: &Cx<'_>, val: Val, args: Args) -> Res<bool> {
 fn subset(cx: &Cx<'_>, val: &Val, args: Args, reverse: bool) -> Res<bool> {
     let [other] = args.bind(["b"])?;
     let other = required(other, "b")?;
-    let (small, large) = if reverse { (&other, val) } else { (val, &other) };
+    let (small, large) = if reverse {
+        (&other, val)
+    } else {
+        (val, &other)
+    };
     for item in ops::iterate(cx, small)? {
         if !ops::contains(cx, large, &item)? {
             return Ok(false);
@@ -232,7 +358,8 @@ fn truths(cx: &Cx<'_>, val: &Val) -> Res<Vec<bool>> {
 }
 
 fn matches(cx: &Cx<'_>, val: &Val, args: Args, kind: Option<&str>) -> Res<bool> {
-    let [pattern, ignorecase, multiline, match_type] = args.bind(["pattern", "ignorecase", "multiline", "match_type"])?;
+    let [pattern, ignorecase, multiline, match_type] =
+        args.bind(["pattern", "ignorecase", "multiline", "match_type"])?;
     let pattern = text_or(cx, pattern.as_ref(), "")?;
     let match_type = text_or(cx, match_type.as_ref(), kind.unwrap_or("search"))?;
     let source = match val {
@@ -245,11 +372,14 @@ fn matches(cx: &Cx<'_>, val: &Val, args: Args, kind: Option<&str>) -> Res<bool> 
         "fullmatch" => regex.full_match(&source),
         _ => regex.search(&source),
     };
-    found.map(|found| found.is_some()).map_err(|error| Fail::runtime(error.to_string()))
+    found
+        .map(|found| found.is_some())
+        .map_err(|error| Fail::runtime(error.to_string()))
 }
 
 fn version_test(cx: &Cx<'_>, val: Val, args: Args) -> Res<bool> {
-    let [other, operator, strict, kind] = args.bind(["version", "operator", "strict", "version_type"])?;
+    let [other, operator, strict, kind] =
+        args.bind(["version", "operator", "strict", "version_type"])?;
     let ours = text::str(cx, &val)?;
     let theirs = text::str(cx, &required(other, "version")?)?;
     let operator = text_or(cx, some(operator).as_ref(), "eq")?;
@@ -257,7 +387,11 @@ fn version_test(cx: &Cx<'_>, val: Val, args: Args) -> Res<bool> {
         Some(strict) => flag(Some(&strict), false)?,
         None => false,
     };
-    let kind = text_or(cx, some(kind).as_ref(), if strict { "strict" } else { "loose" })?;
+    let kind = text_or(
+        cx,
+        some(kind).as_ref(),
+        if strict { "strict" } else { "loose" },
+    )?;
     version::compare(&ours, &theirs, &operator, &kind)
 }
 
@@ -285,12 +419,16 @@ fn uri(cx: &Cx<'_>, val: &Val, args: Args, with_host: bool, kind: &str) -> Res<b
         return Ok(false);
     };
     let well_formed = scheme.starts_with(|ch: char| ch.is_ascii_alphabetic())
-        && scheme.chars().all(|ch| ch.is_ascii_alphanumeric() || "+-.".contains(ch));
+        && scheme
+            .chars()
+            .all(|ch| ch.is_ascii_alphanumeric() || "+-.".contains(ch));
     if !well_formed || (kind == "urn" && !scheme.eq_ignore_ascii_case("urn")) {
         return Ok(false);
     }
     if with_host {
-        let host = rest.strip_prefix("//").map_or("", |rest| rest.split(['/', '?', '#']).next().unwrap_or(""));
+        let host = rest
+            .strip_prefix("//")
+            .map_or("", |rest| rest.split(['/', '?', '#']).next().unwrap_or(""));
         if host.is_empty() {
             return Ok(false);
         }
@@ -303,7 +441,13 @@ fn uri(cx: &Cx<'_>, val: &Val, args: Args, with_host: bool, kind: &str) -> Res<b
     }
 }
 
-fn result(cx: &Cx<'_>, val: &Val, args: Args, name: &str, answer: fn(&Cx<'_>, &Val) -> Res<bool>) -> Res<bool> {
+fn result(
+    cx: &Cx<'_>,
+    val: &Val,
+    args: Args,
+    name: &str,
+    answer: fn(&Cx<'_>, &Val) -> Res<bool>,
+) -> Res<bool> {
     args.none()?;
     if !matches!(val, Val::Dict(_)) {
         bail!("The '{name}' test expects a dictionary");

@@ -124,7 +124,13 @@ fn write_seq(cx: &Cx<'_>, out: &mut String, seq: &Seq, style: Style) -> Res<()> 
     write_items(cx, out, &seq.items, style, ends)
 }
 
-fn write_items(cx: &Cx<'_>, out: &mut String, items: &[Val], style: Style, ends: [&str; 2]) -> Res<()> {
+fn write_items(
+    cx: &Cx<'_>,
+    out: &mut String,
+    items: &[Val],
+    style: Style,
+    ends: [&str; 2],
+) -> Res<()> {
     push(out, ends[0])?;
     for (index, item) in items.iter().enumerate() {
         push(out, if index > 0 { ", " } else { "" })?;

@@ -20,7 +20,8 @@ pub(crate) fn micros(time: DateTime) -> i128 {
 
 /// The time shifted by microseconds.
 pub(crate) fn shift(time: DateTime, micros: i128) -> Option<DateTime> {
-    time.checked_add(SignedDuration::from_micros(i64::try_from(micros).ok()?)).ok()
+    time.checked_add(SignedDuration::from_micros(i64::try_from(micros).ok()?))
+        .ok()
 }
 
 /// Python's `str()` of a datetime.
@@ -37,8 +38,17 @@ pub(crate) fn show_delta(micros: i128) -> String {
     let days = micros.div_euclid(86_400_000_000);
     let rest = micros.rem_euclid(86_400_000_000);
     let (seconds, fraction) = (rest / 1_000_000, rest % 1_000_000);
-    let clock = format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let clock = if fraction == 0 { clock } else { format!("{clock}.{fraction:06}") };
+    let clock = format!(
+        "{}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
+    let clock = if fraction == 0 {
+        clock
+    } else {
+        format!("{clock}.{fraction:06}")
+    };
     match days {
         0 => clock,
         1 | -1 => format!("{days} day, {clock}"),
@@ -78,7 +88,9 @@ pub(crate) fn method(cx: &Cx<'_>, time: DateTime, name: &str, args: Args) -> Res
         "strftime" => {
             let [format] = args.bind(["format"])?;
             let format = text::str(cx, &required(format, "format")?)?;
-            let zoned = time.to_zoned(TimeZone::system()).map_err(|error| Fail::runtime(error.to_string()))?;
+            let zoned = time
+                .to_zoned(TimeZone::system())
+                .map_err(|error| Fail::runtime(error.to_string()))?;
             formatted(&format, &zoned).map(Val::str)
         }
         "isoformat" => {
@@ -91,7 +103,9 @@ pub(crate) fn method(cx: &Cx<'_>, time: DateTime, name: &str, args: Args) -> Res
         }
         "timestamp" => {
             args.none()?;
-            let zoned = time.to_zoned(TimeZone::system()).map_err(|error| Fail::runtime(error.to_string()))?;
+            let zoned = time
+                .to_zoned(TimeZone::system())
+                .map_err(|error| Fail::runtime(error.to_string()))?;
             #[expect(clippy::cast_precision_loss, reason = "as Python's timestamp() does")]
             let seconds = zoned.timestamp().as_microsecond() as f64 / 1e6;
             Ok(Val::Float(seconds))
@@ -108,12 +122,21 @@ pub(crate) fn parse(format: &str, source: &str) -> Option<DateTime> {
     }
     // Parts that are not given are those of 1900-01-01 00:00:00, as in Python.
     let date = parsed.to_date().unwrap_or_else(|_| {
-        jiff::civil::Date::new(parsed.year().unwrap_or(1900), parsed.month().unwrap_or(1), parsed.day().unwrap_or(1))
-            .unwrap_or(jiff::civil::Date::constant(1900, 1, 1))
+        jiff::civil::Date::new(
+            parsed.year().unwrap_or(1900),
+            parsed.month().unwrap_or(1),
+            parsed.day().unwrap_or(1),
+        )
+        .unwrap_or(jiff::civil::Date::constant(1900, 1, 1))
     });
     let time = parsed.to_time().unwrap_or_else(|_| {
-        jiff::civil::Time::new(parsed.hour().unwrap_or(0), parsed.minute().unwrap_or(0), parsed.second().unwrap_or(0), 0)
-            .unwrap_or(jiff::civil::Time::midnight())
+        jiff::civil::Time::new(
+            parsed.hour().unwrap_or(0),
+            parsed.minute().unwrap_or(0),
+            parsed.second().unwrap_or(0),
+            0,
+        )
+        .unwrap_or(jiff::civil::Time::midnight())
     });
     Some(date.to_datetime(time))
 }
@@ -132,7 +155,11 @@ pub(crate) fn strftime(format: &str, seconds: Option<f64>, utc: bool) -> Res<Str
             .and_then(|since| Timestamp::from_duration(since).ok())
             .ok_or_else(|| Fail::runtime(format!("Invalid value for epoch value ({seconds})")))?,
     };
-    let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
+    let zone = if utc {
+        TimeZone::UTC
+    } else {
+        TimeZone::system()
+    };
     formatted(format, &timestamp.to_zoned(zone))
 }
 
@@ -141,6 +168,10 @@ pub(crate) fn now(utc: bool, format: Option<&str>) -> Res<Val> {
     if let Some(format) = format {
         return strftime(format, None, utc).map(Val::str);
     }
-    let zone = if utc { TimeZone::UTC } else { TimeZone::system() };
+    let zone = if utc {
+        TimeZone::UTC
+    } else {
+        TimeZone::system()
+    };
     Ok(Object::Time(Timestamp::now().to_zoned(zone).datetime()).val())
 }

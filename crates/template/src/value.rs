@@ -265,9 +265,8 @@ impl Dict {
     pub(crate) fn get(&self, cx: &Cx<'_>, key: &Key) -> Res<Option<Val>> {
         let mut cell = match &mut *self.0.borrow_mut() {
             DictRepr::Data { map, seen } => {
-                return Ok(data_index(map, key).and_then(|index| {
-                    map.at(index).map(|(_, value)| child(seen, index, value))
-                }));
+                return Ok(data_index(map, key)
+                    .and_then(|index| map.at(index).map(|(_, value)| child(seen, index, value))));
             }
             DictRepr::Own(map) => match map.get(key) {
                 None => return Ok(None),
@@ -456,9 +455,7 @@ impl Hash for Key {
             Key::None => state.write_u8(1),
             Key::Str(text) => text.hash(state),
             Key::Tuple(keys) => keys.hash(state),
-            number => (number.number().unwrap_or(0.0) + 0.0)
-                .to_bits()
-                .hash(state),
+            number => (number.number().unwrap_or(0.0) + 0.0).to_bits().hash(state),
         }
     }
 }

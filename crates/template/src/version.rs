@@ -23,7 +23,9 @@ pub(crate) fn compare(ours: &str, theirs: &str, operator: &str, kind: &str) -> R
         "strict" => strict(ours, theirs)?,
         "semver" | "semantic" => semantic(ours, theirs)?,
         "pep440" => bail!("the version type 'pep440' is not available"),
-        other => bail!("Invalid version type ({other}). Must be one of loose, strict, semver, semantic, pep440"),
+        other => bail!(
+            "Invalid version type ({other}). Must be one of loose, strict, semver, semantic, pep440"
+        ),
     };
     Ok(match operator {
         "==" | "=" | "eq" => order == Ordering::Equal,
@@ -32,7 +34,9 @@ pub(crate) fn compare(ours: &str, theirs: &str, operator: &str, kind: &str) -> R
         ">" | "gt" => order == Ordering::Greater,
         ">=" | "ge" => order != Ordering::Less,
         "!=" | "<>" | "ne" => order != Ordering::Equal,
-        other => bail!("Invalid operator type ({other}). Must be one of ==, =, eq, <, lt, <=, le, >, gt, >=, ge, !=, <>, ne"),
+        other => bail!(
+            "Invalid operator type ({other}). Must be one of ==, =, eq, <, lt, <=, le, >, gt, >=, ge, !=, <>, ne"
+        ),
     })
 }
 
@@ -56,7 +60,9 @@ fn loose_parts(text: &str) -> Vec<Part> {
                 2
             }
         };
-        let end = rest.find(|ch| class(ch) != class(first)).unwrap_or(rest.len());
+        let end = rest
+            .find(|ch| class(ch) != class(first))
+            .unwrap_or(rest.len());
         let (run, tail) = rest.split_at(end);
         parts.push(match run.parse() {
             Ok(number) => Part::Number(number),
@@ -73,8 +79,12 @@ fn loose(ours: &str, theirs: &str) -> Res<Ordering> {
         let order = match (a, b) {
             (Part::Number(a), Part::Number(b)) => a.cmp(b),
             (Part::Word(a), Part::Word(b)) => a.cmp(b),
-            (Part::Number(_), Part::Word(_)) => bail!("Version comparison failed: '<' not supported between instances of 'int' and 'str'"),
-            (Part::Word(_), Part::Number(_)) => bail!("Version comparison failed: '<' not supported between instances of 'str' and 'int'"),
+            (Part::Number(_), Part::Word(_)) => bail!(
+                "Version comparison failed: '<' not supported between instances of 'int' and 'str'"
+            ),
+            (Part::Word(_), Part::Number(_)) => bail!(
+                "Version comparison failed: '<' not supported between instances of 'str' and 'int'"
+            ),
         };
         if order != Ordering::Equal {
             return Ok(order);

@@ -17,7 +17,10 @@ impl Scope for Written {
     }
     fn names(&self) -> Vec<String> {
         let entries = &self.0.as_map().unwrap().entries;
-        entries.iter().filter_map(|(key, _)| Some(key.as_str()?.to_owned())).collect()
+        entries
+            .iter()
+            .filter_map(|(key, _)| Some(key.as_str()?.to_owned()))
+            .collect()
     }
 }
 
@@ -32,40 +35,61 @@ fn json(value: &Value) -> String {
     serde_json::to_string(value).unwrap()
 }
 
-fn disagreement(engine: &Engine, sources: &SourceMap, scope: &Arc<dyn Scope>, case: &serde_json::Value) -> Option<String> {
+fn disagreement(
+    engine: &Engine,
+    sources: &SourceMap,
+    scope: &Arc<dyn Scope>,
+    case: &serde_json::Value,
+) -> Option<String> {
     let source = node(sources, &case["source"].to_string());
     let answer = if case["kind"] == "condition" {
         let mut warnings = Vec::new();
-        engine.condition(&source, scope, &mut warnings).map(Value::Bool)
+        engine
+            .condition(&source, scope, &mut warnings)
+            .map(Value::Bool)
     } else {
         engine.finalise(&source, scope)
     };
     match (answer, case.get("error").and_then(|error| error.as_str())) {
         (Ok(value), None) => {
             let wanted: Value = serde_json::from_value(case["answer"].clone()).unwrap();
-            (value != wanted).then(|| format!("wants {}\n     gives {}", json(&wanted), json(&value)))
+            (value != wanted)
+                .then(|| format!("wants {}\n     gives {}", json(&wanted), json(&value)))
         }
-        (Ok(value), Some(error)) => Some(format!("wants the error {error}\n     gives {}", json(&value))),
-        (Err(error), None) => Some(format!("wants {}\n     gives the error {error}", case["answer"])),
+        (Ok(value), Some(error)) => Some(format!(
+            "wants the error {error}\n     gives {}",
+            json(&value)
+        )),
+        (Err(error), None) => Some(format!(
+            "wants {}\n     gives the error {error}",
+            case["answer"]
+        )),
         (Err(error), Some(wanted)) => {
             // The words are the same where users know them: what is undefined.
-            let known = error.kind == TemplateErrorKind::Undefined && wanted.starts_with(['\'', 'o']);
-            (known && error.message != wanted || error.span.is_none())
-                .then(|| format!("wants the error {wanted}\n     gives the error {error} at {:?}", error.span))
+            let known =
+                error.kind == TemplateErrorKind::Undefined && wanted.starts_with(['\'', 'o']);
+            (known && error.message != wanted || error.span.is_none()).then(|| {
+                format!(
+                    "wants the error {wanted}\n     gives the error {error} at {:?}",
+                    error.span
+                )
+            })
         }
     }
 }
 
 #[test]
 fn answers_are_ansible_cores_but_for_the_listed_ones() {
-    let cases: Vec<serde_json::Value> = serde_json::from_str(include_str!("ansible_cases.json")).unwrap();
+    let cases: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("ansible_cases.json")).unwrap();
     let mut listed: BTreeMap<&str, &str> = include_str!("ansible_differences.txt")
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .filter_map(|line| line.split_once(' '))
         .collect();
     let sources = SourceMap::new();
-    let scope: Arc<dyn Scope> = Arc::new(Written(node(&sources, include_str!("ansible_vars.json"))));
+    let scope: Arc<dyn Scope> =
+        Arc::new(Written(node(&sources, include_str!("ansible_vars.json"))));
     let engine = Engine::new();
     let mut wrong = Vec::new();
     for case in &cases {
@@ -74,9 +98,18 @@ fn answers_are_ansible_cores_but_for_the_listed_ones() {
         match (found, listed.remove(id)) {
             (None, None) | (Some(_), Some(_)) => {}
             (None, Some(_)) => wrong.push(format!("{id} agrees now: {}", case["source"])),
-            (Some(how), None) => wrong.push(format!("{id} {} {}\n     {how}", case["kind"], case["source"])),
+            (Some(how), None) => wrong.push(format!(
+                "{id} {} {}\n     {how}",
+                case["kind"], case["source"]
+            )),
         }
     }
-    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
     assert!(listed.is_empty(), "unknown cases: {listed:?}");
 }

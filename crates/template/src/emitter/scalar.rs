@@ -24,7 +24,10 @@ pub(super) struct Place {
 }
 
 /// What a text allows.
-#[expect(clippy::struct_excessive_bools, reason = "PyYAML's analysis: independent answers about one text")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "PyYAML's analysis: independent answers about one text"
+)]
 pub(super) struct Analysis {
     empty: bool,
     pub(super) multiline: bool,
@@ -40,12 +43,16 @@ pub(super) fn canonical(value: &Value) -> String {
         Value::Null => "null".into(),
         Value::Bool(bool) => bool.to_string(),
         Value::Float(float) if float.is_nan() => ".nan".into(),
-        Value::Float(float) if float.is_infinite() => if *float > 0.0 { ".inf" } else { "-.inf" }.into(),
+        Value::Float(float) if float.is_infinite() => {
+            if *float > 0.0 { ".inf" } else { "-.inf" }.into()
+        }
         Value::Float(_) => {
             let text = value.repr().to_lowercase();
             // "1e17" would be read back as text: PyYAML's float pattern wants a point.
             match text.split_once('e') {
-                Some((mantissa, exponent)) if !mantissa.contains('.') => format!("{mantissa}.0e{exponent}"),
+                Some((mantissa, exponent)) if !mantissa.contains('.') => {
+                    format!("{mantissa}.0e{exponent}")
+                }
                 _ => text,
             }
         }
@@ -63,10 +70,20 @@ fn is_printable(ch: char) -> bool {
 }
 
 impl Analysis {
-    #[expect(clippy::too_many_lines, reason = "one pass over the characters, as PyYAML does it")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one pass over the characters, as PyYAML does it"
+    )]
     pub(super) fn of(text: &str) -> Analysis {
         if text.is_empty() {
-            return Analysis { empty: true, multiline: false, flow_plain: false, block_plain: true, single: true, block: false };
+            return Analysis {
+                empty: true,
+                multiline: false,
+                flow_plain: false,
+                block_plain: true,
+                single: true,
+                block: false,
+            };
         }
         let chars: Vec<char> = text.chars().collect();
         let (mut block_indicators, mut flow_indicators) = (false, false);
@@ -78,7 +95,11 @@ impl Analysis {
             block_indicators = true;
             flow_indicators = true;
         }
-        let white = |at: usize| chars.get(at).is_none_or(|ch| matches!(ch, '\0' | ' ' | '\t' | '\r') || is_break(*ch));
+        let white = |at: usize| {
+            chars
+                .get(at)
+                .is_none_or(|ch| matches!(ch, '\0' | ' ' | '\t' | '\r') || is_break(*ch))
+        };
         let mut preceded = true;
         let mut followed = white(1);
         let (mut previous_space, mut previous_break) = (false, false);
@@ -169,11 +190,21 @@ impl Analysis {
 }
 
 /// PyYAML's choice of style.
-pub(super) fn choose(text: &str, analysis: &Analysis, place: &Place, wanted: Option<Scalar>, implicit: bool) -> Scalar {
+pub(super) fn choose(
+    text: &str,
+    analysis: &Analysis,
+    place: &Place,
+    wanted: Option<Scalar>,
+    implicit: bool,
+) -> Scalar {
     if wanted == Some(Scalar::Double) {
         return Scalar::Double;
     }
-    let plain_allowed = if place.flow { analysis.flow_plain } else { analysis.block_plain };
+    let plain_allowed = if place.flow {
+        analysis.flow_plain
+    } else {
+        analysis.block_plain
+    };
     let _ = place.root;
     if wanted.is_none()
         && implicit
@@ -200,8 +231,12 @@ pub(super) fn resolves_to_text(text: &str) -> bool {
     let Some(first) = text.chars().next() else {
         return false;
     };
-    !(matches!(first, 'y' | 'Y' | 'n' | 'N' | 't' | 'T' | 'f' | 'F' | 'o' | 'O') && is_bool(text)
-        || (matches!(first, '-' | '+' | '.') || first.is_ascii_digit()) && (is_int(text) || is_float(text) || is_timestamp(text))
+    !(matches!(
+        first,
+        'y' | 'Y' | 'n' | 'N' | 't' | 'T' | 'f' | 'F' | 'o' | 'O'
+    ) && is_bool(text)
+        || (matches!(first, '-' | '+' | '.') || first.is_ascii_digit())
+            && (is_int(text) || is_float(text) || is_timestamp(text))
         || matches!(text, "~" | "null" | "Null" | "NULL" | "<<" | "="))
 }
 
@@ -211,7 +246,11 @@ fn is_bool(text: &str) -> bool {
         let mut chars = text.chars();
         chars.next().is_some_and(char::is_uppercase) && chars.all(char::is_lowercase)
     };
-    cased && matches!(lower.as_str(), "yes" | "no" | "true" | "false" | "on" | "off")
+    cased
+        && matches!(
+            lower.as_str(),
+            "yes" | "no" | "true" | "false" | "on" | "off"
+        )
 }
 
 fn unsigned(text: &str) -> &str {
@@ -220,7 +259,9 @@ fn unsigned(text: &str) -> &str {
 
 fn is_int(text: &str) -> bool {
     let body = unsigned(text);
-    let digits = |text: &str, allowed: fn(char) -> bool| !text.is_empty() && text.chars().all(|ch| ch == '_' || allowed(ch));
+    let digits = |text: &str, allowed: fn(char) -> bool| {
+        !text.is_empty() && text.chars().all(|ch| ch == '_' || allowed(ch))
+    };
     if let Some(rest) = body.strip_prefix("0b") {
         return digits(rest, |ch| matches!(ch, '0' | '1'));
     }
@@ -270,7 +311,10 @@ fn is_float(text: &str) -> bool {
     };
     if whole.is_empty() {
         return body == text && !fraction.is_empty() && digits(fraction) && exponent_fits
-            || !fraction.is_empty() && digits(fraction) && exponent_fits && body.len() == text.len();
+            || !fraction.is_empty()
+                && digits(fraction)
+                && exponent_fits
+                && body.len() == text.len();
     }
     if !whole.starts_with(|ch: char| ch.is_ascii_digit()) {
         return false;
@@ -303,22 +347,30 @@ fn is_timestamp(text: &str) -> bool {
     if time.is_empty() {
         return date_fits(2);
     }
-    let time = if time.starts_with(['T', 't']) { &time[1..] } else { time.trim_start_matches([' ', '\t']) };
+    let time = if time.starts_with(['T', 't']) {
+        &time[1..]
+    } else {
+        time.trim_start_matches([' ', '\t'])
+    };
     let zone_at = time.find(['Z', '+', '-', ' ', '\t']).unwrap_or(time.len());
     let (clock, zone) = time.split_at(zone_at);
     let mut parts = clock.split(':');
     let (hour, minute, second) = (parts.next(), parts.next(), parts.next());
     let second = second.map(|second| second.split_once('.').unwrap_or((second, "")));
     let zone = zone.trim_start_matches([' ', '\t']);
-    let zone_fits = zone.is_empty() || zone == "Z" || zone.strip_prefix(['-', '+']).is_some_and(|zone| {
-        let (hours, minutes) = zone.split_once(':').unwrap_or((zone, "00"));
-        numbers(hours, 1..=2) && numbers(minutes, 2..=2)
-    });
+    let zone_fits = zone.is_empty()
+        || zone == "Z"
+        || zone.strip_prefix(['-', '+']).is_some_and(|zone| {
+            let (hours, minutes) = zone.split_once(':').unwrap_or((zone, "00"));
+            numbers(hours, 1..=2) && numbers(minutes, 2..=2)
+        });
     date_fits(1)
         && parts.next().is_none()
         && hour.is_some_and(|part| numbers(part, 1..=2))
         && minute.is_some_and(|part| numbers(part, 2..=2))
-        && second.is_some_and(|(whole, fraction)| numbers(whole, 2..=2) && fraction.bytes().all(|byte| byte.is_ascii_digit()))
+        && second.is_some_and(|(whole, fraction)| {
+            numbers(whole, 2..=2) && fraction.bytes().all(|byte| byte.is_ascii_digit())
+        })
         && zone_fits
 }
 
@@ -388,7 +440,9 @@ impl Emitter<'_> {
         let runs = runs(text);
         for (index, (class, run)) in runs.iter().enumerate() {
             match class {
-                Class::Blank if run.len() == 1 && split && self.column > self.width && index > 0 => {
+                Class::Blank
+                    if run.len() == 1 && split && self.column > self.width && index > 0 =>
+                {
                     self.write_indent();
                     self.whitespace = false;
                     self.indention = false;
@@ -410,7 +464,13 @@ impl Emitter<'_> {
         let last = runs.len().saturating_sub(1);
         for (index, (class, run)) in runs.iter().enumerate() {
             match class {
-                Class::Blank if run.len() == 1 && split && self.column > self.width && index > 0 && index < last => {
+                Class::Blank
+                    if run.len() == 1
+                        && split
+                        && self.column > self.width
+                        && index > 0
+                        && index < last =>
+                {
                     self.write_indent();
                 }
                 Class::Break => {
@@ -430,8 +490,11 @@ impl Emitter<'_> {
         while end <= chars.len() {
             let ch = chars.get(end).copied();
             let escaped = ch.is_none_or(|ch| {
-                matches!(ch, '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
-                    || !(matches!(ch, ' '..='~') || matches!(ch, '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}'))
+                matches!(
+                    ch,
+                    '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
+                ) || !(matches!(ch, ' '..='~')
+                    || matches!(ch, '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}'))
             });
             if escaped {
                 if start < end {
@@ -446,7 +509,11 @@ impl Emitter<'_> {
                 }
             }
             let inner = 0 < end && end + 1 < chars.len();
-            if inner && (ch == Some(' ') || start >= end) && self.column + end.saturating_sub(start) > self.width && split {
+            if inner
+                && (ch == Some(' ') || start >= end)
+                && self.column + end.saturating_sub(start) > self.width
+                && split
+            {
                 let run: String = chars.get(start..end).unwrap_or_default().iter().collect();
                 start = start.max(end);
                 self.put(&format!("{run}\\"));
@@ -540,13 +607,19 @@ fn runs_of_lines(text: &str) -> Vec<(Class, &str)> {
         if let Some(before) = current
             && before != broken
         {
-            out.push((if before { Class::Break } else { Class::Text }, &text[start..at]));
+            out.push((
+                if before { Class::Break } else { Class::Text },
+                &text[start..at],
+            ));
             start = at;
         }
         current = Some(broken);
     }
     if let Some(broken) = current {
-        out.push((if broken { Class::Break } else { Class::Text }, &text[start..]));
+        out.push((
+            if broken { Class::Break } else { Class::Text },
+            &text[start..],
+        ));
     }
     out
 }

@@ -39,7 +39,9 @@ fn combine(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
         "prepend" => ListMerge::Prepend,
         "append_rp" => ListMerge::AppendRp,
         "prepend_rp" => ListMerge::PrependRp,
-        other => bail!("'list_merge' argument must be replace, keep, append, prepend, append_rp or prepend_rp, not '{other}'"),
+        other => bail!(
+            "'list_merge' argument must be replace, keep, append, prepend, append_rp or prepend_rp, not '{other}'"
+        ),
     };
     if let Some((unknown, _)) = args.named.first() {
         bail!("'recursive' and 'list_merge' are the only valid keyword arguments, not '{unknown}'");
@@ -68,16 +70,28 @@ fn flatten_dicts(cx: &Cx<'_>, val: Val, out: &mut Vec<Rc<Dict>>) -> Res<()> {
             }
         }
         Val::Undef(undef) => return Err(undef.trip()),
-        other => bail!("failed to combine variables, expected dicts but got a '{}'", other.type_name()),
+        other => bail!(
+            "failed to combine variables, expected dicts but got a '{}'",
+            other.type_name()
+        ),
     }
     Ok(())
 }
 
-fn merge_two(cx: &Cx<'_>, a: &Rc<Dict>, b: &Rc<Dict>, recursive: bool, lists: ListMerge) -> Res<Rc<Dict>> {
+fn merge_two(
+    cx: &Cx<'_>,
+    a: &Rc<Dict>,
+    b: &Rc<Dict>,
+    recursive: bool,
+    lists: ListMerge,
+) -> Res<Rc<Dict>> {
     let _level = cx.level()?;
     let mut merged = a.entries(cx)?;
-    let at: std::collections::HashMap<Key, usize> =
-        merged.iter().enumerate().map(|(index, (key, _))| (key.clone(), index)).collect();
+    let at: std::collections::HashMap<Key, usize> = merged
+        .iter()
+        .enumerate()
+        .map(|(index, (key, _))| (key.clone(), index))
+        .collect();
     for (key, new) in b.entries(cx)? {
         let Some(index) = at.get(&key) else {
             merged.push((key, new));
@@ -85,7 +99,9 @@ fn merge_two(cx: &Cx<'_>, a: &Rc<Dict>, b: &Rc<Dict>, recursive: bool, lists: Li
         };
         let old = &merged[*index].1;
         let val = match (old, &new) {
-            (Val::Dict(x), Val::Dict(y)) if recursive => Val::Dict(merge_two(cx, x, y, recursive, lists)?),
+            (Val::Dict(x), Val::Dict(y)) if recursive => {
+                Val::Dict(merge_two(cx, x, y, recursive, lists)?)
+            }
             (Val::List(_), Val::List(_)) => merge_lists(cx, old, &new, lists)?,
             _ => new,
         };
@@ -126,12 +142,17 @@ fn dict2items(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let key_name = text_or(cx, key_name.as_ref(), "key")?;
     let value_name = text_or(cx, value_name.as_ref(), "value")?;
     let Val::Dict(dict) = &base else {
-        bail!("dict2items requires a dictionary, got '{}' instead", base.type_name());
+        bail!(
+            "dict2items requires a dictionary, got '{}' instead",
+            base.type_name()
+        );
     };
     let entries = dict.entries(cx)?.into_iter();
     Ok(Val::list(
         entries
-            .map(|(key, val)| Val::record([(key_name.as_str(), key.val()), (value_name.as_str(), val)]))
+            .map(|(key, val)| {
+                Val::record([(key_name.as_str(), key.val()), (value_name.as_str(), val)])
+            })
             .collect(),
     ))
 }
@@ -141,12 +162,18 @@ fn items2dict(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let key_name = key_name.unwrap_or_else(|| Val::str("key"));
     let value_name = value_name.unwrap_or_else(|| Val::str("value"));
     if !matches!(base, Val::List(_) | Val::Seq(_)) {
-        bail!("items2dict requires a list, got '{}' instead", base.type_name());
+        bail!(
+            "items2dict requires a list, got '{}' instead",
+            base.type_name()
+        );
     }
     let mut pairs = Vec::new();
     for item in ops::iterate(cx, &base)? {
         let Val::Dict(_) = &item else {
-            bail!("items2dict requires a list of dictionaries, got '{}' in it", item.type_name());
+            bail!(
+                "items2dict requires a list of dictionaries, got '{}' in it",
+                item.type_name()
+            );
         };
         let part = |name: &Val| match ops::item(cx, &item, name)? {
             Val::Undef(_) => Err(Fail::runtime(
@@ -201,7 +228,10 @@ fn subelements(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
                     out.push(Val::tuple(vec![element.clone(), item]));
                 }
             }
-            other => bail!("the subelements value must point to a list, got '{}'", other.type_name()),
+            other => bail!(
+                "the subelements value must point to a list, got '{}'",
+                other.type_name()
+            ),
         }
     }
     Ok(Val::list(out))
@@ -225,7 +255,10 @@ fn rekey_on_member(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     for item in items {
         let key = path.get(cx, &item)?;
         if !seen.add(cx, &key)? && !overwrite {
-            bail!("Key {} is not unique, cannot correctly turn into dict", crate::text::str(cx, &key)?);
+            bail!(
+                "Key {} is not unique, cannot correctly turn into dict",
+                crate::text::str(cx, &key)?
+            );
         }
         pairs.push((Key::of(cx, &key)?, item));
     }

@@ -60,10 +60,20 @@ fn b64decode(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let source = text::str(cx, &base)?;
     // Python's decoder skips what is not in the alphabet, line breaks for one.
     let alphabet = |ch: &char| {
-        ch.is_ascii_alphanumeric() || *ch == '=' || if urlsafe { "-_".contains(*ch) } else { "+/".contains(*ch) }
+        ch.is_ascii_alphanumeric()
+            || *ch == '='
+            || if urlsafe {
+                "-_".contains(*ch)
+            } else {
+                "+/".contains(*ch)
+            }
     };
     let clean: String = source.chars().filter(alphabet).collect();
-    let bytes = if urlsafe { URL_SAFE.decode(clean) } else { STANDARD.decode(clean) };
+    let bytes = if urlsafe {
+        URL_SAFE.decode(clean)
+    } else {
+        STANDARD.decode(clean)
+    };
     let bytes = bytes.map_err(|_| Fail::runtime("invalid base64: incorrect padding or length"))?;
     String::from_utf8(bytes)
         .map(Val::str)
@@ -96,7 +106,8 @@ fn md5_of(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 }
 
 fn password_hash(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let [kind, salt, salt_size, rounds, ident] = args.bind(["hashtype", "salt", "salt_size", "rounds", "ident"])?;
+    let [kind, salt, salt_size, rounds, ident] =
+        args.bind(["hashtype", "salt", "salt_size", "rounds", "ident"])?;
     if some(ident).is_some() {
         bail!("`ident` is only for bcrypt, which is not available");
     }
@@ -110,16 +121,26 @@ fn password_hash(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         Some(salt) => text::str(cx, &salt)?,
         None => {
             let mut random = crate::random::Random::new(cx, None)?;
-            (0..size).map(|_| char::from(sha_crypt::ALPHABET[random.below(64)])).collect()
+            (0..size)
+                .map(|_| char::from(sha_crypt::ALPHABET[random.below(64)]))
+                .collect()
         }
     };
-    if salt.is_empty() || salt.len() > 16 || !salt.bytes().all(|byte| sha_crypt::ALPHABET.contains(&byte)) {
+    if salt.is_empty()
+        || salt.len() > 16
+        || !salt.bytes().all(|byte| sha_crypt::ALPHABET.contains(&byte))
+    {
         bail!("invalid salt: 1 to 16 characters of ./0-9A-Za-z");
     }
     let rounds = int(some(rounds).as_ref(), kind.default_rounds().into())?.clamp(1000, 999_999_999);
     let rounds = u32::try_from(rounds).unwrap_or(u32::MAX);
     cx.spend(u64::from(rounds) / 10)?;
-    Ok(Val::str(sha_crypt::hash(kind, text::str(cx, &base)?.as_bytes(), &salt, rounds)))
+    Ok(Val::str(sha_crypt::hash(
+        kind,
+        text::str(cx, &base)?.as_bytes(),
+        &salt,
+        rounds,
+    )))
 }
 
 /// The namespace of Ansible's name-based UUIDs: 361E6D51-FAEC-444A-9079-341386DA8E2E.
@@ -134,7 +155,9 @@ fn to_uuid(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
             let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
             match u128::from_str_radix(&digits, 16) {
                 Ok(namespace) if digits.len() == 32 => namespace,
-                _ => bail!("Invalid value '{text}' for 'namespace': badly formed hexadecimal UUID string"),
+                _ => bail!(
+                    "Invalid value '{text}' for 'namespace': badly formed hexadecimal UUID string"
+                ),
             }
         }
     };

@@ -62,7 +62,11 @@ fn ternary(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     {
         return Ok(none);
     }
-    let chosen = if ops::truth(&base)? { (yes, "true_val") } else { (no, "false_val") };
+    let chosen = if ops::truth(&base)? {
+        (yes, "true_val")
+    } else {
+        (no, "false_val")
+    };
     required(chosen.0, chosen.1)
 }
 
@@ -82,7 +86,11 @@ fn attr(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         // Attributes only: an item of that name is not one.
         Val::Dict(_) if !crate::methods::exists(&base, &name) => {
             let fail = Fail::undefined(format!("object of type 'dict' has no attribute '{name}'"));
-            Ok(Val::missing(fail, Some(name.into()), crate::value::Near::Nothing))
+            Ok(Val::missing(
+                fail,
+                Some(name.into()),
+                crate::value::Near::Nothing,
+            ))
         }
         _ => ops::attribute(cx, &base, &name.into()),
     }
@@ -100,7 +108,10 @@ fn bool_of(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         let shown = text::repr(cx, &base)?;
         cx.warn(
             "bool-filter",
-            format!("the `bool` filter takes {shown} ({}) for false", base.type_name()),
+            format!(
+                "the `bool` filter takes {shown} ({}) for false",
+                base.type_name()
+            ),
         );
     }
     Ok(Val::Bool(known))
@@ -126,7 +137,11 @@ fn parse_int(text: &str, radix: u32) -> Option<i128> {
         _ => None,
     }
     .unwrap_or(&lower);
-    if digits.starts_with('_') || digits.ends_with('_') || digits.contains("__") || digits.starts_with(['+', '-']) {
+    if digits.starts_with('_')
+        || digits.ends_with('_')
+        || digits.contains("__")
+        || digits.starts_with(['+', '-'])
+    {
         return None;
     }
     let int = i128::from_str_radix(&digits.replace('_', ""), radix).ok()?;
@@ -151,7 +166,9 @@ fn int_of(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         bail!("int() base must be >= 2 and <= 36, or 0");
     }
     let found = match &base {
-        Val::Str(text) => parse_int(text, radix.max(2)).or_else(|| parse_float(text).and_then(truncate)),
+        Val::Str(text) => {
+            parse_int(text, radix.max(2)).or_else(|| parse_float(text).and_then(truncate))
+        }
         Val::Float(float) => truncate(*float),
         other => ops::integer(other),
     };
@@ -184,7 +201,9 @@ fn items(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         Val::Dict(dict) => {
             let pairs = dict.entries(cx)?.into_iter();
             Ok(Val::generator(
-                pairs.map(|(key, val)| Val::tuple(vec![key.val(), val])).collect(),
+                pairs
+                    .map(|(key, val)| Val::tuple(vec![key.val(), val]))
+                    .collect(),
             ))
         }
         _ => bail!("Can only get item pairs from a mapping."),
@@ -198,7 +217,11 @@ fn format(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let given = if args.named.is_empty() {
         Val::tuple(args.pos)
     } else {
-        Val::dict(args.named.into_iter().map(|(name, val)| (Key::Str(name), val)))
+        Val::dict(
+            args.named
+                .into_iter()
+                .map(|(name, val)| (Key::Str(name), val)),
+        )
     };
     crate::format::printf(cx, &text::str(cx, &base)?, &given)
 }

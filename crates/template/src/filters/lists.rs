@@ -34,10 +34,17 @@ fn flatten(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     Ok(Val::list(out))
 }
 
-fn flatten_into(cx: &Cx<'_>, base: &Val, levels: Option<usize>, skip: bool, out: &mut Vec<Val>) -> Res<()> {
+fn flatten_into(
+    cx: &Cx<'_>,
+    base: &Val,
+    levels: Option<usize>,
+    skip: bool,
+    out: &mut Vec<Val>,
+) -> Res<()> {
     let _level = cx.level()?;
     for item in ops::iterate(cx, base)? {
-        let null = matches!(&item, Val::None) || matches!(&item, Val::Str(text) if matches!(&**text, "None" | "null"));
+        let null = matches!(&item, Val::None)
+            || matches!(&item, Val::Str(text) if matches!(&**text, "None" | "null"));
         if skip && null {
             continue;
         }
@@ -117,7 +124,8 @@ fn zip(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
     if strict && columns.iter().any(|column| column.len() != shortest) {
         bail!("zip() arguments have different lengths");
     }
-    let rows = (0..shortest).map(|row| Val::tuple(columns.iter().map(|column| column[row].clone()).collect()));
+    let rows = (0..shortest)
+        .map(|row| Val::tuple(columns.iter().map(|column| column[row].clone()).collect()));
     Ok(Val::generator(rows.collect()))
 }
 
@@ -126,7 +134,9 @@ fn zip_longest(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
     let columns = columns(cx, &base, &args.pos)?;
     let longest = columns.iter().map(Vec::len).max().unwrap_or(0);
     let rows = (0..longest).map(|row| {
-        let cells = columns.iter().map(|column| column.get(row).unwrap_or(&fill).clone());
+        let cells = columns
+            .iter()
+            .map(|column| column.get(row).unwrap_or(&fill).clone());
         Val::tuple(cells.collect())
     });
     Ok(Val::generator(rows.collect()))
@@ -169,7 +179,9 @@ fn combinations(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [size] = args.bind(["r"])?;
     let items = ops::iterate(cx, &base)?;
     let size = count(Some(&required(size, "r")?), 0)?;
-    choose(&items, size, |picked, index| picked.last().is_none_or(|last| *last < index))
+    choose(&items, size, |picked, index| {
+        picked.last().is_none_or(|last| *last < index)
+    })
 }
 
 fn choose(items: &[Val], size: usize, allowed: impl Fn(&[usize], usize) -> bool) -> Res<Val> {
@@ -180,13 +192,18 @@ fn choose(items: &[Val], size: usize, allowed: impl Fn(&[usize], usize) -> bool)
     let mut stack: Vec<Vec<usize>> = vec![Vec::new()];
     while let Some(picked) = stack.pop() {
         if picked.len() == size {
-            out.push(Val::tuple(picked.iter().map(|index| items[*index].clone()).collect()));
+            out.push(Val::tuple(
+                picked.iter().map(|index| items[*index].clone()).collect(),
+            ));
             continue;
         }
         if out.len() + stack.len() > COMBINED_MAX {
             return Err(too_many());
         }
-        for index in (0..items.len()).rev().filter(|index| allowed(&picked, *index)) {
+        for index in (0..items.len())
+            .rev()
+            .filter(|index| allowed(&picked, *index))
+        {
             let mut next = picked.clone();
             next.push(index);
             stack.push(next);
@@ -204,7 +221,11 @@ fn random(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         if step == 0 {
             bail!("zero step for randrange()");
         }
-        let range = crate::value::Range { start, stop: end, step };
+        let range = crate::value::Range {
+            start,
+            stop: end,
+            step,
+        };
         if range.len() == 0 {
             bail!("empty range for randrange()");
         }

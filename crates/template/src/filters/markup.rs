@@ -48,7 +48,11 @@ fn striptags(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let mut out = String::new();
     let mut rest = source.as_str();
     while let Some(start) = rest.find('<') {
-        let (close, skip) = if rest[start..].starts_with("<!--") { ("-->", 3) } else { (">", 1) };
+        let (close, skip) = if rest[start..].starts_with("<!--") {
+            ("-->", 3)
+        } else {
+            (">", 1)
+        };
         let Some(end) = rest[start..].find(close) else {
             break;
         };
@@ -63,7 +67,9 @@ fn striptags(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         .replace("&quot;", "\"")
         .replace("&#39;", "'")
         .replace("&amp;", "&");
-    Ok(Val::str(plain.split_whitespace().collect::<Vec<_>>().join(" ")))
+    Ok(Val::str(
+        plain.split_whitespace().collect::<Vec<_>>().join(" "),
+    ))
 }
 
 fn xmlattr(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
@@ -80,7 +86,11 @@ fn xmlattr(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         if key.contains(|ch: char| ch.is_whitespace() || matches!(ch, '/' | '>' | '=')) {
             bail!("Invalid character in attribute name: {key:?}");
         }
-        out.push(format!("{}=\"{}\"", escaped(&key), escaped(&text::str(cx, &val)?)));
+        out.push(format!(
+            "{}=\"{}\"",
+            escaped(&key),
+            escaped(&text::str(cx, &val)?)
+        ));
     }
     let joined = out.join(" ");
     let space = flag(autospace.as_ref(), true)? && !joined.is_empty();
@@ -88,11 +98,21 @@ fn xmlattr(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 }
 
 fn urlize(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let [limit, nofollow, target, rel, _schemes] =
-        args.bind(["trim_url_limit", "nofollow", "target", "rel", "extra_schemes"])?;
-    let limit = some(limit).map(|val| crate::args::count(Some(&val), 0)).transpose()?;
+    let [limit, nofollow, target, rel, _schemes] = args.bind([
+        "trim_url_limit",
+        "nofollow",
+        "target",
+        "rel",
+        "extra_schemes",
+    ])?;
+    let limit = some(limit)
+        .map(|val| crate::args::count(Some(&val), 0))
+        .transpose()?;
     let mut rels: Vec<String> = match some(rel) {
-        Some(rel) => text::str(cx, &rel)?.split_whitespace().map(str::to_owned).collect(),
+        Some(rel) => text::str(cx, &rel)?
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
         None => Vec::new(),
     };
     if flag(nofollow.as_ref(), false)? {
@@ -123,7 +143,12 @@ fn urlize(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
             }
             _ => core.to_owned(),
         };
-        format!("<a href=\"{}\"{extra}>{}</a>{}{space}", escaped(&url), escaped(&shown), escaped(tail))
+        format!(
+            "<a href=\"{}\"{extra}>{}</a>{}{space}",
+            escaped(&url),
+            escaped(&shown),
+            escaped(tail)
+        )
     });
     Ok(Val::str(words.collect::<String>()))
 }
@@ -132,7 +157,10 @@ fn quoted(text: &str, safe: &str, plus: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         let ch = char::from(byte);
-        if byte.is_ascii_alphanumeric() || "_.-~".contains(ch) || (byte.is_ascii() && safe.contains(ch)) {
+        if byte.is_ascii_alphanumeric()
+            || "_.-~".contains(ch)
+            || (byte.is_ascii() && safe.contains(ch))
+        {
             out.push(ch);
         } else if plus && byte == b' ' {
             out.push('+');
@@ -146,7 +174,11 @@ fn quoted(text: &str, safe: &str, plus: bool) -> String {
 fn urlencode(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     args.none()?;
     let pairs: Vec<(Val, Val)> = match &base {
-        Val::Dict(dict) => dict.entries(cx)?.into_iter().map(|(key, val)| (key.val(), val)).collect(),
+        Val::Dict(dict) => dict
+            .entries(cx)?
+            .into_iter()
+            .map(|(key, val)| (key.val(), val))
+            .collect(),
         Val::List(_) | Val::Seq(_) => {
             let mut pairs = Vec::new();
             for item in ops::iterate(cx, &base)? {
@@ -163,7 +195,11 @@ fn urlencode(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let mut parts = Vec::new();
     for (key, val) in pairs {
         let (key, val) = (text::str(cx, &key)?, text::str(cx, &val)?);
-        parts.push(format!("{}={}", quoted(&key, "", true), quoted(&val, "", true)));
+        parts.push(format!(
+            "{}={}",
+            quoted(&key, "", true),
+            quoted(&val, "", true)
+        ));
     }
     Ok(Val::str(parts.join("&")))
 }
@@ -175,7 +211,9 @@ fn urldecode(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = source.get(at + 1..at + 3).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let hex = source
+            .get(at + 1..at + 3)
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
         match (bytes[at], hex) {
             (b'%', Some(byte)) => {
                 out.push(byte);
@@ -196,7 +234,9 @@ fn urlsplit(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let (scheme, rest) = match url.split_once(':') {
         Some((scheme, rest))
             if scheme.starts_with(|ch: char| ch.is_ascii_alphabetic())
-                && scheme.chars().all(|ch| ch.is_ascii_alphanumeric() || "+-.".contains(ch)) =>
+                && scheme
+                    .chars()
+                    .all(|ch| ch.is_ascii_alphanumeric() || "+-.".contains(ch)) =>
         {
             (scheme.to_ascii_lowercase(), rest)
         }
@@ -212,7 +252,10 @@ fn urlsplit(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         Some((user, address)) => (Some(user), address),
         None => (None, netloc),
     };
-    let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+    let (host, port) = match address
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
         Some((host, tail)) => (host, tail.strip_prefix(':')),
         None => match address.split_once(':') {
             Some((host, port)) => (host, Some(port)),

@@ -4,6 +4,7 @@ mod dicts;
 mod hashes;
 mod jinja;
 mod lists;
+mod markup;
 mod math;
 mod numbers;
 mod paths;
@@ -12,7 +13,6 @@ mod select;
 mod serial;
 mod sets;
 mod strings;
-mod markup;
 
 pub(crate) use regex::pattern;
 pub(crate) use select::sort_by_key;
@@ -51,7 +51,10 @@ const FAMILIES: &[Table] = &[
 /// Filters of ansible-core and the collections used most that are known and not there, with what to do instead.
 const ABSENT: &[(&str, &str)] = &[
     ("fileglob", "list the files with the `find` module"),
-    ("json_query", "use `selectattr`, `map(attribute=...)` and `items` instead"),
+    (
+        "json_query",
+        "use `selectattr`, `map(attribute=...)` and `items` instead",
+    ),
     ("ipaddr", "address arithmetic is not available yet"),
     ("ipv4", "address arithmetic is not available yet"),
     ("ipv6", "address arithmetic is not available yet"),
@@ -66,7 +69,12 @@ const ABSENT: &[(&str, &str)] = &[
 
 fn table() -> &'static HashMap<&'static str, FilterFn> {
     static ALL: OnceLock<HashMap<&'static str, FilterFn>> = OnceLock::new();
-    ALL.get_or_init(|| FAMILIES.iter().flat_map(|table| table.iter().copied()).collect())
+    ALL.get_or_init(|| {
+        FAMILIES
+            .iter()
+            .flat_map(|table| table.iter().copied())
+            .collect()
+    })
 }
 
 /// A plugin's name without the collection that every playbook has.
@@ -93,15 +101,20 @@ pub(crate) fn find(name: &str) -> Res<FilterFn> {
         return Err(Fail::syntax(format!("the filter '{name}' is not available")).hint(*instead));
     }
     let fail = Fail::syntax(format!("No filter named '{name}'."));
-    Err(match hostler_diag::did_you_mean(short, table().keys().copied()) {
-        Some(best) => fail.hint(format!("did you mean `{best}`?")),
-        None => fail,
-    })
+    Err(
+        match hostler_diag::did_you_mean(short, table().keys().copied()) {
+            Some(best) => fail.hint(format!("did you mean `{best}`?")),
+            None => fail,
+        },
+    )
 }
 
 /// Runs a filter. Something undefined passes through, unless the filter is there to deal with it.
 pub(crate) fn invoke(cx: &Cx<'_>, name: &str, run: FilterFn, base: Val, args: Args) -> Res<Val> {
-    let copes = matches!(short_name(name), "default" | "d" | "mandatory" | "ternary" | "type_debug");
+    let copes = matches!(
+        short_name(name),
+        "default" | "d" | "mandatory" | "ternary" | "type_debug"
+    );
     if !copes {
         let undefined = |val: &Val| matches!(val, Val::Undef(undef) if !undef.lenient);
         if undefined(&base) {
@@ -113,7 +126,11 @@ pub(crate) fn invoke(cx: &Cx<'_>, name: &str, run: FilterFn, base: Val, args: Ar
     }
     run(cx, base, args).map_err(|mut fail| {
         if fail.0.kind == crate::TemplateErrorKind::Runtime && fail.0.span.is_none() {
-            fail.0.message = format!("the filter '{}' failed: {}", short_name(name), fail.0.message);
+            fail.0.message = format!(
+                "the filter '{}' failed: {}",
+                short_name(name),
+                fail.0.message
+            );
         }
         fail
     })

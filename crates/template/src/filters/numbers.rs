@@ -29,7 +29,10 @@ fn filesizeformat(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         bail!("could not convert to float: {}", text::repr(cx, &base)?);
     };
     let (step, units) = if binary {
-        (1024.0, ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"])
+        (
+            1024.0,
+            ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"],
+        )
     } else {
         (1000.0, ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"])
     };
@@ -72,7 +75,12 @@ fn human_readable(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         Val::Str(text) => parse_float(text),
         other => ops::number(other),
     }
-    .ok_or_else(|| Fail::runtime(format!("human_readable() can't interpret {} as a number", base.type_name())))?;
+    .ok_or_else(|| {
+        Fail::runtime(format!(
+            "human_readable() can't interpret {} as a number",
+            base.type_name()
+        ))
+    })?;
     let word = if isbits { "bits" } else { "Bytes" };
     for (suffix, limit) in UNITS {
         let fits = match &wanted {
@@ -95,7 +103,11 @@ fn human_to_bytes(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [default_unit, isbits] = args.bind(["default_unit", "isbits"])?;
     let isbits = flag(isbits.as_ref(), false)?;
     let source = text::str(cx, &base)?;
-    let refused = || Fail::runtime(format!("human_to_bytes() can't interpret following string: {source}"));
+    let refused = || {
+        Fail::runtime(format!(
+            "human_to_bytes() can't interpret following string: {source}"
+        ))
+    };
     let trimmed = source.trim();
     let split = trimmed
         .find(|ch: char| !(ch.is_ascii_digit() || ch == '.'))
@@ -103,7 +115,11 @@ fn human_to_bytes(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let (digits, unit) = trimmed.split_at(split);
     let number: f64 = digits.parse().map_err(|_| refused())?;
     let unit = unit.trim();
-    let unit = if unit.is_empty() { text_or(cx, some(default_unit).as_ref(), "B")? } else { unit.to_owned() };
+    let unit = if unit.is_empty() {
+        text_or(cx, some(default_unit).as_ref(), "B")?
+    } else {
+        unit.to_owned()
+    };
     let mut letters = unit.chars();
     let Some(first) = letters.next() else {
         return Err(refused());
@@ -116,7 +132,8 @@ fn human_to_bytes(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let known = if isbits {
         matches!(rest.as_str(), "" | "b" | "it" | "its")
     } else {
-        matches!(rest.as_str(), "" | "B" | "yte" | "ytes") || (first == 'B' && rest.eq_ignore_ascii_case("ytes"))
+        matches!(rest.as_str(), "" | "B" | "yte" | "ytes")
+            || (first == 'B' && rest.eq_ignore_ascii_case("ytes"))
     };
     if !known {
         return Err(refused().hint(format!("the value is not in the expected unit: {unit}")));
@@ -141,10 +158,13 @@ fn strftime(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let utc = flag(utc.as_ref(), false)?;
     let seconds = match some(second) {
         None => None,
-        Some(Val::Str(text)) => Some(parse_float(&text).ok_or_else(|| {
-            Fail::runtime(format!("Invalid value for epoch value ({text})"))
-        })?),
-        Some(other) => Some(ops::number(&other).ok_or_else(|| Fail::runtime("Invalid value for epoch value"))?),
+        Some(Val::Str(text)) => Some(
+            parse_float(&text)
+                .ok_or_else(|| Fail::runtime(format!("Invalid value for epoch value ({text})")))?,
+        ),
+        Some(other) => Some(
+            ops::number(&other).ok_or_else(|| Fail::runtime("Invalid value for epoch value"))?,
+        ),
     };
     let format = text_arg(cx, Some(base), "string_format")?;
     crate::time::strftime(&format, seconds, utc).map(Val::str)

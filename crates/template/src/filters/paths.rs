@@ -74,7 +74,10 @@ fn expandvars(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         let tail = &rest[at + 1..];
         let (name, after) = match tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) {
             Some((name, after)) => (name, after),
-            None => tail.split_at(tail.find(|ch: char| !(ch.is_ascii_alphanumeric() || ch == '_')).unwrap_or(tail.len())),
+            None => tail.split_at(
+                tail.find(|ch: char| !(ch.is_ascii_alphanumeric() || ch == '_'))
+                    .unwrap_or(tail.len()),
+            ),
         };
         match std::env::var(name) {
             Ok(value) if !name.is_empty() => out.push_str(&value),
@@ -90,7 +93,8 @@ fn absolute(path: &str) -> String {
     if path.starts_with('/') {
         return normpath(path);
     }
-    let here = std::env::current_dir().map_or_else(|_| "/".to_owned(), |dir| dir.display().to_string());
+    let here =
+        std::env::current_dir().map_or_else(|_| "/".to_owned(), |dir| dir.display().to_string());
     normpath(&format!("{here}/{path}"))
 }
 
@@ -119,12 +123,21 @@ fn relpath(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [start] = args.bind(["start"])?;
     let start = absolute(&text_or(cx, start.as_ref(), ".")?);
     let path = absolute(&text::str(cx, &base)?);
-    let parts = |path: &str| -> Vec<String> { path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect() };
+    let parts = |path: &str| -> Vec<String> {
+        path.split('/')
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
     let (from, to) = (parts(&start), parts(&path));
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..", from.len() - common);
     let joined: Vec<&str> = up.chain(to[common..].iter().map(String::as_str)).collect();
-    Ok(Val::str(if joined.is_empty() { ".".to_owned() } else { joined.join("/") }))
+    Ok(Val::str(if joined.is_empty() {
+        ".".to_owned()
+    } else {
+        joined.join("/")
+    }))
 }
 
 /// Python's `os.path.normpath`.
@@ -159,7 +172,10 @@ fn path_join(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let mut parts = match &base {
         Val::Str(_) => vec![base.clone()],
         Val::List(_) | Val::Seq(_) => ops::iterate(cx, &base)?,
-        _ => bail!("|path_join expects string or sequence, got {}", base.type_name()),
+        _ => bail!(
+            "|path_join expects string or sequence, got {}",
+            base.type_name()
+        ),
     };
     parts.extend(args.pos);
     let mut out = String::new();
@@ -182,10 +198,19 @@ fn commonpath(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     for path in ops::iterate(cx, &base)? {
         let path = text::str(cx, &path)?;
         rooted = path.starts_with('/');
-        let parts: Vec<String> = path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect();
+        let parts: Vec<String> = path
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .map(str::to_owned)
+            .collect();
         common = Some(match common {
             None => parts,
-            Some(so_far) => so_far.into_iter().zip(parts).take_while(|(a, b)| a == b).map(|(a, _)| a).collect(),
+            Some(so_far) => so_far
+                .into_iter()
+                .zip(parts)
+                .take_while(|(a, b)| a == b)
+                .map(|(a, _)| a)
+                .collect(),
         });
     }
     let joined = common.unwrap_or_default().join("/");

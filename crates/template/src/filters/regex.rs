@@ -22,7 +22,11 @@ fn failed(error: &RegexError) -> Fail {
 }
 
 /// A compiled pattern.
-pub(crate) fn pattern(text: &str, ignore_case: Option<&Val>, multi_line: Option<&Val>) -> Res<Regex> {
+pub(crate) fn pattern(
+    text: &str,
+    ignore_case: Option<&Val>,
+    multi_line: Option<&Val>,
+) -> Res<Regex> {
     let flags = Flags {
         ignore_case: flag(ignore_case, false)?,
         multi_line: flag(multi_line, false)?,
@@ -32,8 +36,14 @@ pub(crate) fn pattern(text: &str, ignore_case: Option<&Val>, multi_line: Option<
 }
 
 fn regex_replace(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let [regex, replacement, ignorecase, multiline, count, mandatory] =
-        args.bind(["pattern", "replacement", "ignorecase", "multiline", "count", "mandatory_count"])?;
+    let [regex, replacement, ignorecase, multiline, count, mandatory] = args.bind([
+        "pattern",
+        "replacement",
+        "ignorecase",
+        "multiline",
+        "count",
+        "mandatory_count",
+    ])?;
     let regex = text_or(cx, regex.as_ref(), "")?;
     let replacement = text_or(cx, replacement.as_ref(), "")?;
     let compiled = pattern(&regex, ignorecase.as_ref(), multiline.as_ref())?;
@@ -68,8 +78,16 @@ fn regex_search(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
     let mut groups = Vec::new();
     for arg in given {
         let arg = text::str(cx, &arg)?;
-        let digits: String = arg.strip_prefix('\\').unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
-        if let Some(name) = arg.strip_prefix("\\g<").and_then(|rest| rest.split_once('>')) {
+        let digits: String = arg
+            .strip_prefix('\\')
+            .unwrap_or("")
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        if let Some(name) = arg
+            .strip_prefix("\\g<")
+            .and_then(|rest| rest.split_once('>'))
+        {
             groups.push(match name.0.parse() {
                 Ok(number) => Group::Number(number),
                 Err(_) => Group::Name(name.0.to_owned()),
@@ -107,8 +125,14 @@ fn regex_search(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
 
 fn regex_findall(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [regex, multiline, ignorecase] = args.bind(["regex", "multiline", "ignorecase"])?;
-    let compiled = pattern(&text_arg(cx, regex, "regex")?, ignorecase.as_ref(), multiline.as_ref())?;
-    let found = compiled.find_all(&text::str(cx, &base)?).map_err(|error| failed(&error))?;
+    let compiled = pattern(
+        &text_arg(cx, regex, "regex")?,
+        ignorecase.as_ref(),
+        multiline.as_ref(),
+    )?;
+    let found = compiled
+        .find_all(&text::str(cx, &base)?)
+        .map_err(|error| failed(&error))?;
     cx.spend(found.len() as u64)?;
     let items = found.into_iter().map(|found| match found {
         Found::Text(text) => Val::str(text),

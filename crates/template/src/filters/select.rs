@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-
 use super::FilterFn;
 use crate::args::{Args, flag, required, some, text_or};
 use crate::context::{Cx, defer};
@@ -158,12 +157,16 @@ fn rejectattr(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 }
 
 fn sort(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let [reverse, case_sensitive, attribute] = args.bind(["reverse", "case_sensitive", "attribute"])?;
+    let [reverse, case_sensitive, attribute] =
+        args.bind(["reverse", "case_sensitive", "attribute"])?;
     let reverse = flag(reverse.as_ref(), false)?;
     let case = flag(case_sensitive.as_ref(), false)?;
     let paths: Vec<Path> = match some(attribute) {
         Some(Val::Str(names)) => {
-            let paths: Res<_> = names.split(',').map(|name| Path::new(cx, Some(&Val::str(name)))).collect();
+            let paths: Res<_> = names
+                .split(',')
+                .map(|name| Path::new(cx, Some(&Val::str(name))))
+                .collect();
             paths?
         }
         other => vec![Path::new(cx, other.as_ref())?],
@@ -174,7 +177,11 @@ fn sort(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         for path in &paths {
             key.push(fold(path.get(cx, &item)?, case));
         }
-        let key = if key.len() == 1 { key.remove(0) } else { Val::tuple(key) };
+        let key = if key.len() == 1 {
+            key.remove(0)
+        } else {
+            Val::tuple(key)
+        };
         keyed.push((key, item));
     }
     sort_by_key(cx, &mut keyed, reverse)?;
@@ -201,7 +208,8 @@ fn dictsort(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 }
 
 fn groupby(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let [attribute, default, case_sensitive] = args.bind(["attribute", "default", "case_sensitive"])?;
+    let [attribute, default, case_sensitive] =
+        args.bind(["attribute", "default", "case_sensitive"])?;
     let path = Path::new(cx, Some(&required(attribute, "attribute")?))?;
     let case = flag(case_sensitive.as_ref(), false)?;
     let default = some(default);
@@ -242,7 +250,14 @@ fn extreme(cx: &Cx<'_>, base: &Val, args: Args, wanted: Ordering) -> Res<Val> {
         let key = fold(path.get(cx, &item)?, case);
         let better = match &best {
             None => true,
-            Some((top, _)) => ops::order(cx, &key, top, if wanted == Ordering::Less { "<" } else { ">" })? == wanted,
+            Some((top, _)) => {
+                ops::order(
+                    cx,
+                    &key,
+                    top,
+                    if wanted == Ordering::Less { "<" } else { ">" },
+                )? == wanted
+            }
         };
         if better {
             best = Some((key, item));
@@ -283,13 +298,19 @@ fn unique(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 fn first(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     args.none()?;
     let items = ops::iterate(cx, &base)?;
-    Ok(items.into_iter().next().unwrap_or_else(|| empty("No first item, sequence was empty.")))
+    Ok(items
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| empty("No first item, sequence was empty.")))
 }
 
 fn last(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     args.none()?;
     let items = ops::iterate(cx, &base)?;
-    Ok(items.into_iter().next_back().unwrap_or_else(|| empty("No last item, sequence was empty.")))
+    Ok(items
+        .into_iter()
+        .next_back()
+        .unwrap_or_else(|| empty("No last item, sequence was empty.")))
 }
 
 fn sum(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
@@ -302,4 +323,3 @@ fn sum(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     }
     Ok(total)
 }
-

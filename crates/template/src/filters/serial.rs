@@ -34,7 +34,9 @@ fn json_layout(cx: &Cx<'_>, args: &mut Args, nice: bool) -> Res<json::Layout> {
         layout.sort_keys = true;
     }
     if let Some(indent) = args.take("indent") {
-        layout.indent = some(Some(indent)).map(|val| count(Some(&val), 0)).transpose()?;
+        layout.indent = some(Some(indent))
+            .map(|val| count(Some(&val), 0))
+            .transpose()?;
     }
     if let Some(sort) = args.take("sort_keys") {
         layout.sort_keys = ops::truth(&sort)?;
@@ -77,7 +79,10 @@ fn to_nice_json(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
 fn from_json(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     args.none()?;
     let Val::Str(source) = &base else {
-        bail!("the JSON object must be str, bytes or bytearray, not {}", base.type_name());
+        bail!(
+            "the JSON object must be str, bytes or bytearray, not {}",
+            base.type_name()
+        );
     };
     cx.spend(source.len() as u64 / 16)?;
     match serde_json::from_str::<Value>(source) {
@@ -148,9 +153,17 @@ fn read_all(cx: &Cx<'_>, source: &str) -> Res<Vec<Value>> {
     let id = sources.add_text("<from_yaml>", source);
     let (nodes, problems) = hostler_yaml::load_all(&sources, id);
     if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
-        let place = problem.labels.first().map(|label| sources.locate(label.span));
-        let place = place.map_or_else(String::new, |at| format!(" (line {}, column {})", at.line, at.column));
-        return Err(Fail::runtime(format!("invalid YAML: {}{place}", problem.message)));
+        let place = problem
+            .labels
+            .first()
+            .map(|label| sources.locate(label.span));
+        let place = place.map_or_else(String::new, |at| {
+            format!(" (line {}, column {})", at.line, at.column)
+        });
+        return Err(Fail::runtime(format!(
+            "invalid YAML: {}{place}",
+            problem.message
+        )));
     }
     // Data, whatever it says: read as literal text, never as templates.
     Ok(nodes.iter().map(hostler_yaml::Node::to_literal).collect())
@@ -173,7 +186,9 @@ fn from_yaml_all(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     args.none()?;
     match &base {
         Val::None => Ok(Val::list(Vec::new())),
-        Val::Str(source) => Ok(Val::list(read_all(cx, source)?.iter().map(Val::data).collect())),
+        Val::Str(source) => Ok(Val::list(
+            read_all(cx, source)?.iter().map(Val::data).collect(),
+        )),
         _ => Ok(base),
     }
 }

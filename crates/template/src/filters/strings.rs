@@ -39,7 +39,10 @@ fn lower(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 pub(crate) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars.flat_map(char::to_lowercase)).collect(),
+        Some(first) => first
+            .to_uppercase()
+            .chain(chars.flat_map(char::to_lowercase))
+            .collect(),
         None => String::new(),
     }
 }
@@ -90,7 +93,11 @@ pub(crate) fn replaced(base: &str, old: &str, new: &str, limit: Option<&Val>) ->
         n if n < 0 => usize::MAX,
         n => usize::try_from(n).unwrap_or(usize::MAX),
     };
-    let matches = if old.is_empty() { base.chars().count() + 1 } else { base.matches(old).take(limit).count() };
+    let matches = if old.is_empty() {
+        base.chars().count() + 1
+    } else {
+        base.matches(old).take(limit).count()
+    };
     if base.len() + matches.saturating_mul(new.len()) > text::TEXT_MAX {
         return Err(text::too_long());
     }
@@ -99,7 +106,11 @@ pub(crate) fn replaced(base: &str, old: &str, new: &str, limit: Option<&Val>) ->
 
 fn center(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [width] = args.bind(["width"])?;
-    Ok(Val::str(centered(&text::str(cx, &base)?, count(width.as_ref(), 80)?, ' ')))
+    Ok(Val::str(centered(
+        &text::str(cx, &base)?,
+        count(width.as_ref(), 80)?,
+        ' ',
+    )))
 }
 
 /// Python's `str.center`, whose odd blank goes left when the width is odd.
@@ -127,7 +138,11 @@ fn indent(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         if index > 0 {
             out.push('\n');
         }
-        let padded = if index == 0 { first } else { blank || !line.is_empty() };
+        let padded = if index == 0 {
+            first
+        } else {
+            blank || !line.is_empty()
+        };
         text::push(&mut out, if padded { &pad } else { "" })?;
         text::push(&mut out, line)?;
     }
@@ -164,8 +179,12 @@ fn wordcount(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 }
 
 fn wordwrap(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
-    let [width, break_long, wrapstring, hyphens] =
-        args.bind(["width", "break_long_words", "wrapstring", "break_on_hyphens"])?;
+    let [width, break_long, wrapstring, hyphens] = args.bind([
+        "width",
+        "break_long_words",
+        "wrapstring",
+        "break_on_hyphens",
+    ])?;
     let width = count(width.as_ref(), 79)?.max(1);
     let break_long = flag(break_long.as_ref(), true)?;
     let wrapstring = text_or(cx, some(wrapstring).as_ref(), "\n")?;
@@ -218,7 +237,9 @@ fn chunks(line: &str, hyphens: bool) -> Vec<String> {
     let mut blank = None;
     for ch in line.chars() {
         let after_hyphen = hyphens
-            && out.last().is_some_and(|last| last.len() > 1 && last.ends_with('-') && !last.starts_with('-'))
+            && out.last().is_some_and(|last| {
+                last.len() > 1 && last.ends_with('-') && !last.starts_with('-')
+            })
             && ch.is_alphabetic();
         if blank != Some(ch.is_whitespace()) || after_hyphen {
             out.push(String::new());
@@ -249,7 +270,11 @@ pub(crate) fn shell_quoted(text: &str) -> String {
 
 fn quote(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     args.none()?;
-    let base = if matches!(base, Val::None) { String::new() } else { text::str(cx, &base)? };
+    let base = if matches!(base, Val::None) {
+        String::new()
+    } else {
+        text::str(cx, &base)?
+    };
     Ok(Val::str(shell_quoted(&base)))
 }
 
@@ -284,14 +309,23 @@ fn comment(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
     if let Some((unknown, _)) = args.named.first() {
         bail!("got an unexpected keyword argument '{unknown}'");
     }
-    let with_break = |part: &str| if part.is_empty() { String::new() } else { format!("{part}{newline}") };
+    let with_break = |part: &str| {
+        if part.is_empty() {
+            String::new()
+        } else {
+            format!("{part}{newline}")
+        }
+    };
     let base = text::str(cx, &base)?;
     let body = base
         .split(newline.as_str())
         .map(|line| format!("{decoration}{line}"))
         .collect::<Vec<_>>()
         .join(&newline)
-        .replace(&format!("{decoration}{newline}"), &format!("{}{newline}", decoration.trim_end()));
+        .replace(
+            &format!("{decoration}{newline}"),
+            &format!("{}{newline}", decoration.trim_end()),
+        );
     let repeat = |part: &str, times: usize| with_break(part).repeat(times.min(1000));
     let before = repeat(&prefix, prefix_count);
     let mut after = String::new();
@@ -301,6 +335,13 @@ fn comment(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
             after.push_str(&postfix);
         }
     }
-    let last = if end.is_empty() { String::new() } else { format!("{newline}{end}") };
-    Ok(Val::str(format!("{}{before}{body}{after}{last}", with_break(&beginning))))
+    let last = if end.is_empty() {
+        String::new()
+    } else {
+        format!("{newline}{end}")
+    };
+    Ok(Val::str(format!(
+        "{}{before}{body}{after}{last}",
+        with_break(&beginning)
+    )))
 }

@@ -12,11 +12,22 @@ use crate::text;
 use crate::value::{Cell, Dict, Key, List, SeqKind, Val};
 
 pub(super) const LIST: &[&str] = &[
-    "append", "extend", "insert", "pop", "remove", "sort", "reverse", "clear", "index", "count", "copy",
+    "append", "extend", "insert", "pop", "remove", "sort", "reverse", "clear", "index", "count",
+    "copy",
 ];
 
 pub(super) const DICT: &[&str] = &[
-    "items", "keys", "values", "get", "update", "pop", "popitem", "setdefault", "clear", "copy", "fromkeys",
+    "items",
+    "keys",
+    "values",
+    "get",
+    "update",
+    "pop",
+    "popitem",
+    "setdefault",
+    "clear",
+    "copy",
+    "fromkeys",
 ];
 
 fn find(cx: &Cx<'_>, items: &[Val], needle: &Val) -> Res<Option<usize>> {
@@ -39,7 +50,9 @@ fn count(cx: &Cx<'_>, items: &[Val], needle: &Val) -> Res<Val> {
 fn index(cx: &Cx<'_>, items: &[Val], args: Args, kind: &str) -> Res<Val> {
     let [needle, start] = args.bind(["value", "start"])?;
     let needle = required(needle, "value")?;
-    let start = usize::try_from(int(start.as_ref(), 0)?).unwrap_or(0).min(items.len());
+    let start = usize::try_from(int(start.as_ref(), 0)?)
+        .unwrap_or(0)
+        .min(items.len());
     match find(cx, &items[start..], &needle)? {
         Some(at) => Ok(Val::int(start + at)),
         None => bail!("{} is not in {kind}", text::repr(cx, &needle)?),
@@ -100,9 +113,15 @@ pub(super) fn list(cx: &Cx<'_>, list: &Rc<List>, base: &Val, name: &str, args: A
         "sort" => {
             let [reverse] = args.bind(["reverse"])?;
             let reverse = flag(reverse.as_ref(), false)?;
-            let mut keyed: Vec<(Val, Val)> = list.items(cx)?.into_iter().map(|item| (item.clone(), item)).collect();
+            let mut keyed: Vec<(Val, Val)> = list
+                .items(cx)?
+                .into_iter()
+                .map(|item| (item.clone(), item))
+                .collect();
             crate::filters::sort_by_key(cx, &mut keyed, reverse)?;
-            list.change(cx, |items| *items = keyed.into_iter().map(|(_, item)| item).collect())?;
+            list.change(cx, |items| {
+                *items = keyed.into_iter().map(|(_, item)| item).collect()
+            })?;
         }
         "reverse" => {
             args.none()?;
@@ -137,12 +156,18 @@ pub(super) fn dict(cx: &Cx<'_>, dict: &Rc<Dict>, base: &Val, name: &str, args: A
         }
         "keys" => {
             args.none()?;
-            Ok(Val::seq(SeqKind::DictKeys, dict.keys().iter().map(Key::val).collect()))
+            Ok(Val::seq(
+                SeqKind::DictKeys,
+                dict.keys().iter().map(Key::val).collect(),
+            ))
         }
         "values" => {
             args.none()?;
             let entries = dict.entries(cx)?.into_iter();
-            Ok(Val::seq(SeqKind::DictValues, entries.map(|(_, val)| val).collect()))
+            Ok(Val::seq(
+                SeqKind::DictValues,
+                entries.map(|(_, val)| val).collect(),
+            ))
         }
         "get" => {
             let [key, default] = args.bind(["key", "default"])?;

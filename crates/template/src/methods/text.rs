@@ -11,11 +11,52 @@ use crate::text;
 use crate::value::{Key, Val};
 
 pub(super) const NAMES: &[&str] = &[
-    "upper", "lower", "capitalize", "title", "swapcase", "casefold", "strip", "lstrip", "rstrip", "split", "rsplit",
-    "splitlines", "partition", "rpartition", "join", "replace", "startswith", "endswith", "find", "rfind", "index",
-    "rindex", "count", "center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map", "removeprefix",
-    "removesuffix", "isdigit", "isdecimal", "isnumeric", "isalpha", "isalnum", "isspace", "islower", "isupper",
-    "istitle", "isidentifier", "isascii", "isprintable", "translate", "encode",
+    "upper",
+    "lower",
+    "capitalize",
+    "title",
+    "swapcase",
+    "casefold",
+    "strip",
+    "lstrip",
+    "rstrip",
+    "split",
+    "rsplit",
+    "splitlines",
+    "partition",
+    "rpartition",
+    "join",
+    "replace",
+    "startswith",
+    "endswith",
+    "find",
+    "rfind",
+    "index",
+    "rindex",
+    "count",
+    "center",
+    "ljust",
+    "rjust",
+    "zfill",
+    "expandtabs",
+    "format",
+    "format_map",
+    "removeprefix",
+    "removesuffix",
+    "isdigit",
+    "isdecimal",
+    "isnumeric",
+    "isalpha",
+    "isalnum",
+    "isspace",
+    "islower",
+    "isupper",
+    "istitle",
+    "isidentifier",
+    "isascii",
+    "isprintable",
+    "translate",
+    "encode",
 ];
 
 /// Calls a method of text.
@@ -42,7 +83,11 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
         "swapcase" => {
             args.none()?;
             let swapped = base.chars().flat_map(|ch| -> Vec<char> {
-                if ch.is_uppercase() { ch.to_lowercase().collect() } else { ch.to_uppercase().collect() }
+                if ch.is_uppercase() {
+                    ch.to_lowercase().collect()
+                } else {
+                    ch.to_uppercase().collect()
+                }
             });
             made(swapped.collect())
         }
@@ -51,12 +96,18 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
         "splitlines" => {
             let [keep] = args.bind(["keepends"])?;
             let keep = flag(keep.as_ref(), false)?;
-            Ok(Val::list(lines(base, keep).into_iter().map(Val::str).collect()))
+            Ok(Val::list(
+                lines(base, keep).into_iter().map(Val::str).collect(),
+            ))
         }
         "partition" | "rpartition" => {
             let [separator] = args.bind(["sep"])?;
             let separator = text::str(cx, &required(separator, "sep")?)?;
-            let found = if name == "partition" { base.split_once(&*separator) } else { base.rsplit_once(&*separator) };
+            let found = if name == "partition" {
+                base.split_once(&*separator)
+            } else {
+                base.rsplit_once(&*separator)
+            };
             let parts = match (found, name) {
                 (Some((head, tail)), _) => [head, &separator, tail],
                 (None, "partition") => [base, "", ""],
@@ -67,9 +118,15 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
         "join" => {
             let [items] = args.bind(["iterable"])?;
             let mut out = String::new();
-            for (at, item) in ops::iterate(cx, &required(items, "iterable")?)?.iter().enumerate() {
+            for (at, item) in ops::iterate(cx, &required(items, "iterable")?)?
+                .iter()
+                .enumerate()
+            {
                 let Val::Str(item) = item else {
-                    bail!("sequence item {at}: expected str instance, {} found", item.type_name());
+                    bail!(
+                        "sequence item {at}: expected str instance, {} found",
+                        item.type_name()
+                    );
                 };
                 text::push(&mut out, if at > 0 { base } else { "" })?;
                 text::push(&mut out, item)?;
@@ -79,7 +136,12 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
         "replace" => {
             let [old, new, limit] = args.bind(["old", "new", "count"])?;
             let (old, new) = (required(old, "old")?, required(new, "new")?);
-            made(replaced(base, &text::str(cx, &old)?, &text::str(cx, &new)?, limit.as_ref())?)
+            made(replaced(
+                base,
+                &text::str(cx, &old)?,
+                &text::str(cx, &new)?,
+                limit.as_ref(),
+            )?)
         }
         "startswith" | "endswith" => {
             let [wanted, start, end] = args.bind(["prefix", "start", "end"])?;
@@ -87,7 +149,10 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
             let wanted = match required(wanted, "prefix")? {
                 tuple @ Val::Seq(_) => ops::iterate(cx, &tuple)?,
                 Val::Str(one) => vec![Val::Str(one)],
-                other => bail!("{name} first arg must be str or a tuple of str, not {}", other.type_name()),
+                other => bail!(
+                    "{name} first arg must be str or a tuple of str, not {}",
+                    other.type_name()
+                ),
             };
             let holds = wanted.iter().any(|wanted| match wanted {
                 Val::Str(text) if name == "startswith" => part.starts_with(&**text),
@@ -101,7 +166,11 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
             let [needle, start, end] = args.bind(["sub", "start", "end"])?;
             let needle = text::str(cx, &required(needle, "sub")?)?;
             let part = sub_range(base, start.as_ref(), end.as_ref())?.1;
-            Ok(Val::int(if needle.is_empty() { part.chars().count() + 1 } else { part.matches(&*needle).count() }))
+            Ok(Val::int(if needle.is_empty() {
+                part.chars().count() + 1
+            } else {
+                part.matches(&*needle).count()
+            }))
         }
         "center" | "ljust" | "rjust" => {
             let [width, fill] = args.bind(["width", "fillchar"])?;
@@ -138,12 +207,23 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
                 Key::Str(name) => Some((name, val)),
                 _ => None,
             });
-            crate::format::braces(cx, base, &Args { pos: Vec::new(), named: named.collect() })
+            crate::format::braces(
+                cx,
+                base,
+                &Args {
+                    pos: Vec::new(),
+                    named: named.collect(),
+                },
+            )
         }
         "removeprefix" | "removesuffix" => {
             let [part] = args.bind(["prefix"])?;
             let part = text::str(cx, &required(part, "prefix")?)?;
-            let cut = if name == "removeprefix" { base.strip_prefix(&*part) } else { base.strip_suffix(&*part) };
+            let cut = if name == "removeprefix" {
+                base.strip_prefix(&*part)
+            } else {
+                base.strip_suffix(&*part)
+            };
             made(cut.unwrap_or(base).to_owned())
         }
         "translate" => {
@@ -156,7 +236,9 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
                 match table.get(cx, &Key::Int((ch as u32).into()))? {
                     None => out.push(ch),
                     Some(Val::None) => {}
-                    Some(Val::Int(code)) => out.extend(u32::try_from(code).ok().and_then(char::from_u32)),
+                    Some(Val::Int(code)) => {
+                        out.extend(u32::try_from(code).ok().and_then(char::from_u32))
+                    }
                     Some(other) => text::push(&mut out, &text::str(cx, &other)?)?,
                 }
             }
@@ -173,11 +255,16 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
 fn is_kind(base: &str, name: &str) -> bool {
     let all = |holds: fn(char) -> bool| !base.is_empty() && base.chars().all(holds);
     let cased = |wanted: fn(char) -> bool| {
-        let mut letters = base.chars().filter(|ch| ch.is_lowercase() || ch.is_uppercase()).peekable();
+        let mut letters = base
+            .chars()
+            .filter(|ch| ch.is_lowercase() || ch.is_uppercase())
+            .peekable();
         letters.peek().is_some() && letters.all(wanted)
     };
     match name {
-        "isdigit" | "isdecimal" => all(|ch| ch.is_numeric() && ch.to_digit(10).is_some() || is_decimal(ch)),
+        "isdigit" | "isdecimal" => {
+            all(|ch| ch.is_numeric() && ch.to_digit(10).is_some() || is_decimal(ch))
+        }
         "isnumeric" => all(char::is_numeric),
         "isalpha" => all(char::is_alphabetic),
         "isalnum" => all(char::is_alphanumeric),
@@ -186,10 +273,15 @@ fn is_kind(base: &str, name: &str) -> bool {
         "isupper" => cased(char::is_uppercase),
         "isascii" => base.is_ascii(),
         "isprintable" => base.chars().all(|ch| !ch.is_control()),
-        "istitle" => !base.is_empty() && titled(base) == base && base.chars().any(char::is_alphabetic),
+        "istitle" => {
+            !base.is_empty() && titled(base) == base && base.chars().any(char::is_alphabetic)
+        }
         "isidentifier" => {
             let mut chars = base.chars();
-            chars.next().is_some_and(|ch| ch.is_alphabetic() || ch == '_') && chars.all(|ch| ch.is_alphanumeric() || ch == '_')
+            chars
+                .next()
+                .is_some_and(|ch| ch.is_alphabetic() || ch == '_')
+                && chars.all(|ch| ch.is_alphanumeric() || ch == '_')
         }
         _ => false,
     }
@@ -218,7 +310,11 @@ fn titled(base: &str) -> String {
 fn strip(cx: &Cx<'_>, base: &str, name: &str, args: Args) -> Res<Val> {
     let [chars] = args.bind(["chars"])?;
     let chars = some(chars).map(|chars| text::str(cx, &chars)).transpose()?;
-    let goes = |ch: char| chars.as_ref().map_or(ch.is_whitespace(), |chars| chars.contains(ch));
+    let goes = |ch: char| {
+        chars
+            .as_ref()
+            .map_or(ch.is_whitespace(), |chars| chars.contains(ch))
+    };
     Ok(Val::str(match name {
         "lstrip" => base.trim_start_matches(goes),
         "rstrip" => base.trim_end_matches(goes),
@@ -247,7 +343,12 @@ fn split(cx: &Cx<'_>, base: &str, args: Args, from_end: bool) -> Res<Val> {
             } else {
                 parts.extend(base.splitn(pieces, &*separator).map(offset));
             }
-            return Ok(Val::list(parts.into_iter().map(|(at, len)| Val::str(&base[at..at + len])).collect()));
+            return Ok(Val::list(
+                parts
+                    .into_iter()
+                    .map(|(at, len)| Val::str(&base[at..at + len]))
+                    .collect(),
+            ));
         }
         None if from_end => {
             let mut parts = Vec::new();
@@ -278,7 +379,11 @@ fn split(cx: &Cx<'_>, base: &str, args: Args, from_end: bool) -> Res<Val> {
                         rest = rest[at..].trim_start();
                     }
                     _ => {
-                        parts.push(if parts.len() < limit { rest.trim_end() } else { rest });
+                        parts.push(if parts.len() < limit {
+                            rest.trim_end()
+                        } else {
+                            rest
+                        });
                         break;
                     }
                 }
@@ -294,7 +399,11 @@ fn lines(base: &str, keep: bool) -> Vec<String> {
     let mut line = String::new();
     let mut chars = base.chars().peekable();
     while let Some(ch) = chars.next() {
-        let broken = matches!(ch, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+        let broken = matches!(
+            ch,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'
+                ..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        );
         if !broken {
             line.push(ch);
             continue;
@@ -316,9 +425,14 @@ fn lines(base: &str, keep: bool) -> Vec<String> {
 /// The part of the text between two character positions, and where it starts (in characters).
 fn sub_range<'t>(base: &'t str, start: Option<&Val>, end: Option<&Val>) -> Res<(usize, &'t str)> {
     let len = base.chars().count() as i128;
-    let clip = |at: i128| usize::try_from(if at < 0 { at + len } else { at }.clamp(0, len)).unwrap_or(0);
+    let clip =
+        |at: i128| usize::try_from(if at < 0 { at + len } else { at }.clamp(0, len)).unwrap_or(0);
     let (start, end) = (clip(int(start, 0)?), clip(int(end, len)?));
-    let byte = |at: usize| base.char_indices().nth(at).map_or(base.len(), |(byte, _)| byte);
+    let byte = |at: usize| {
+        base.char_indices()
+            .nth(at)
+            .map_or(base.len(), |(byte, _)| byte)
+    };
     let (from, to) = (byte(start), byte(end));
     Ok((start, if from <= to { &base[from..to] } else { "" }))
 }
@@ -327,7 +441,11 @@ fn find(cx: &Cx<'_>, base: &str, name: &str, args: Args) -> Res<Val> {
     let [needle, start, end] = args.bind(["sub", "start", "end"])?;
     let needle = text::str(cx, &required(needle, "sub")?)?;
     let (offset, part) = sub_range(base, start.as_ref(), end.as_ref())?;
-    let found = if name.starts_with('r') { part.rfind(&*needle) } else { part.find(&*needle) };
+    let found = if name.starts_with('r') {
+        part.rfind(&*needle)
+    } else {
+        part.find(&*needle)
+    };
     match found {
         Some(byte) => Ok(Val::int(offset + part[..byte].chars().count())),
         None if name.ends_with("index") => Err(Fail::runtime("substring not found")),
