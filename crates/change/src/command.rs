@@ -15,6 +15,8 @@ pub struct Program {
     pub chdir: Option<String>,
     /// File mode mask.
     pub umask: Option<u32>,
+    /// What people read instead of the argument vector, where that holds a whole script.
+    pub shown_as: Option<String>,
     /// Ended, with its whole process group, after this many seconds.
     pub timeout_s: Option<u64>,
 }
@@ -42,18 +44,28 @@ impl Program {
         self
     }
 
-    /// The argument vector for people, quoted for a POSIX shell.
+    /// Sets what people read instead of the argument vector.
+    #[must_use]
+    pub fn shown_as(mut self, text: impl Into<String>) -> Self {
+        self.shown_as = Some(text.into());
+        self
+    }
+
+    /// The argument vector for people, quoted for a POSIX shell; or what stands for it.
     pub fn shown(&self) -> Shown<'_> {
-        Shown(&self.argv)
+        Shown(self)
     }
 }
 
-/// Shows an argument vector as a line that a POSIX shell would read back the same.
-pub struct Shown<'a>(&'a [String]);
+/// Shows an argument vector as a line that a POSIX shell would read back the same; or what stands for it.
+pub struct Shown<'a>(&'a Program);
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, word) in self.0.iter().enumerate() {
+        if let Some(text) = &self.0.shown_as {
+            return f.write_str(text);
+        }
+        for (index, word) in self.0.argv.iter().enumerate() {
             let gap = if index > 0 { " " } else { "" };
             let plain = |ch: char| ch.is_ascii_alphanumeric() || "@%+=:,./-_".contains(ch);
             if !word.is_empty() && word.chars().all(plain) {

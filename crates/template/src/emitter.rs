@@ -132,6 +132,10 @@ struct Context {
 impl Context {
     fn root() -> Self {
         Context {
+<<<<<<< HEAD
+=======
+            root: true,
+>>>>>>> modules
             mapping: false,
             simple_key: false,
             flow: false,
@@ -140,6 +144,10 @@ impl Context {
 
     fn item(flow: bool) -> Self {
         Context {
+<<<<<<< HEAD
+=======
+            root: false,
+>>>>>>> modules
             mapping: false,
             simple_key: false,
             flow,
@@ -148,6 +156,10 @@ impl Context {
 
     fn in_mapping(flow: bool, simple_key: bool) -> Self {
         Context {
+<<<<<<< HEAD
+=======
+            root: false,
+>>>>>>> modules
             mapping: true,
             simple_key,
             flow,
@@ -216,7 +228,11 @@ impl Emitter<'_> {
     fn node(&mut self, value: &Value, context: &Context) {
         match value {
             Value::List(_) | Value::Map(_) if context.flow || !is_block(value, self.style) => {
+<<<<<<< HEAD
                 self.flow(value);
+=======
+                self.flow(value)
+>>>>>>> modules
             }
             Value::List(items) => self.block_list(items, context),
             Value::Map(map) => self.block_map(map),

@@ -9,7 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, FileKind, Program};
 use hostler_module_api::{
+<<<<<<< HEAD
     Account, FileStat, Follow, Group, Hasher, Identity, Inspect, InspectError, Receive, receive,
+=======
+    Account, FileStat, Follow, FsSpace, Group, Hasher, Identity, Inspect, InspectError,
+>>>>>>> modules
 };
 use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat};
 
@@ -90,6 +94,21 @@ impl Inspect for Host {
             if self.task.is_cancelled() {
                 return Err(failed("read", path, cancelled()));
             }
+        }
+    }
+
+    fn space(&self, path: &Path) -> Result<Option<FsSpace>, InspectError> {
+        match rustix::fs::statvfs(path) {
+            Ok(space) => Ok(Some(FsSpace {
+                block_size: space.f_bsize,
+                fragment_size: space.f_frsize,
+                blocks: space.f_blocks,
+                blocks_available: space.f_bavail,
+                inodes: space.f_files,
+                inodes_available: space.f_favail,
+            })),
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(failed("statvfs", path, errno.into())),
         }
     }
 

@@ -26,7 +26,7 @@ fn quiet(mut program: Program, needrestart_is_set: bool) -> Program {
 
 /// Tries again, with growing pauses: a mirror may fail for a moment, and older versions of apt do not wait for the
 /// lock of the lists. The first parameter is how often, the second the longest pause.
-pub(super) const UPDATE: &str = r#"try=1 pause=1
+const UPDATE: &str = r#"try=1 pause=1
 until apt-get -q -o APT::Update::Error-Mode=any update; do
     status=$?
     [ "$try" -ge "$1" ] && exit "$status"
@@ -40,7 +40,8 @@ done
 pub(super) fn update(args: &Args, now: &Seen) -> Program {
     let retries = args.update_cache_retries.max(1).to_string();
     let pause = args.update_cache_retry_max_delay.max(1).to_string();
-    quiet(Program::new(["sh", "-c", UPDATE, "sh", &retries, &pause]), now.needrestart_is_set)
+    let program = Program::new(["sh", "-c", UPDATE, "sh", &retries, &pause]).shown_as("apt-get update");
+    quiet(program, now.needrestart_is_set)
 }
 
 /// Removes downloaded packages.
@@ -148,11 +149,12 @@ impl Work {
         }
         words.extend(["-o".to_owned(), format!("DPkg::Lock::Timeout={}", args.lock_timeout)]);
         let mut words = self.words(words);
+        let shown = Program::new(words.clone()).shown().to_string();
         if let Some(status) = args.policy_rc_d {
             let wrapper = ["sh", "-c", POLICY_RC_D, "sh", &status.to_string()].map(str::to_owned);
             words.splice(0..0, wrapper);
         }
-        quiet(Program::new(words), needrestart_is_set)
+        quiet(Program::new(words).shown_as(shown), needrestart_is_set)
     }
 
     fn words(&self, mut words: Vec<String>) -> Vec<String> {

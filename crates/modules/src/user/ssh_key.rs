@@ -119,7 +119,7 @@ fn keygen(args: &Args, account: &Account, key: &SshKey) -> Program {
     }
     words.push("-C".into());
     words.push(args.ssh_key_comment.clone().unwrap_or_else(|| format!("ansible-generated on {}", key.hostname)));
-    let mut program = Program::new(words).stdin("y\n").env("LC_ALL", "C");
+    let mut program = Program::new(words).shown_as(format!("ssh-keygen -f {}", key.file.display())).stdin("y\n").env("LC_ALL", "C");
     if let Some(passphrase) = &args.ssh_key_passphrase {
         program = program.env(PASSPHRASE, passphrase);
     }
