@@ -212,11 +212,7 @@ impl Names {
         for arg in args {
             match arg {
                 Arg::Pos(expr) | Arg::Named(_, expr) | Arg::Splat(expr) | Arg::NamedSplat(expr) => {
-<<<<<<< HEAD
                     self.expr(expr);
-=======
-                    self.expr(expr)
->>>>>>> modules
                 }
             }
         }

@@ -255,10 +255,7 @@ impl<'e> Cx<'e> {
     }
 
     /// The outermost frame of a text.
-<<<<<<< HEAD
     #[expect(clippy::unused_self, reason = "a frame belongs to one evaluation")]
-=======
->>>>>>> modules
     pub(crate) fn frame(
         &self,
         world: &Rc<World>,

@@ -132,10 +132,6 @@ struct Context {
 impl Context {
     fn root() -> Self {
         Context {
-<<<<<<< HEAD
-=======
-            root: true,
->>>>>>> modules
             mapping: false,
             simple_key: false,
             flow: false,
@@ -144,10 +140,6 @@ impl Context {
 
     fn item(flow: bool) -> Self {
         Context {
-<<<<<<< HEAD
-=======
-            root: false,
->>>>>>> modules
             mapping: false,
             simple_key: false,
             flow,
@@ -156,10 +148,6 @@ impl Context {
 
     fn in_mapping(flow: bool, simple_key: bool) -> Self {
         Context {
-<<<<<<< HEAD
-=======
-            root: false,
->>>>>>> modules
             mapping: true,
             simple_key,
             flow,
@@ -228,11 +216,7 @@ impl Emitter<'_> {
     fn node(&mut self, value: &Value, context: &Context) {
         match value {
             Value::List(_) | Value::Map(_) if context.flow || !is_block(value, self.style) => {
-<<<<<<< HEAD
                 self.flow(value);
-=======
-                self.flow(value)
->>>>>>> modules
             }
             Value::List(items) => self.block_list(items, context),
             Value::Map(map) => self.block_map(map),

@@ -269,11 +269,7 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             assign(cx, frame, target, Object::Module(module).val())?;
         }
         Stmt::FromImport(name, names, context, at) => {
-<<<<<<< HEAD
             from_import(cx, frame, name, names, *context, *at)?;
-=======
-            from_import(cx, frame, name, names, *context, *at)?
->>>>>>> modules
         }
         Stmt::Extends(_, at) => {
             return Err(
@@ -282,11 +278,7 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             );
         }
         Stmt::Include(name, missing, context, at) => {
-<<<<<<< HEAD
             include(cx, frame, name, *missing, *context, *at, out)?;
-=======
-            include(cx, frame, name, *missing, *context, *at, out)?
->>>>>>> modules
         }
         Stmt::Macro(decl) => {
             cx.keep(&frame.locals);

@@ -70,11 +70,7 @@ impl Writer<'_> {
                 });
             }
             Value::Int(_) | Value::BigInt(_) | Value::Float(_) => {
-<<<<<<< HEAD
                 self.out.push_str(&value.to_text());
-=======
-                self.out.push_str(&value.to_text())
->>>>>>> modules
             }
             Value::Str(text) => self.text(text),
             Value::List(items) if items.is_empty() => self.out.push_str("[]"),

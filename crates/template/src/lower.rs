@@ -44,19 +44,15 @@ struct Lower<'s> {
 }
 
 /// Reads `text`.
-<<<<<<< HEAD
 ///
 /// The parser makes a tree as deep as a chain of operators is long, and such a tree is also taken down recursively;
 /// the stack is made large enough for what the text can contain.
-=======
->>>>>>> modules
 pub(crate) fn compile(
     text: &str,
     mode: Mode,
     syntax: &SyntaxConfig,
     newline: Newline,
 ) -> LowerResult<Unit> {
-<<<<<<< HEAD
     let operators = text
         .bytes()
         .filter(|byte| b"+-*/~%|.([<>=!adefnors".contains(byte))
@@ -76,8 +72,6 @@ fn compile_here(
     syntax: &SyntaxConfig,
     newline: Newline,
 ) -> LowerResult<Unit> {
-=======
->>>>>>> modules
     let (normal, left_out) = normalise(text);
     let source = normal.as_deref().unwrap_or(text);
     let mut lower = Lower {

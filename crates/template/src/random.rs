@@ -123,16 +123,9 @@ fn digest_words(bytes: &[u8]) -> Vec<u32> {
     let mut all = bytes.to_vec();
     all.extend(Sha512::digest(bytes));
     let words = all.rchunks(4).map(|chunk| {
-<<<<<<< HEAD
         chunk
             .iter()
             .fold(0, |word: u32, byte| (word << 8) | u32::from(*byte))
-=======
-        let word = chunk
-            .iter()
-            .fold(0, |word: u32, byte| (word << 8) | u32::from(*byte));
-        word
->>>>>>> modules
     });
     let mut words: Vec<u32> = words.collect();
     while words.len() > 1 && words.last() == Some(&0) {

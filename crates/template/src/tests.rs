@@ -73,17 +73,8 @@ const TABLE: &[(&str, TestFn)] = &[
     ("test", |cx, val, args| {
         no_args(args, exists(&text::str(cx, &val)?))
     }),
-<<<<<<< HEAD
     ("odd", |_, val, args| no_args(args, remainder(&val)? == 1)),
     ("even", |_, val, args| no_args(args, remainder(&val)? == 0)),
-=======
-    ("odd", |_, val, args| {
-        no_args(args, int_of(&val)?.rem_euclid(2) == 1)
-    }),
-    ("even", |_, val, args| {
-        no_args(args, int_of(&val)?.rem_euclid(2) == 0)
-    }),
->>>>>>> modules
     ("divisibleby", divisible_by),
     ("eq", |cx, val, args| compare(cx, &val, args, Cmp::Eq)),
     ("==", |cx, val, args| compare(cx, &val, args, Cmp::Eq)),
@@ -322,7 +313,6 @@ fn cased(cx: &Cx<'_>, val: &Val, of_case: fn(char) -> bool) -> Res<bool> {
 fn int_of(val: &Val) -> Res<i128> {
     ops::integer(val)
         .ok_or_else(|| Fail::runtime(format!("an integer is required, not {}", val.type_name())))
-<<<<<<< HEAD
 }
 
 /// The remainder by two: 0, 1, or 2 for what is neither (a fraction).
@@ -338,8 +328,6 @@ fn remainder(val: &Val) -> Res<u8> {
         });
     }
     Ok(u8::from(int_of(val)?.rem_euclid(2) == 1))
-=======
->>>>>>> modules
 }
 
 fn divisible_by(_: &Cx<'_>, val: Val, args: Args) -> Res<bool> {

@@ -83,7 +83,6 @@ fn disagreement(
 
 #[test]
 fn answers_are_ansible_cores_but_for_the_listed_ones() {
-<<<<<<< HEAD
     let (cases, differences) = match std::env::var("ANSIBLE_CASES") {
         Ok(path) => (std::fs::read_to_string(path).unwrap(), ""),
         Err(_) => (
@@ -93,11 +92,6 @@ fn answers_are_ansible_cores_but_for_the_listed_ones() {
     };
     let cases: Vec<serde_json::Value> = serde_json::from_str(&cases).unwrap();
     let mut listed: BTreeMap<&str, &str> = differences
-=======
-    let cases: Vec<serde_json::Value> =
-        serde_json::from_str(include_str!("ansible_cases.json")).unwrap();
-    let mut listed: BTreeMap<&str, &str> = include_str!("ansible_differences.txt")
->>>>>>> modules
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .filter_map(|line| line.split_once(' '))

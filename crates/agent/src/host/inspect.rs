@@ -9,11 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, FileKind, Program};
 use hostler_module_api::{
-<<<<<<< HEAD
-    Account, FileStat, Follow, Group, Hasher, Identity, Inspect, InspectError, Receive, receive,
-=======
-    Account, FileStat, Follow, FsSpace, Group, Hasher, Identity, Inspect, InspectError,
->>>>>>> modules
+    Account, FileStat, Follow, FsSpace, Group, Hasher, Identity, Inspect, InspectError, Receive,
+    receive,
 };
 use rustix::fs::{Access, AtFlags, CWD, OFlags, accessat};
 

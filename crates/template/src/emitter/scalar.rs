@@ -204,10 +204,6 @@ pub(super) fn choose(
     } else {
         analysis.block_plain
     };
-<<<<<<< HEAD
-=======
-    let _ = place.root;
->>>>>>> modules
     if wanted.is_none()
         && implicit
         && !(place.simple_key && (analysis.empty || analysis.multiline))
@@ -483,7 +479,6 @@ impl Emitter<'_> {
     pub(super) fn double_quoted(&mut self, text: &str, split: bool) {
         self.indicator("\"", true, false, false);
         let chars: Vec<char> = text.chars().collect();
-<<<<<<< HEAD
         let mut spaces = false;
         for (at, ch) in chars.iter().copied().enumerate() {
             if ch == ' ' {
@@ -495,55 +490,15 @@ impl Emitter<'_> {
                     }
                 } else {
                     self.put(" ");
-=======
-        let (mut start, mut end) = (0, 0);
-        while end <= chars.len() {
-            let ch = chars.get(end).copied();
-            let escaped = ch.is_none_or(|ch| {
-                matches!(
-                    ch,
-                    '"' | '\\' | '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'
-                ) || !(matches!(ch, ' '..='~')
-                    || matches!(ch, '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}'))
-            });
-            if escaped {
-                if start < end {
-                    let run: String = chars[start..end].iter().collect();
-                    self.put(&run);
-                    start = end;
-                }
-                if let Some(ch) = ch {
-                    let code = escape(ch);
-                    self.put(&code);
-                    start = end + 1;
->>>>>>> modules
                 }
                 spaces = true;
                 continue;
             }
-<<<<<<< HEAD
             spaces = false;
             if matches!(ch, '"' | '\\') || is_break(ch) || !is_printable(ch) {
                 self.put(&escape(ch));
             } else {
                 self.put(ch.encode_utf8(&mut [0; 4]));
-=======
-            let inner = 0 < end && end + 1 < chars.len();
-            if inner
-                && (ch == Some(' ') || start >= end)
-                && self.column + end.saturating_sub(start) > self.width
-                && split
-            {
-                let run: String = chars.get(start..end).unwrap_or_default().iter().collect();
-                start = start.max(end);
-                self.put(&format!("{run}\\"));
-                self.write_indent();
-                self.whitespace = false;
-                self.indention = false;
-                if chars.get(start) == Some(&' ') {
-                    self.put("\\");
-                }
->>>>>>> modules
             }
         }
         self.indicator("\"", false, false, false);

@@ -117,7 +117,6 @@ fn password_hash(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         other => bail!("the password hash '{other}' is not available, only sha512 and sha256"),
     };
     let size = usize::try_from(int(some(salt_size).as_ref(), 16)?.clamp(1, 16)).unwrap_or(16);
-<<<<<<< HEAD
     let salt = if let Some(salt) = some(salt) {
         text::str(cx, &salt)?
     } else {
@@ -125,16 +124,6 @@ fn password_hash(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
         (0..size)
             .map(|_| char::from(sha_crypt::ALPHABET[random.below(64)]))
             .collect()
-=======
-    let salt = match some(salt) {
-        Some(salt) => text::str(cx, &salt)?,
-        None => {
-            let mut random = crate::random::Random::new(cx, None)?;
-            (0..size)
-                .map(|_| char::from(sha_crypt::ALPHABET[random.below(64)]))
-                .collect()
-        }
->>>>>>> modules
     };
     if salt.is_empty()
         || salt.len() > 16

@@ -133,11 +133,7 @@ fn realpath(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
 fn relpath(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [start] = args.bind(["start"])?;
     let start = absolute(&text_or(cx, start.as_ref(), ".")?);
-<<<<<<< HEAD
     let path = absolute(&path(&base)?);
-=======
-    let path = absolute(&text::str(cx, &base)?);
->>>>>>> modules
     let parts = |path: &str| -> Vec<String> {
         path.split('/')
             .filter(|part| !part.is_empty())

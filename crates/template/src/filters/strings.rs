@@ -324,11 +324,7 @@ fn comment(cx: &Cx<'_>, base: Val, mut args: Args) -> Res<Val> {
             format!("{part}{newline}")
         }
     };
-<<<<<<< HEAD
     let base = only_text(&base)?;
-=======
-    let base = text::str(cx, &base)?;
->>>>>>> modules
     let body = base
         .split(newline.as_str())
         .map(|line| format!("{decoration}{line}"))

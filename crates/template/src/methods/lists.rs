@@ -120,11 +120,7 @@ pub(super) fn list(cx: &Cx<'_>, list: &Rc<List>, base: &Val, name: &str, args: A
                 .collect();
             crate::filters::sort_by_key(cx, &mut keyed, reverse)?;
             list.change(cx, |items| {
-<<<<<<< HEAD
                 *items = keyed.into_iter().map(|(_, item)| item).collect();
-=======
-                *items = keyed.into_iter().map(|(_, item)| item).collect()
->>>>>>> modules
             })?;
         }
         "reverse" => {

@@ -237,11 +237,7 @@ pub(super) fn call(cx: &Cx<'_>, base: &Arc<str>, name: &str, args: Args) -> Res<
                     None => out.push(ch),
                     Some(Val::None) => {}
                     Some(Val::Int(code)) => {
-<<<<<<< HEAD
                         out.extend(u32::try_from(code).ok().and_then(char::from_u32));
-=======
-                        out.extend(u32::try_from(code).ok().and_then(char::from_u32))
->>>>>>> modules
                     }
                     Some(other) => text::push(&mut out, &text::str(cx, &other)?)?,
                 }
@@ -267,11 +263,7 @@ fn is_kind(base: &str, name: &str) -> bool {
     };
     match name {
         "isdigit" | "isdecimal" => {
-<<<<<<< HEAD
             all(|ch| ch.is_numeric() && ch.is_ascii_digit() || is_decimal(ch))
-=======
-            all(|ch| ch.is_numeric() && ch.to_digit(10).is_some() || is_decimal(ch))
->>>>>>> modules
         }
         "isnumeric" => all(char::is_numeric),
         "isalpha" => all(char::is_alphabetic),
