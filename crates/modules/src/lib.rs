@@ -6,8 +6,8 @@ use hostler_change::Outcome;
 use hostler_module_api::{Applier, Catalog, Mode, Module, ModuleSpec, execute};
 use hostler_value::Value;
 
-mod edited;
 mod commands;
+mod edited;
 mod files;
 mod local_time;
 mod presence;
