@@ -1,6 +1,7 @@
 //! Apply playbooks.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -107,6 +108,9 @@ pub async fn apply(
 async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
     let mut state = RunState::default();
     'books: for book in &inputs.playbooks {
+        let absolute =
+            std::path::absolute(&book.directory).unwrap_or_else(|_| book.directory.clone());
+        run.vars.set_playbook(&absolute, book.var_files.clone());
         for play in &book.plays {
             let own = play.play.context.keywords.vars.as_deref();
             let layer = PlayLayer::new(&play.name, own, Map::new());
@@ -176,20 +180,10 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
     }
 }
 
-/// Variables of the run. Facts live on from playbook to playbook, so there is one store: files beside playbooks of several
-/// directories are put together, and `playbook_dir` is the first one's (a warning says so, see `inputs`).
+/// Variables of the run; facts live on from playbook to playbook.
 fn var_store(inputs: &Inputs, settings: &RunSettings, request: &ApplyRequest) -> VarStore {
-    let directory = inputs
-        .playbooks
-        .first()
-        .map(|book| book.directory.clone())
-        .unwrap_or_default();
-    let mut beside = VarFiles::default();
-    for book in &inputs.playbooks {
-        beside.extend(book.var_files.clone());
-    }
     let options = RunOptions {
-        playbook_dir: std::path::absolute(&directory).unwrap_or(directory),
+        playbook_dir: PathBuf::new(),
         check_mode: settings.check,
         diff_mode: settings.diff,
         verbosity: settings.verbosity,
@@ -201,7 +195,7 @@ fn var_store(inputs: &Inputs, settings: &RunSettings, request: &ApplyRequest) ->
     };
     VarStore::new(
         inputs.loaded.clone(),
-        beside,
+        VarFiles::default(),
         inputs.extra.clone(),
         &options,
     )

@@ -1,6 +1,5 @@
 //! Everything that is read before a run: inventory, playbooks, variables. All problems are collected.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,16 +100,6 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     if problems.iter().any(Diagnostic::is_error) {
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
         return Err(problems);
-    }
-    let directories: BTreeSet<&PathBuf> = playbooks.iter().map(|book| &book.directory).collect();
-    if directories.len() > 1 {
-        problems.push(
-            Diagnostic::warning(
-                "several-directories",
-                "playbooks of several directories run together",
-            )
-            .hint("files in `group_vars` and `host_vars` beside any of them count for all of them"),
-        );
     }
     Ok(Inputs {
         loaded,
