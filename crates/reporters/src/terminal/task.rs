@@ -272,13 +272,14 @@ impl Task {
                     .map(|line| under(line)),
             );
         }
-        lines.extend(diff_lines(outcome, context));
+        lines.extend(diff_lines(group, context));
         lines
     }
 }
 
-fn diff_lines(outcome: &Outcome, context: &Context) -> Vec<String> {
-    let mut lines = diff::for_people(&outcome.deltas);
+fn diff_lines(group: &Group, context: &Context) -> Vec<String> {
+    let mut lines = diff::for_people(&group.deltas);
+    let by_name = group.hosts.len() > 1 && group.deltas != group.outcome.deltas;
     let total = lines.len();
     if context.options.verbosity == 0 && total > DIFF_LINES_MAX {
         lines.truncate(DIFF_LINES_MAX);
@@ -287,12 +288,20 @@ fn diff_lines(outcome: &Outcome, context: &Context) -> Vec<String> {
     let mut shown: Vec<String> = lines
         .iter()
         .map(|line| {
-            let indent = if line.kind == Kind::Header { 4 } else { 6 };
+            let indent = match line.kind {
+                Kind::Header | Kind::Fact => 4,
+                _ => 6,
+            };
             format!("{}{}", " ".repeat(indent), line.painted(context.paint))
         })
         .collect();
     if hidden > 0 {
         let text = format!("      [... {hidden} more lines; -v shows all]");
+        shown.push(context.paint.dim(&text));
+    }
+    if by_name {
+        let first = sanitize::name(&group.first);
+        let text = format!("      (as on {first}; the others differ by their own name)");
         shown.push(context.paint.dim(&text));
     }
     shown
