@@ -19,6 +19,8 @@ const FULL_MAX: usize = 5;
 const SINGLE_MAX: usize = 20;
 /// Different outcomes of one status that are shown at the end of a task.
 const SHOWN_MAX: usize = 12;
+/// The same where each comes with a diff.
+const DIFFS_MAX: usize = 4;
 /// Lines of one diff; `-v` shows all.
 const DIFF_LINES_MAX: usize = 60;
 /// Failed items of a host that are remembered.
@@ -189,7 +191,12 @@ impl Task {
             }
             let count = shown.entry(group.outcome.status).or_default();
             *count += 1;
-            if *count > SHOWN_MAX && context.options.verbosity == 0 {
+            let most = if group.deltas.is_empty() {
+                SHOWN_MAX
+            } else {
+                DIFFS_MAX
+            };
+            if *count > most && context.options.verbosity == 0 {
                 let (outcomes, hosts) = left.entry(group.outcome.status).or_default();
                 *outcomes += 1;
                 *hosts += group.hosts.len() - group.told;
