@@ -31,3 +31,90 @@ pub(crate) enum Command {
     /// Raise a fleet of demo hosts on this machine, and preview and apply a playbook on it.
     Demo(DemoArgs),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn run_args(args: &[&str]) -> Box<crate::run_args::RunArgs> {
+        let all = ["hostler", "apply", "site.yml"].iter().chain(args);
+        match Cli::try_parse_from(all).unwrap().command {
+            Command::Apply(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_mean_what_they_mean_to_ansible_playbook() {
+        let environment = crate::environment::Environment {
+            remote_user: Some("env".into()),
+            host_key_checking: false,
+            ..Default::default()
+        };
+        let args = run_args(&[
+            "-i",
+            "a.ini",
+            "-i",
+            "b.yml",
+            "-l",
+            "web:!web3",
+            "-t",
+            "x,y",
+            "-t",
+            "z",
+            "--skip-tags",
+            "s",
+            "-e",
+            "a=1",
+            "-e",
+            "@vars.yml",
+            "-CD",
+            "-f",
+            "30",
+            "-b",
+            "-u",
+            "ops",
+            "-vvv",
+            "--ssh-common-args",
+            "-o ProxyJump=gate",
+            "-T",
+            "7",
+            "-c",
+            "local",
+        ]);
+        let request = args.request(&environment).unwrap();
+        assert_eq!(request.inventory, ["a.ini", "b.yml"]);
+        assert_eq!(request.limit.as_deref(), Some("web:!web3"));
+        assert_eq!(request.tags, ["x", "y", "z"]);
+        assert_eq!(request.extra_vars, ["a=1", "@vars.yml"]);
+        assert!(request.check && request.diff && request.r#become.r#become);
+        assert_eq!((request.forks, request.verbosity), (Some(30), 3));
+        let connect = request.connect;
+        assert_eq!(
+            connect.user.as_deref(),
+            Some("ops"),
+            "flags go before the environment"
+        );
+        assert_eq!(
+            connect.ssh_common_args.as_deref(),
+            Some("-o ProxyJump=gate")
+        );
+        assert_eq!(
+            (connect.timeout_s, connect.connection.as_deref()),
+            (Some(7), Some("local"))
+        );
+        assert!(
+            connect.accept_new_host_keys,
+            "as ANSIBLE_HOST_KEY_CHECKING=False asks"
+        );
+        let request = run_args(&[]).request(&environment).unwrap();
+        assert_eq!(request.connect.user.as_deref(), Some("env"));
+    }
+}

@@ -128,7 +128,11 @@ impl PlayRun {
                 run.vars.set_fact(host, &name.to_text(), value.clone());
             }
             if result.rescued {
-                let name = self.task_name(run, task, host);
+                let name = task
+                    .name
+                    .as_ref()
+                    .map(|_| self.task_name(run, task, host))
+                    .unwrap_or_default();
                 let failed: hostler_value::Map = [
                     ("name", Value::from(name)),
                     ("action", Value::str(&task.module)),
@@ -197,6 +201,7 @@ impl PlayRun {
         if now == 0 {
             return;
         }
+        self.tell_hosts();
         let fatal = self.flag(run, task, &live[0], |it| it.any_errors_fatal.as_ref());
         let percentage = self.max_fail_percentage(run, &live[0]);
         #[expect(clippy::cast_precision_loss, reason = "counts of hosts")]

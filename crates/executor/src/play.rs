@@ -71,6 +71,9 @@ pub(crate) struct PlayRun {
     pub(crate) position: Mutex<(u32, u32)>,
     directory: PathBuf,
     layer: Arc<PlayLayer>,
+    /// All hosts of the play, and those of them that took part when the batch began.
+    all: Vec<String>,
+    active: Vec<String>,
     flags: Mutex<BTreeMap<String, HostFlags>>,
     /// Why no more tasks start, if that is so.
     stopped: Mutex<Option<String>>,
@@ -135,6 +138,12 @@ pub async fn run_play(
             position: Mutex::new((0, total)),
             directory: directory.clone(),
             layer: layer.clone(),
+            all: all.clone(),
+            active: hosts
+                .iter()
+                .filter(|host| !state.lost.contains(*host))
+                .cloned()
+                .collect(),
             stopped: Mutex::default(),
         });
         let stop = batch_run.run_batch(run, state).await;
@@ -444,6 +453,18 @@ impl PlayRun {
             .chain(&keywords.delegate_to)
             .chain(&keywords.become_user)
             .any(|node| in_node(node, name))
+    }
+
+    /// Brings `ansible_play_hosts` and its relatives up to date: hosts that were lost are in it no more.
+    pub(crate) fn tell_hosts(&self) {
+        let lost = self.lost();
+        let active: Vec<String> = self
+            .active
+            .iter()
+            .filter(|host| !lost.contains(host))
+            .cloned()
+            .collect();
+        tell_hosts(&self.layer, &self.all, &active, &self.hosts);
     }
 
     /// Directory of the playbook.

@@ -1,6 +1,6 @@
 //! The same outcome on many hosts, told once.
 
-use hostler_change::Delta;
+use hostler_change::{Change, Delta};
 use hostler_events::Status;
 
 /// Different outcomes of one task that are kept apart; further ones are told by status alone.
@@ -15,7 +15,7 @@ pub(crate) struct Outcome {
     pub incomplete: bool,
     /// Message or result, harmless, with the host's own name as `{host}`.
     pub text: String,
-    /// What changed, where differences are shown.
+    /// What changed, where differences are shown, with the host's own name as `{host}`.
     pub deltas: Vec<Delta>,
 }
 
@@ -28,6 +28,10 @@ pub(crate) struct Group {
     pub mixed: bool,
     /// How many of its hosts were told already.
     pub told: usize,
+    /// Its first host.
+    pub first: String,
+    /// What changed on the first host.
+    pub deltas: Vec<Delta>,
 }
 
 /// The outcomes of one task.
@@ -37,8 +41,13 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Adds a host's outcome and gives back its group.
-    pub(crate) fn add(&mut self, host: &str, outcome: Outcome) -> &mut Group {
+    /// Adds a host's outcome and gives back its group. The outcome's deltas may name the host.
+    pub(crate) fn add(&mut self, host: &str, mut outcome: Outcome) -> &mut Group {
+        let named = outcome.deltas;
+        outcome.deltas = named
+            .iter()
+            .map(|delta| delta_without_host(delta, host))
+            .collect();
         let full = self.groups.len() >= GROUPS_MAX;
         let found = self
             .groups
@@ -64,6 +73,8 @@ impl Groups {
                 hosts: Vec::new(),
                 mixed: full,
                 told: 0,
+                first: host.to_owned(),
+                deltas: if full { Vec::new() } else { named },
             });
             self.groups.len() - 1
         });
@@ -99,6 +110,26 @@ pub(crate) fn without_host(text: &str, host: &str) -> String {
     } else {
         text.replace(host, "{host}")
     }
+}
+
+/// Only names that are hardly words: `web` in a text is no host.
+fn is_distinctive(host: &str) -> bool {
+    host.len() >= 4 && host.contains(|char: char| char.is_ascii_digit() || char == '.')
+}
+
+fn delta_without_host(delta: &Delta, host: &str) -> Delta {
+    let mut delta = delta.clone();
+    if !is_distinctive(host) {
+        return delta;
+    }
+    if let Change::Text { before, after } = &mut delta.change {
+        for text in [before, after].into_iter().flatten() {
+            if text.contains(host) {
+                *text = without_host(text, host);
+            }
+        }
+    }
+    delta
 }
 
 #[cfg(test)]
@@ -137,5 +168,23 @@ mod tests {
             Some("{host} is odd")
         );
         assert_eq!(sorted.last().unwrap().outcome.status, Status::Ok);
+    }
+
+    #[test]
+    fn differences_by_name_alone_are_one_group_that_shows_the_first() {
+        let mut groups = Groups::default();
+        for host in ["web001", "web002", "db"] {
+            let text = format!("this is {host}\n");
+            let deltas = vec![Delta::content("/etc/motd", None, Some(text.as_bytes()))];
+            let outcome = Outcome {
+                deltas,
+                ..outcome(Status::Changed, "")
+            };
+            groups.add(host, outcome);
+        }
+        let sorted = groups.sorted();
+        assert_eq!(sorted.len(), 2, "`db` may be a word");
+        assert_eq!(sorted[0].hosts, ["web001", "web002"]);
+        assert!(format!("{:?}", sorted[0].deltas).contains("this is web001"));
     }
 }

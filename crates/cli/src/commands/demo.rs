@@ -126,6 +126,8 @@ async fn show(
         let (sources, done) = apply_shown(request, &console, more, interrupts).await;
         match done {
             Err(problem) => return Err((problem, sources)),
+            // What a preview cannot foresee is no reason not to apply; the rest must be as it says.
+            Ok(ExitCode::HostFailed) if preview => changed.push(seen.changed()),
             Ok(ExitCode::Ok) => changed.push(seen.changed()),
             Ok(other) => return Ok(other),
         }

@@ -103,7 +103,12 @@ impl Screen {
             let (view, bar, stop) = (Arc::clone(view), bar.clone(), Arc::clone(&stop));
             std::thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
-                    let now = lock(&view).live(now_us());
+                    let (rows, columns) = console::Term::stdout().size();
+                    let now = {
+                        let mut view = lock(&view);
+                        view.resize(columns.into(), rows.into());
+                        view.live(now_us())
+                    };
                     if let Some(now) = now {
                         bar.update(|state| {
                             state.set_len(now.total);

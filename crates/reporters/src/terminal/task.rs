@@ -19,6 +19,8 @@ const FULL_MAX: usize = 5;
 const SINGLE_MAX: usize = 20;
 /// Different outcomes of one status that are shown at the end of a task.
 const SHOWN_MAX: usize = 12;
+/// The same where each comes with a diff.
+const DIFFS_MAX: usize = 4;
 /// Lines of one diff; `-v` shows all.
 const DIFF_LINES_MAX: usize = 60;
 /// Failed items of a host that are remembered.
@@ -189,7 +191,12 @@ impl Task {
             }
             let count = shown.entry(group.outcome.status).or_default();
             *count += 1;
-            if *count > SHOWN_MAX && context.options.verbosity == 0 {
+            let most = if group.deltas.is_empty() {
+                SHOWN_MAX
+            } else {
+                DIFFS_MAX
+            };
+            if *count > most && context.options.verbosity == 0 {
                 let (outcomes, hosts) = left.entry(group.outcome.status).or_default();
                 *outcomes += 1;
                 *hosts += group.hosts.len() - group.told;
@@ -272,13 +279,14 @@ impl Task {
                     .map(|line| under(line)),
             );
         }
-        lines.extend(diff_lines(outcome, context));
+        lines.extend(diff_lines(group, context));
         lines
     }
 }
 
-fn diff_lines(outcome: &Outcome, context: &Context) -> Vec<String> {
-    let mut lines = diff::for_people(&outcome.deltas);
+fn diff_lines(group: &Group, context: &Context) -> Vec<String> {
+    let mut lines = diff::for_people(&group.deltas);
+    let by_name = group.hosts.len() > 1 && group.deltas != group.outcome.deltas;
     let total = lines.len();
     if context.options.verbosity == 0 && total > DIFF_LINES_MAX {
         lines.truncate(DIFF_LINES_MAX);
@@ -287,12 +295,20 @@ fn diff_lines(outcome: &Outcome, context: &Context) -> Vec<String> {
     let mut shown: Vec<String> = lines
         .iter()
         .map(|line| {
-            let indent = if line.kind == Kind::Header { 4 } else { 6 };
+            let indent = match line.kind {
+                Kind::Header | Kind::Fact => 4,
+                _ => 6,
+            };
             format!("{}{}", " ".repeat(indent), line.painted(context.paint))
         })
         .collect();
     if hidden > 0 {
         let text = format!("      [... {hidden} more lines; -v shows all]");
+        shown.push(context.paint.dim(&text));
+    }
+    if by_name {
+        let first = sanitize::name(&group.first);
+        let text = format!("      (as on {first}; the others differ by their own name)");
         shown.push(context.paint.dim(&text));
     }
     shown

@@ -45,6 +45,12 @@ impl View {
         }
     }
 
+    /// The window has this size now.
+    pub(super) fn resize(&mut self, width: usize, rows: usize) {
+        self.context.options.width = width.max(40);
+        self.context.options.rows = rows;
+    }
+
     /// Takes in an event and gives the lines that it completes.
     pub(super) fn event(&mut self, stamped: &Stamped) -> Vec<String> {
         let at_us = stamped.at_us;

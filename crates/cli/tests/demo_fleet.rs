@@ -1,0 +1,132 @@
+//! The whole: real command, real agent, hosts of the embedded fleet, and a look at the hosts afterwards.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hostler_demo::{Fleet, FleetOptions, write_playbooks};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hostler");
+
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs the command; the fleet's servers go on meanwhile.
+async fn hostler(args: Vec<String>) -> Ran {
+    let run = move || {
+        Command::new(PROGRAM)
+            .args(args)
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap()
+    };
+    let out = tokio::task::spawn_blocking(run).await.unwrap();
+    Ran {
+        code: out.status.code(),
+        stdout: String::from_utf8(out.stdout).unwrap(),
+        stderr: String::from_utf8(out.stderr).unwrap(),
+    }
+}
+
+fn args(playbook: &Path, fleet: &Fleet, more: &[&str]) -> Vec<String> {
+    let mut args = vec![
+        "apply".to_owned(),
+        playbook.display().to_string(),
+        "-i".to_owned(),
+        fleet.inventory_path().display().to_string(),
+    ];
+    args.extend(more.iter().map(|&arg| arg.to_owned()));
+    args
+}
+
+async fn fleet(count: usize) -> (Fleet, PathBuf) {
+    let options = FleetOptions {
+        program: PathBuf::from(PROGRAM),
+        ..FleetOptions::default()
+    };
+    let fleet = Fleet::up(count, &options).await.unwrap();
+    let playbook = write_playbooks(&fleet.directory().join("playbooks")).unwrap();
+    (fleet, playbook)
+}
+
+/// What a host has written.
+fn written(fleet: &Fleet, index: usize, path: &str) -> Option<String> {
+    let kind = if fleet.overlay { "up" } else { "root" };
+    std::fs::read_to_string(fleet.hosts[index].directory.join(kind).join(path)).ok()
+}
+
+/// Sum of a count over the recap.
+fn sum(recap: &str, field: &str) -> u32 {
+    let marker = format!("{field}=");
+    recap
+        .lines()
+        .filter_map(|line| {
+            let rest = &line[line.find(&marker)? + marker.len()..];
+            rest.split_whitespace().next()?.parse::<u32>().ok()
+        })
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn preview_apply_and_apply_again() {
+    let (fleet, playbook) = fleet(3).await;
+    let preview = hostler(args(&playbook, &fleet, &["--check", "--diff"])).await;
+    assert_eq!(
+        preview.code,
+        Some(0),
+        "{}{}",
+        preview.stdout,
+        preview.stderr
+    );
+    assert!(
+        preview.stdout.contains("+++ after: /etc/motd"),
+        "{}",
+        preview.stdout
+    );
+    assert_eq!(
+        written(&fleet, 0, "etc/motd"),
+        None,
+        "a preview writes nothing"
+    );
+    let first = hostler(args(&playbook, &fleet, &[])).await;
+    assert_eq!(first.code, Some(0), "{}{}", first.stdout, first.stderr);
+    assert!(sum(&first.stdout, "changed") > 0);
+    let motd = written(&fleet, 0, "etc/motd").unwrap();
+    assert!(motd.contains(&fleet.hosts[0].name), "{motd}");
+    assert!(written(&fleet, 0, "srv/acme/conf/app.ini").is_some());
+    assert!(
+        written(&fleet, 2, "srv/acme/conf/app.ini").is_none(),
+        "db hosts are no web servers"
+    );
+    let again = hostler(args(&playbook, &fleet, &[])).await;
+    assert_eq!(again.code, Some(0), "{}", again.stdout);
+    assert_eq!(sum(&again.stdout, "changed"), 0, "{}", again.stdout);
+    fleet.down().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_hosts_converge_and_one_bad_one_delays_nobody() {
+    let (fleet, playbook) = fleet(200).await;
+    let inventory = std::fs::read_to_string(fleet.inventory_path()).unwrap();
+    let broken = inventory.replacen(
+        "[all:vars]",
+        "[broken]\ngone ansible_host=127.0.0.1 ansible_port=1\n[all:vars]",
+        1,
+    );
+    std::fs::write(fleet.inventory_path(), broken).unwrap();
+    let first = hostler(args(&playbook, &fleet, &[])).await;
+    assert_eq!(first.code, Some(4), "{}{}", first.stdout, first.stderr);
+    assert_eq!(sum(&first.stdout, "unreachable"), 1);
+    assert_eq!(sum(&first.stdout, "failed"), 0, "{}", first.stdout);
+    for (index, host) in fleet.hosts.iter().enumerate() {
+        let motd = written(&fleet, index, "etc/motd").unwrap_or_default();
+        assert!(motd.contains(&host.name), "{}: {motd}", host.name);
+    }
+    let again = hostler(args(&playbook, &fleet, &["--limit", "all:!broken"])).await;
+    assert_eq!(again.code, Some(0), "{}", again.stdout);
+    assert_eq!(sum(&again.stdout, "changed"), 0, "{}", again.stdout);
+    fleet.down().await.unwrap();
+}
