@@ -132,9 +132,9 @@ impl Host {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Whether an sshd answers with its banner within half a second.
+    /// Whether an sshd answers with its banner within two seconds.
     pub fn answers(&self) -> bool {
-        let limit = Duration::from_millis(500);
+        let limit = Duration::from_secs(2);
         let banner = || -> std::io::Result<[u8; 4]> {
             let mut stream =
                 TcpStream::connect_timeout(&SocketAddr::from((self.address, 22)), limit)?;
@@ -159,13 +159,15 @@ impl Host {
         };
         let dead = || !matches!(supervisor::leader(self), Ok(Some(_)));
         let mut asked = 0;
-        wait_for(Duration::from_secs(120), || {
+        let answered = wait_for(Duration::from_secs(120), || {
             asked += 1;
+            if self.answers() {
+                return Some(true);
+            }
             // A host whose processes are gone will not answer later either.
-            let given_up = asked % 50 == 49 && dead();
-            (given_up || self.answers()).then_some(())
+            (asked % 50 == 49 && dead()).then_some(false)
         });
-        if !self.answers() {
+        if answered != Some(true) {
             return Err(gave_up("sshd does not answer"));
         }
         if self.init() == Init::Systemd {
