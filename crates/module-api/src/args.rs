@@ -5,7 +5,7 @@
 //! `Value` takes anything. (Ansible documents this as the `type` of a module's argument specification.)
 
 use hostler_value::{CoerceError, Map, Value};
-use serde::de::{self, DeserializeOwned, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
 /// Stands for an argument whose value is a template and so is not known before the run. No YAML file can hold this
 /// text, and only [`check_static`] gives it a meaning.
@@ -58,20 +58,18 @@ fn contains_wild(value: &Value) -> bool {
 }
 
 fn read<A: DeserializeOwned>(args: &Value, wild: bool) -> Result<A, ArgError> {
-    serde_path_to_error::deserialize(Arg { value: args, wild }).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        ArgError {
-            path: if path == "." { String::new() } else { path },
-            message: inner.message,
-            unknown: inner.unknown,
-            expected: inner.expected,
-        }
+    A::deserialize(Arg { value: args, wild }).map_err(|failure| ArgError {
+        path: failure.path,
+        message: failure.message,
+        unknown: failure.unknown,
+        expected: failure.expected,
     })
 }
 
 #[derive(Debug)]
 struct Failure {
+    /// Where, from the outermost argument inwards; filled on the way out.
+    path: String,
     message: String,
     unknown: Option<String>,
     expected: &'static [&'static str],
@@ -88,6 +86,7 @@ impl std::error::Error for Failure {}
 impl de::Error for Failure {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         Failure {
+            path: String::new(),
             message: message.to_string(),
             unknown: None,
             expected: &[],
@@ -97,6 +96,7 @@ impl de::Error for Failure {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let message = format!("there is no argument `{field}`");
         Failure {
+            path: String::new(),
             message,
             unknown: Some(field.to_owned()),
             expected,
@@ -325,39 +325,99 @@ impl<'de> de::Deserializer<'de> for Arg<'_> {
 
 impl<'de> Arg<'_> {
     fn visit_list<V: Visitor<'de>>(self, items: &[Value], visitor: V) -> Result<V::Value, Failure> {
-        let items = items.iter().map(|value| Arg {
-            value,
+        visitor.visit_seq(Items {
+            items,
+            next: 0,
             wild: self.wild,
-        });
-        let mut seq = de::value::SeqDeserializer::new(items);
-        let out = visitor.visit_seq(&mut seq)?;
-        seq.end()?;
-        Ok(out)
+        })
     }
 
     fn visit_map<V: Visitor<'de>>(self, map: &Map, visitor: V) -> Result<V::Value, Failure> {
-        let pairs = map.iter().map(|(key, value)| {
-            (
-                Arg {
-                    value: key,
-                    wild: false,
-                },
-                Arg {
-                    value,
-                    wild: self.wild,
-                },
-            )
-        });
-        let mut access = de::value::MapDeserializer::new(pairs);
-        let out = visitor.visit_map(&mut access)?;
-        access.end()?;
-        Ok(out)
+        visitor.visit_map(Pairs {
+            map,
+            next: 0,
+            wild: self.wild,
+        })
     }
 }
 
-impl IntoDeserializer<'_, Failure> for Arg<'_> {
-    type Deserializer = Self;
-    fn into_deserializer(self) -> Self {
+/// The items of a list; an error in one of them says which.
+struct Items<'a> {
+    items: &'a [Value],
+    next: usize,
+    wild: bool,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Failure> {
+        let Some(value) = self.items.get(self.next) else {
+            return Ok(None);
+        };
+        let index = self.next;
+        self.next += 1;
+        let item = seed.deserialize(Arg {
+            value,
+            wild: self.wild,
+        });
+        item.map(Some)
+            .map_err(|failure| failure.inside(&format!("[{index}]")))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len() - self.next.min(self.items.len()))
+    }
+}
+
+/// The pairs of a mapping; an error in a value says of which key.
+struct Pairs<'a> {
+    map: &'a Map,
+    next: usize,
+    wild: bool,
+}
+
+impl<'de> de::MapAccess<'de> for Pairs<'_> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failure> {
+        let Some((key, _)) = self.map.at(self.next) else {
+            return Ok(None);
+        };
+        self.next += 1;
+        seed.deserialize(Arg {
+            value: key,
+            wild: false,
+        })
+        .map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        let pair = self.map.at(self.next.wrapping_sub(1));
+        let (key, value) = pair.ok_or_else(|| <Failure as de::Error>::custom("no value"))?;
+        let read = seed.deserialize(Arg {
+            value,
+            wild: self.wild,
+        });
+        read.map_err(|failure| failure.inside(&key.to_text()))
+    }
+}
+
+impl Failure {
+    /// The same failure, seen from one level further out.
+    fn inside(mut self, level: &str) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        self.path = format!("{level}{dot}{}", self.path);
         self
     }
 }
