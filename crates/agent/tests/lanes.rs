@@ -4,6 +4,8 @@
 //! place of `/etc/passwd`, `/etc/shadow`, `/etc/group` and `/etc/sudoers`. That needs root; without it, or where a
 //! program is missing, a test has nothing to run on and ends.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
 mod support;
 
 use std::fs;
