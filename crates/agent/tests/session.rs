@@ -1,7 +1,5 @@
 //! The real binary over pipes: protocol, isolation, cancelling, content from the controller.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
-
 mod support;
 
 use std::fs;
