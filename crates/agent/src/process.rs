@@ -276,8 +276,8 @@ impl Streams {
 }
 
 fn take((file, kept): &mut (Option<File>, Capped)) {
-    let mut buffer = [0; 32 << 10];
-    for _ in 0..64 {
+    let mut buffer = [0; 16 << 10];
+    for _ in 0..128 {
         let Some(open) = file else { return };
         match open.read(&mut buffer) {
             Ok(0) => *file = None,

@@ -116,7 +116,10 @@ impl Tasks {
         let number = run.task;
         let (tasks, here) = (self.clone(), shared.clone());
         let body = move || {
-            run_items(&run, &task, &here);
+            let mut host = run_items(&run, &task, &here);
+            here.outbox.send(&FromAgent::End { task: number });
+            // The files are on the disk already; that their names are too need not be waited for.
+            host.make_durable();
             tasks.finish(number, &here);
         };
         let spawned = thread::Builder::new().stack_size(STACK).spawn(body);
@@ -137,7 +140,6 @@ impl Tasks {
         lists.running.remove(&number);
         let next = lists.waiting.pop_front();
         drop(lists);
-        shared.outbox.send(&FromAgent::End { task: number });
         self.ended.notify_all();
         if let Some(run) = next {
             self.start(run, shared);
@@ -190,7 +192,7 @@ fn send_done(shared: &Shared, task: u32, index: u32, outcome: Outcome) {
     });
 }
 
-fn run_items(run: &RunTask, task: &Arc<Task>, shared: &Arc<Shared>) {
+fn run_items(run: &RunTask, task: &Arc<Task>, shared: &Arc<Shared>) -> Host {
     let mut host = Host::new(shared.clone(), task.clone(), &run.environment);
     for item in &run.items {
         let outcome = if task.is_cancelled() {
@@ -204,7 +206,7 @@ fn run_items(run: &RunTask, task: &Arc<Task>, shared: &Arc<Shared>) {
             break;
         }
     }
-    host.make_durable();
+    host
 }
 
 fn run_item(run: &RunTask, item: &Item, host: &mut Host) -> Outcome {
@@ -231,7 +233,10 @@ thread_local! {
 /// Keeps what a crash said for the task's result, instead of printing it.
 pub(crate) fn keep_panics() {
     std::panic::set_hook(Box::new(|info| {
-        let what = info.payload_as_str().unwrap_or("no message");
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let what = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        let what = what.unwrap_or("no message");
         let place = info
             .location()
             .map(|it| format!(" ({}:{})", it.file(), it.line()));

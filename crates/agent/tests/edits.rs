@@ -1,5 +1,7 @@
 //! The real binary and real files.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
 mod support;
 
 use std::fs;

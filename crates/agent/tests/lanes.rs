@@ -4,6 +4,12 @@
 //! place of `/etc/passwd`, `/etc/shadow`, `/etc/group` and `/etc/sudoers`. That needs root; without it, or where a
 //! program is missing, a test has nothing to run on and ends.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "a test fails by the one, and reads better with the other"
+)]
+
 mod support;
 
 use std::fs;

@@ -24,7 +24,7 @@ pub(super) fn fetch(host: &mut Host, fetch: &Fetch) -> Result<Applied, ModuleErr
     let answer = download(host, fetch, &mut temporary)?;
     if answer.status == 304 {
         let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
-        return Ok(fetched(answer, size, false, None));
+        return Ok(fetched(&answer, size, false, None));
     }
     if answer.status != 200 {
         let response = format!("HTTP Error {}: {}", answer.status, answer.reason);
@@ -41,7 +41,7 @@ pub(super) fn fetch(host: &mut Host, fetch: &Fetch) -> Result<Applied, ModuleErr
         if !fetch.attrs.is_empty() {
             attrs::set(path, &fetch.attrs, false)?;
         }
-        return Ok(fetched(answer, size, false, None));
+        return Ok(fetched(&answer, size, false, None));
     }
     let place = Place {
         path,
@@ -52,10 +52,10 @@ pub(super) fn fetch(host: &mut Host, fetch: &Fetch) -> Result<Applied, ModuleErr
     };
     let once = |_: &mut File| Err(ModuleError::new("a download cannot be written in place"));
     let backup_file = finish(host, &place, temporary, once)?;
-    Ok(fetched(answer, size, true, backup_file))
+    Ok(fetched(&answer, size, true, backup_file))
 }
 
-fn fetched(answer: Answer, size: u64, changed: bool, backup_file: Option<String>) -> Applied {
+fn fetched(answer: &Answer, size: u64, changed: bool, backup_file: Option<String>) -> Applied {
     Applied::Fetched {
         status: answer.status,
         message: if answer.reason.is_empty() {
@@ -275,10 +275,10 @@ fn wget(
     words.extend(["--".to_owned(), url.to_owned()]);
     let output = run_tool(host, fetch, &Program::new(words))?;
     let said = output.stderr_text();
-    let answers = said
+    let mut answers = said
         .lines()
         .filter_map(|line| line.trim().strip_prefix("HTTP/"));
-    let last = answers.last().and_then(|line| {
+    let last = answers.next_back().and_then(|line| {
         let mut words = line.splitn(3, ' ');
         let status = words.nth(1)?.parse::<u16>().ok()?;
         Some((status, words.next().unwrap_or_default().to_owned()))

@@ -124,24 +124,21 @@ pub(super) fn get(
         let mut reader = BufReader::with_capacity(64 << 10, stream);
         let head = read_head(&mut reader)?;
         let location = head.header("location");
-        match (head.status, location) {
-            (301 | 302 | 303 | 307 | 308, Some(location)) => {
-                let next = url.join(location);
-                match Url::parse(&next) {
-                    Ok(parsed) => url = parsed,
-                    Err(_) => return Ok(Fetched::Elsewhere(next)),
-                }
+        if let (301 | 302 | 303 | 307 | 308, Some(location)) = (head.status, location) {
+            let next = url.join(location);
+            match Url::parse(&next) {
+                Ok(parsed) => url = parsed,
+                Err(_) => return Ok(Fetched::Elsewhere(next)),
             }
-            _ => {
-                if head.status == 200 {
-                    read_body(&mut reader, &head, out)?;
-                }
-                return Ok(Fetched::Answer(Answer {
-                    status: head.status,
-                    reason: head.reason,
-                }));
-            }
+            continue;
         }
+        if head.status == 200 {
+            read_body(&mut reader, &head, out)?;
+        }
+        return Ok(Fetched::Answer(Answer {
+            status: head.status,
+            reason: head.reason,
+        }));
     }
     Err(io::Error::other(format!(
         "more than {REDIRECTS_MAX} redirects"
@@ -164,7 +161,7 @@ fn head_of(url: &Url, request: &Request<'_>, trusted: bool) -> io::Result<String
                 format!("bad header {name:?}"),
             ));
         }
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
         Ok(())
     };
     line(
@@ -357,16 +354,9 @@ fn percent_decoded(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let hex = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
+        let decoded = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(decoded.unwrap_or(bytes[at]));
+        at += if decoded.is_some() { 3 } else { 1 };
     }
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -2,7 +2,8 @@
 //!
 //! The new content goes into a temporary file in the same directory. It gets owner, mode and extended attributes
 //! before it has the file's name, is validated, flushed to disk (so that after a power failure no empty file can be
-//! behind the name) and renamed. That the directory's entry is on the disk is ensured once at the end of the task.
+//! behind the name) and renamed. That the directory's entry is on the disk is ensured once for each task, after its
+//! answer was sent.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};

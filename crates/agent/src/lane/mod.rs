@@ -159,3 +159,12 @@ fn relay(lane: u16, started: Started, outbox: &Outbox, inputs: &Inputs) -> Strin
         None => how,
     }
 }
+
+/// Lower-case hex digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}

@@ -53,10 +53,7 @@ fn in_base(base: &Path, sha256: &[u8; 32]) -> Result<PathBuf, String> {
     if meta.uid() != uid || meta.mode() & 0o022 != 0 {
         return Err(format!("{} belongs to somebody else", dir.display()));
     }
-    let hex: String = sha256[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = super::hex(&sha256[..8]);
     let path = dir.join(format!("agent-{hex}"));
     if !is_ours(&path, uid, sha256) {
         copy_to(&path).map_err(|error| error.to_string())?;

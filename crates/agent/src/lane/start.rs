@@ -106,8 +106,7 @@ fn marker() -> String {
             .last_chunk()
             .unwrap_or(&bytes);
     }
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("[hostler-{hex}]")
+    format!("[hostler-{}]", super::hex(&bytes))
 }
 
 /// The command line. It never holds the password.

@@ -1,8 +1,10 @@
 //! A session with the real binary over pipes.
 #![allow(
     clippy::allow_attributes,
+    clippy::unwrap_used,
     dead_code,
-    reason = "each test file uses a part of it"
+    unreachable_pub,
+    reason = "helpers of tests: they fail by panicking, and each test file uses a part of them"
 )]
 
 use std::io::{Read, Write};

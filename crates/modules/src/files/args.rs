@@ -15,8 +15,6 @@ pub(crate) struct FileArgs<'a> {
     pub(crate) attributes: Option<&'a str>,
     /// Is any part of a `SELinux` label asked for?
     pub(crate) selinux: bool,
-    /// `unsafe_writes`.
-    pub(crate) unsafe_writes: bool,
 }
 
 /// Declares an argument struct with the common file arguments behind its own, and a method `file_args`.
@@ -58,7 +56,6 @@ macro_rules! with_file_args {
                     group: self.group.as_deref(),
                     attributes: self.attributes.as_deref(),
                     selinux: selinux.iter().any(|part| part.is_some()),
-                    unsafe_writes: self.unsafe_writes,
                 }
             }
         }
