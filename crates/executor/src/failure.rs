@@ -1,5 +1,7 @@
 //! Why a task did not end well on a host, before it becomes a result.
 
+use std::fmt::Write;
+
 use hostler_diag::{SourceMap, Span};
 use hostler_template::TemplateError;
 use hostler_transport::Unreachable;
@@ -9,51 +11,55 @@ use hostler_value::{Map, Value};
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The task failed.
-    Failed {
-        /// One or more lines.
-        msg: String,
-        /// What to do about it.
-        hint: Option<String>,
-        /// The place in the user's files, if it is another one than the task's.
-        span: Option<Span>,
-        /// Return values that go with it.
-        fields: Map,
-    },
+    Failed(Box<Failed>),
     /// The host could not be reached.
     Unreachable(Unreachable),
+}
+
+/// How a task failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    /// One or more lines.
+    pub(crate) msg: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+    /// The place in the user's files, if it is another one than the task's.
+    pub(crate) span: Option<Span>,
+    /// Return values that go with it.
+    pub(crate) fields: Map,
 }
 
 impl Failure {
     /// A failure with a message.
     pub(crate) fn new(msg: impl Into<String>) -> Self {
-        Failure::Failed {
+        Failure::Failed(Box::new(Failed {
             msg: msg.into(),
             hint: None,
             span: None,
             fields: Map::new(),
-        }
+        }))
     }
 
     /// Says what to do about it.
     pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
-        if let Failure::Failed { hint, .. } = &mut self {
-            hint.get_or_insert(text.into());
+        if let Failure::Failed(failed) = &mut self {
+            failed.hint.get_or_insert(text.into());
         }
         self
     }
 
-    /// Points at a place.
+    /// Points at a place, unless it knows one that is nearer.
     pub(crate) fn at(mut self, place: Span) -> Self {
-        if let Failure::Failed { span, .. } = &mut self {
-            span.get_or_insert(place);
+        if let Failure::Failed(failed) = &mut self {
+            failed.span.get_or_insert(place);
         }
         self
     }
 
     /// Adds a return value.
     pub(crate) fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
-        if let Failure::Failed { fields, .. } = &mut self {
-            fields.insert(name, value);
+        if let Failure::Failed(failed) = &mut self {
+            failed.fields.insert(name, value);
         }
         self
     }
@@ -62,18 +68,26 @@ impl Failure {
     pub(crate) fn template(error: &TemplateError, sources: &SourceMap) -> Self {
         let mut msg = error.message.clone();
         for (name, span) in &error.through {
-            let place = span.map(|span| format!(" ({})", sources.locate(span)));
-            msg.push_str(&format!(
-                "\nwhile evaluating `{name}`{}",
-                place.unwrap_or_default()
-            ));
+            let place = span
+                .map(|span| format!(" ({})", sources.locate(span)))
+                .unwrap_or_default();
+            // Writing to a String cannot fail.
+            let _infallible = write!(msg, "\nwhile evaluating `{name}`{place}");
         }
         let hint = error.hints.first().cloned();
-        Failure::Failed {
+        Failure::Failed(Box::new(Failed {
             msg,
             hint,
             span: error.span,
             fields: Map::new(),
+        }))
+    }
+
+    /// The words of it.
+    pub(crate) fn into_message(self) -> String {
+        match self {
+            Failure::Failed(failed) => failed.msg,
+            Failure::Unreachable(lost) => lost.detail,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_events::{RunEvent, Status, TaskInfo, TaskKind, TaskResult};
+use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind, TaskResult};
 use hostler_playbook::Task;
 use hostler_value::Value;
 use tokio::sync::Semaphore;
@@ -92,7 +92,13 @@ impl PlayRun {
             } else {
                 std::slice::from_ref(host)
             };
-            self.take(run, state, task, host, applies_to, finished, (id, rescuing));
+            self.take(
+                run,
+                state,
+                (task, id, rescuing),
+                (host, applies_to),
+                finished,
+            );
         }
         run.emit(RunEvent::TaskEnded { task: id });
         self.judge_failures(run, task, &live);
@@ -103,11 +109,9 @@ impl PlayRun {
         &self,
         run: &RunContext,
         state: &mut RunState,
-        task: &Task,
-        host: &str,
-        applies_to: &[String],
+        (task, id, rescuing): (&Task, TaskId, bool),
+        (host, applies_to): (&str, &[String]),
         finished: Finished,
-        (id, rescuing): (hostler_events::TaskId, bool),
     ) {
         let Finished {
             mut result,

@@ -47,31 +47,6 @@ impl ControllerFiles {
         }
     }
 
-    /// Finds a file as Ansible does: in `subdirectory` beside the playbook, then beside the playbook itself.
-    pub(crate) fn find(
-        &self,
-        name: &str,
-        subdirectory: &str,
-        base: &Path,
-    ) -> Result<PathBuf, Failure> {
-        let candidates = if Path::new(name).is_absolute() {
-            vec![PathBuf::from(name)]
-        } else {
-            vec![base.join(subdirectory).join(name), base.join(name)]
-        };
-        let found = candidates.iter().find(|path| path.exists()).cloned();
-        found.ok_or_else(|| {
-            let tried: Vec<String> = candidates
-                .iter()
-                .map(|it| it.display().to_string())
-                .collect();
-            Failure::new(format!(
-                "could not find `{name}` on the controller; searched in: {}",
-                tried.join(", ")
-            ))
-        })
-    }
-
     /// A template file, registered so that errors can point into it.
     pub(crate) fn template(&self, path: &Path) -> Result<TemplateSource, Failure> {
         let mut templates = self
@@ -140,6 +115,26 @@ impl ControllerFiles {
             .insert(path.to_owned(), sent.clone());
         Ok(sent)
     }
+}
+
+/// Finds a file as Ansible does: in `subdirectory` beside the playbook, then beside the playbook itself.
+pub(crate) fn find_file(name: &str, subdirectory: &str, base: &Path) -> Result<PathBuf, Failure> {
+    let candidates = if Path::new(name).is_absolute() {
+        vec![PathBuf::from(name)]
+    } else {
+        vec![base.join(subdirectory).join(name), base.join(name)]
+    };
+    let found = candidates.iter().find(|path| path.exists()).cloned();
+    found.ok_or_else(|| {
+        let tried: Vec<String> = candidates
+            .iter()
+            .map(|it| it.display().to_string())
+            .collect();
+        Failure::new(format!(
+            "could not find `{name}` on the controller; searched in: {}",
+            tried.join(", ")
+        ))
+    })
 }
 
 impl Sent {

@@ -117,9 +117,9 @@ impl PlayRun {
         match host_task.unmet(&scope) {
             Ok(unmet) => unmet.is_none(),
             Err(failure) => {
-                if let crate::failure::Failure::Failed { msg, span, .. } = failure {
-                    let diagnostic = hostler_diag::Diagnostic::error("bad-condition", msg);
-                    run.warn(diagnostic.at(span.unwrap_or(task.span)), Some(host));
+                if let crate::failure::Failure::Failed(failed) = failure {
+                    let diagnostic = hostler_diag::Diagnostic::error("bad-condition", failed.msg);
+                    run.warn(diagnostic.at(failed.span.unwrap_or(task.span)), Some(host));
                 }
                 if let Some(flags) = self.flags().get_mut(host) {
                     flags.failed = true;
@@ -140,7 +140,7 @@ impl PlayRun {
         };
         let scope = self.scope(run, host, &task.context);
         if let Ok(keywords) = host_task.keywords(&scope) {
-            let link = run.fleet.link(keywords.route);
+            let link = run.fleet.link(&keywords.route);
             run.fleet.reset(&link).await;
         }
     }

@@ -123,9 +123,9 @@ pub async fn run_play(
             hosts: batch.clone(),
             batch: (count > 1).then_some((number, count)),
         });
-        let total = selected(run, &play, &play.pre_tasks)
-            + selected(run, &play, &play.tasks)
-            + selected(run, &play, &play.post_tasks);
+        let total = selected(run, &play.pre_tasks)
+            + selected(run, &play.tasks)
+            + selected(run, &play.post_tasks);
         let batch_run = Arc::new(PlayRun {
             play: play.clone(),
             flags: Mutex::new(
@@ -178,9 +178,9 @@ fn broken(
     hosts: &[String],
     state: &mut RunState,
 ) -> PlayOutcome {
-    if let Failure::Failed { msg, span, .. } = failure {
-        let mut diagnostic = hostler_diag::Diagnostic::error("bad-play", msg);
-        if let Some(span) = span {
+    if let Failure::Failed(failed) = failure {
+        let mut diagnostic = hostler_diag::Diagnostic::error("bad-play", failed.msg);
+        if let Some(span) = failed.span {
             diagnostic = diagnostic.at(span);
         }
         run.warn(diagnostic, None);
@@ -192,14 +192,12 @@ fn broken(
     PlayOutcome::Stop
 }
 
-fn selected(run: &RunContext, play: &Play, entries: &[Entry]) -> u32 {
+fn selected(run: &RunContext, entries: &[Entry]) -> u32 {
     entries
         .iter()
         .map(|entry| match entry {
             Entry::Task(task) => u32::from(run.settings.selects(task)),
-            Entry::Block(block) => {
-                selected(run, play, &block.block) + selected(run, play, &block.always)
-            }
+            Entry::Block(block) => selected(run, &block.block) + selected(run, &block.always),
         })
         .sum()
 }
@@ -392,67 +390,6 @@ impl PlayRun {
         }
         levels.reverse();
         run.vars.scope(host, &self.layer, &levels, Map::new())
-    }
-
-    /// A task's arguments as one node, `module_defaults` underneath.
-    pub(crate) fn args_node(&self, task: &Task) -> Node {
-        let mut entries: Vec<(Node, Node)> = Vec::new();
-        let mut defaults: Vec<&Node> = task
-            .context
-            .levels()
-            .filter_map(|it| it.module_defaults.as_ref())
-            .collect();
-        defaults.reverse();
-        for node in defaults.iter().filter_map(|node| node.as_map()) {
-            for (key, value) in &node.entries {
-                let names = key.as_str().map(|it| it.rsplit('.').next().unwrap_or(it));
-                if names == Some(task.module.as_str())
-                    && let Some(map) = value.as_map()
-                {
-                    entries.extend(map.entries.iter().cloned());
-                }
-            }
-        }
-        for (name, span, value) in &task.args.entries {
-            let key = Node {
-                kind: NodeKind::Data(Value::str(name)),
-                span: *span,
-            };
-            entries.push((key, value.clone()));
-        }
-        Node {
-            kind: NodeKind::Map(Arc::new(Mapping { entries })),
-            span: task.span,
-        }
-    }
-
-    /// Does any text of a task mention a name? For what must not be done before a result is known.
-    pub(crate) fn mentions(&self, task: &Task, name: &str) -> bool {
-        fn in_node(node: &Node, name: &str) -> bool {
-            match &node.kind {
-                NodeKind::Text(source) => source.text().contains(name),
-                NodeKind::List(items) => items.iter().any(|it| in_node(it, name)),
-                NodeKind::Map(map) => map
-                    .entries
-                    .iter()
-                    .any(|(key, value)| in_node(key, name) || in_node(value, name)),
-                NodeKind::Data(_) | NodeKind::Vault(_) => false,
-            }
-        }
-        let keywords = &task.context.keywords;
-        let vars = keywords
-            .vars
-            .iter()
-            .flat_map(|map| map.entries.iter().map(|(_, value)| value));
-        let nodes = task.args.entries.iter().map(|(_, _, value)| value);
-        let conditions = task.context.conditions();
-        nodes
-            .chain(vars)
-            .chain(conditions)
-            .chain(&keywords.environment)
-            .chain(&keywords.delegate_to)
-            .chain(&keywords.become_user)
-            .any(|node| in_node(node, name))
     }
 
     /// Brings `ansible_play_hosts` and its relatives up to date: hosts that were lost are in it no more.

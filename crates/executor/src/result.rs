@@ -5,7 +5,7 @@ use hostler_diag::Location;
 use hostler_events::{Status, TaskResult, Unreachable};
 use hostler_value::{Map, Value};
 
-use crate::failure::Failure;
+use crate::failure::{Failed, Failure};
 
 /// What `no_log` shows instead.
 const CENSORED: &str =
@@ -80,12 +80,13 @@ impl Single {
         locate: impl Fn(hostler_diag::Span) -> Location,
     ) -> Self {
         match failure {
-            Failure::Failed {
-                msg,
-                hint,
-                span,
-                fields,
-            } => {
+            Failure::Failed(failed) => {
+                let Failed {
+                    msg,
+                    hint,
+                    span,
+                    fields,
+                } = *failed;
                 let mut value = fields;
                 value.insert(
                     "changed",

@@ -326,7 +326,7 @@ impl<'de> de::Deserializer<'de> for Arg<'_> {
 impl<'de> Arg<'_> {
     fn visit_list<V: Visitor<'de>>(self, items: &[Value], visitor: V) -> Result<V::Value, Failure> {
         visitor.visit_seq(Items {
-            items,
+            all: items,
             next: 0,
             wild: self.wild,
         })
@@ -343,7 +343,7 @@ impl<'de> Arg<'_> {
 
 /// The items of a list; an error in one of them says which.
 struct Items<'a> {
-    items: &'a [Value],
+    all: &'a [Value],
     next: usize,
     wild: bool,
 }
@@ -355,7 +355,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Failure> {
-        let Some(value) = self.items.get(self.next) else {
+        let Some(value) = self.all.get(self.next) else {
             return Ok(None);
         };
         let index = self.next;
@@ -369,7 +369,7 @@ impl<'de> de::SeqAccess<'de> for Items<'_> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len() - self.next.min(self.items.len()))
+        Some(self.all.len() - self.next.min(self.all.len()))
     }
 }
 

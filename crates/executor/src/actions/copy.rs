@@ -1,5 +1,6 @@
 //! `copy`: files of the controller travel with the task; what is on the host already stays there.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use hostler_template::Scope;
 use hostler_value::{Map, Value};
 
 use crate::failure::Failure;
-use crate::files::ControllerFiles;
+use crate::files::{ControllerFiles, find_file};
 use crate::host_task::{AgentItem, HostTask, Prepared, RemoteWork, TaskKeywords};
 
 /// Most files of one directory that is copied.
@@ -27,17 +28,15 @@ pub(super) fn prepare(
         .filter(|it| it.as_map().is_some() || it.as_list().is_some())
     {
         // As Ansible does: a structure becomes JSON.
-        let json =
-            serde_json::to_string(content).map_err(|error| Failure::new(error.to_string()))?;
-        args.insert("content", json);
+        args.insert("content", python_json(content)?);
     }
     let src = args.get("src").map(Value::to_text);
     let Some(src) = src.filter(|_| !remote && !args.contains("content")) else {
         return Ok(Prepared::Agent(RemoteWork::module("copy", args)));
     };
     let files = host.run.files();
-    let path = files.find(&src, "files", host.play.directory())?;
-    let link = host.run.fleet.link(keywords.route.clone());
+    let path = find_file(&src, "files", host.play.directory())?;
+    let link = host.run.fleet.link(&keywords.route);
     let sender = Sender {
         files,
         blobs: link.blobs(),
@@ -49,6 +48,48 @@ pub(super) fn prepare(
     let mut work = RemoteWork::module("copy", Map::new());
     work.items = vec![sender.file(&path, &src, None)?];
     Ok(Prepared::Agent(work))
+}
+
+/// JSON as Python's `json.dumps` writes it: a blank after commas and colons, only ASCII.
+fn python_json(value: &Value) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, PythonJson);
+    let written = serde::Serialize::serialize(value, &mut serializer);
+    written.map_err(|error| Failure::new(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| Failure::new(error.to_string()))
+}
+
+struct PythonJson;
+
+impl serde_json::ser::Formatter for PythonJson {
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        out.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        for ch in text.chars() {
+            if ch.is_ascii() {
+                write!(out, "{ch}")?;
+            } else {
+                for unit in ch.encode_utf16(&mut [0; 2]) {
+                    write!(out, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Sender<'a> {
@@ -160,4 +201,24 @@ fn octal(path: &Path) -> Result<String, Failure> {
     let metadata = metadata
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
     Ok(format!("0{:o}", metadata.permissions().mode() & 0o7777))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn structures_become_json_as_python_writes_it() {
+        let inner: Map = [("b", Value::list([1.into(), Value::str("é\u{1f600}")]))]
+            .into_iter()
+            .collect();
+        let value: Map = [("a", Value::from(inner)), ("c", Value::Null)]
+            .into_iter()
+            .collect();
+        let json = python_json(&Value::from(value));
+        assert_eq!(
+            json.ok().as_deref(),
+            Some(r#"{"a": {"b": [1, "\u00e9\ud83d\ude00"]}, "c": null}"#)
+        );
+    }
 }

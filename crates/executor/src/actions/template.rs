@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::files::{ControllerFiles, Sent};
+use crate::files::{ControllerFiles, Sent, find_file};
 use crate::host_task::{AgentItem, HostTask, Prepared, RemoteWork, TaskKeywords, with_locals};
 
 /// Render a template of the controller and put it on the host.
@@ -124,7 +124,7 @@ pub(super) fn prepare(
         ));
     }
     let files = host.run.files();
-    let path = files.find(&args.src, "templates", host.play.directory())?;
+    let path = find_file(&args.src, "templates", host.play.directory())?;
     let source = files.template(&path)?;
     let scope = with_locals(scope, template_variables(&path, &args.dest));
     let loader = BesideTemplate {
@@ -143,7 +143,7 @@ pub(super) fn prepare(
     let basename = path.file_name().unwrap_or_default().to_string_lossy();
     map.insert("_original_basename", basename.as_ref());
     map.insert("src", args.src);
-    let link = host.run.fleet.link(keywords.route.clone());
+    let link = host.run.fleet.link(&keywords.route);
     let payload = Sent::bytes(text.into_bytes()).payload(link.blobs());
     let mut work = RemoteWork::module("copy", Map::new());
     work.items = vec![AgentItem {
@@ -205,9 +205,6 @@ impl TemplateLoader for BesideTemplate<'_> {
         self.files
             .template(&path)
             .map(Some)
-            .map_err(|failure| match failure {
-                Failure::Failed { msg, .. } => msg,
-                Failure::Unreachable(lost) => lost.detail,
-            })
+            .map_err(Failure::into_message)
     }
 }

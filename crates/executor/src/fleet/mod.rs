@@ -99,7 +99,7 @@ impl Fleet {
     }
 
     /// The way to a host; the same one for the same route.
-    pub(crate) fn link(&self, route: Route) -> Arc<HostLink> {
+    pub(crate) fn link(&self, route: &Route) -> Arc<HostLink> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || HostLink {
             route: route.clone(),

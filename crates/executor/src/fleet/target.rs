@@ -114,6 +114,26 @@ pub(crate) fn route_of(
         .or_else(|| defaults.key_passphrase.clone()),
         ..Target::default()
     };
+    let args = ssh_options(name, &first, defaults, &mut target)?;
+    let secrets = target.password.is_some();
+    let key = format!(
+        "{name}\0{}\0{:?}\0{:?}\0{:?}\0{secrets}\0{args:?}",
+        target.host, target.port, target.user, target.private_key_file
+    );
+    Ok(Route {
+        target: Some(Box::new(target)),
+        key,
+    })
+}
+
+/// `ansible_ssh_*args`, the command line's, and `ansible_host_key_checking`; gives the texts that were applied.
+fn ssh_options(
+    name: &str,
+    first: &dyn Fn(&[&str]) -> Result<Option<Value>, Failure>,
+    defaults: &ConnectDefaults,
+    target: &mut Target,
+) -> Result<Vec<String>, Failure> {
+    let text = |value: Option<Value>| value.map(|it| it.to_text()).filter(|it| !it.is_empty());
     let mut args = Vec::new();
     for name in [
         "ansible_ssh_args",
@@ -138,15 +158,7 @@ pub(crate) fn route_of(
                 .get_or_insert(HostKeyPolicy::Off);
         }
     }
-    let secrets = target.password.is_some();
-    let key = format!(
-        "{name}\0{}\0{:?}\0{:?}\0{:?}\0{secrets}\0{args:?}",
-        target.host, target.port, target.user, target.private_key_file
-    );
-    Ok(Route {
-        target: Some(Box::new(target)),
-        key,
-    })
+    Ok(args)
 }
 
 fn local(name: &str) -> Route {

@@ -11,6 +11,7 @@ use hostler_playbook::{Loop, LoopKind};
 use hostler_template::Scope;
 use hostler_value::{Map, Value};
 
+use super::written::mentions;
 use super::{HostTask, Prepared, RemoteWork, TaskKeywords, with_locals};
 use crate::failure::Failure;
 use crate::interrupts::Level;
@@ -190,7 +191,7 @@ impl HostTask<'_> {
             .task
             .register
             .as_deref()
-            .is_some_and(|name| self.play.mentions(self.task, name));
+            .is_some_and(|name| mentions(self.task, name));
         let retried = self.task.until.is_some() || self.task.retries.is_some();
         let by_shell = self.task.module == "raw";
         let timed = self
@@ -330,7 +331,7 @@ impl HostTask<'_> {
             single.value.insert("ansible_index_var", name.as_str());
             single.value.insert(name.as_str(), Value::from(turn.index));
         }
-        let mut item = self.item_result(turn.index, turn.label, &single, no_log);
+        let mut item = super::item_result(turn.index, turn.label, &single, no_log);
         item.ignored = single.status == Status::Failed
             && self
                 .flag(&turn.scope, |it| it.ignore_errors.as_ref())
@@ -370,7 +371,7 @@ fn extended(items: &[Value], index: usize, all: bool) -> Value {
 /// One result of all items, shaped as ansible-core shapes it.
 fn merge(done: Vec<Single>) -> Single {
     let mut merged = Single::ok(Map::new());
-    let changed = done.iter().any(|single| single.reports_change());
+    let changed = done.iter().any(Single::reports_change);
     let failed = done
         .iter()
         .filter(|single| single.status == Status::Failed)
@@ -379,10 +380,9 @@ fn merge(done: Vec<Single>) -> Single {
     let lost = done
         .iter()
         .find(|single| single.status == Status::Unreachable);
-    merged.value.insert(
-        "results",
-        Value::list(done.iter().map(|single| single.to_value())),
-    );
+    merged
+        .value
+        .insert("results", Value::list(done.iter().map(Single::to_value)));
     merged.value.insert("changed", changed);
     merged.value.insert("failed", failed > 0);
     if skipped {

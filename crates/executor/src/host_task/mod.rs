@@ -10,6 +10,7 @@ mod keywords;
 mod looped;
 mod remote;
 mod single;
+mod written;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -102,14 +103,14 @@ impl HostTask<'_> {
                 (single, Some(count), keywords)
             }
         };
-        self.finish(single, items, keywords, &scope, start)
+        self.finish(single, items, keywords.as_ref(), &scope, start)
     }
 
     fn finish(
         &self,
         mut single: Single,
         items: Option<u32>,
-        keywords: Option<TaskKeywords>,
+        keywords: Option<&TaskKeywords>,
         scope: &Arc<dyn Scope>,
         start: Instant,
     ) -> Finished {
@@ -133,8 +134,8 @@ impl HostTask<'_> {
             single = self.failed(std::mem::replace(failure, Failure::new("")));
         }
         let registered = single.to_value();
-        let delegate = keywords.as_ref().and_then(|it| it.delegate_to.clone());
-        let facts_host = match (&keywords, &delegate) {
+        let delegate = keywords.and_then(|it| it.delegate_to.clone());
+        let facts_host = match (keywords, &delegate) {
             (Some(keywords), Some(delegate)) if keywords.delegate_facts => delegate.clone(),
             _ => self.host.to_owned(),
         };
@@ -191,36 +192,35 @@ impl HostTask<'_> {
     pub(crate) fn failed(&self, failure: Failure) -> Single {
         Single::failure(failure, |span| self.run.sources.locate(span))
     }
+}
 
-    /// One item for the reporters.
-    pub(crate) fn item_result(
-        &self,
-        index: usize,
-        label: String,
-        single: &Single,
-        no_log: bool,
-    ) -> ItemResult {
-        let value = single.to_value();
-        ItemResult {
-            index: u32::try_from(index).unwrap_or(u32::MAX),
-            label: if no_log {
-                "(censored due to no_log)".to_owned()
-            } else {
-                label
-            },
-            status: single.status,
-            ignored: false,
-            value: if no_log {
-                crate::result::censor(&value)
-            } else {
-                value
-            },
-            message: if no_log { None } else { single.message.clone() },
-            deltas: if no_log {
-                Vec::new()
-            } else {
-                single.deltas.clone()
-            },
-        }
+/// One item for the reporters.
+pub(crate) fn item_result(
+    index: usize,
+    label: String,
+    single: &Single,
+    no_log: bool,
+) -> ItemResult {
+    let value = single.to_value();
+    ItemResult {
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+        label: if no_log {
+            "(censored due to no_log)".to_owned()
+        } else {
+            label
+        },
+        status: single.status,
+        ignored: false,
+        value: if no_log {
+            crate::result::censor(&value)
+        } else {
+            value
+        },
+        message: if no_log { None } else { single.message.clone() },
+        deltas: if no_log {
+            Vec::new()
+        } else {
+            single.deltas.clone()
+        },
     }
 }

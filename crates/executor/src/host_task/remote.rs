@@ -115,7 +115,7 @@ impl HostTask<'_> {
             environment: keywords.environment.clone(),
             stop_on_failure,
         };
-        let link = self.run.fleet.link(keywords.route.clone());
+        let link = self.run.fleet.link(&keywords.route);
         let session = self.connected(&link).await?;
         let lane = session.lane(keywords.r#become.as_ref()).await?;
         let result = match session.session.run(lane, request).await {

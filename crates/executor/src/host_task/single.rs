@@ -1,5 +1,6 @@
 //! A task without a loop, or one item of a loop by itself.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use hostler_template::Scope;
 use hostler_transport::Exit;
 use hostler_value::{Map, Value};
 
+use super::written::args_node;
 use super::{HostTask, Prepared, RemoteWork, TaskKeywords};
 use crate::failure::Failure;
 use crate::interrupts::Level;
@@ -180,7 +182,7 @@ impl HostTask<'_> {
             return Ok(Single::skipped("skipped, running in check mode", None));
         }
         let (line, input) = raw_line(command, shell, keywords)?;
-        let link = self.run.fleet.link(keywords.route.clone());
+        let link = self.run.fleet.link(&keywords.route);
         let output = tokio::select! {
             output = self.run.fleet.raw(&link, &line, &input, RAW_KEPT_MAX) => output?,
             () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
@@ -218,7 +220,7 @@ impl HostTask<'_> {
 
     /// Evaluated arguments; those that are `omit` are left out.
     pub(crate) fn args(&self, scope: &Arc<dyn Scope>) -> Result<Map, Failure> {
-        let node = self.play.args_node(self.task);
+        let node = args_node(self.task);
         match self.value(&node, scope)? {
             Value::Map(map) => Ok(map.as_ref().clone()),
             other => Err(Failure::new(format!(
@@ -237,7 +239,8 @@ fn raw_line(
 ) -> Result<(String, Vec<u8>), Failure> {
     let mut line = String::new();
     for (name, value) in &keywords.environment {
-        line.push_str(&format!("{name}={} ", quoted(value)));
+        // Writing to a String cannot fail.
+        let _infallible = write!(line, "{name}={} ", quoted(value));
     }
     line.push_str(command);
     if let Some(shell) = shell {

@@ -54,7 +54,8 @@ pub(super) fn boot_line(line: &[u8]) -> BootLine {
     }
 }
 
-/// The boot script. Rules for its text: one line, no single quote, no `!` and no backslash, so that single quotes
+/// The boot script. The agent gets the login's own umask: it is what new files and commands on the host go by; only what the
+/// script itself writes is private. Rules for its text: one line, no single quote, no `!` and no backslash, so that single quotes
 /// protect it in every shell; only what POSIX sh, dash, bash and busybox share (`head -c` and `test -O` they do).
 pub(super) fn command(image: &AgentImage, skip: &[usize], fresh: bool) -> String {
     let mut skipped = String::from(" ");
@@ -66,7 +67,7 @@ pub(super) fn command(image: &AgentImage, skip: &[usize], fresh: bool) -> String
     let size = bytes.len();
     let places = PLACES.map(|place| format!("\"{place}\"")).join(" ");
     let usable = "[ -f \"$f\" ] && [ -x \"$f\" ] && [ -O \"$f\" ] && [ -O \"$d\" ]";
-    let mut script = format!("set -f; umask 077; k=\"{skipped}\"; s={hash}; z={size}; ");
+    let mut script = format!("set -f; k=\"{skipped}\"; s={hash}; z={size}; ");
     if !fresh {
         // The usual case first, without starting any other program.
         if !skip.contains(&1) {
@@ -83,7 +84,7 @@ pub(super) fn command(image: &AgentImage, skip: &[usize], fresh: bool) -> String
     }
     let _infallible = write!(
         script,
-        "m=$(uname -m); if [ \"$m\" = {machine} ]; then :; else echo; echo \"hostler-boot machine $m\"; exit 0; fi; \
+        "o=$(umask); umask 077; m=$(uname -m); if [ \"$m\" = {machine} ]; then :; else echo; echo \"hostler-boot machine $m\"; exit 0; fi; \
          u=$(id -u); n=0; r=; for d in {places}; do n=$((n+1)); case \"$k\" in *\" $n \"*) continue;; esac; \
          f=\"$d/agent-$s\"; t=\"$d/.agent-$$\"; \
          if [ $n = 1 ] && [ \"${{HOME:-/}}\" = / ]; then r=\"${{r}}no home directory; \"; continue; fi; \
@@ -95,7 +96,7 @@ pub(super) fn command(image: &AgentImage, skip: &[usize], fresh: bool) -> String
          chmod 700 \"$t\"; if [ -x \"$t\" ]; then :; else rm -f \"$t\"; r=\"$r$d: mounted noexec; \"; continue; fi; \
          echo; echo \"hostler-boot at $n\"; echo \"hostler-boot need\"; \
          head -c \"$z\" > \"$t\"; c=$(wc -c < \"$t\"); \
-         if [ $((c)) = \"$z\" ] && mv -f \"$t\" \"$f\"; then find \"$d\" -name \"agent-*\" -mtime +30 -exec rm -f {{}} + 2>/dev/null; exec \"$f\"; fi; \
+         if [ $((c)) = \"$z\" ] && mv -f \"$t\" \"$f\"; then find \"$d\" -name \"agent-*\" -mtime +30 -exec rm -f {{}} + 2>/dev/null; umask \"$o\"; exec \"$f\"; fi; \
          rm -f \"$t\"; echo \"hostler-boot short\"; exit 0; \
          done; echo; echo \"hostler-boot fail\" $r"
     );
