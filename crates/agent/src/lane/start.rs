@@ -327,11 +327,17 @@ impl Process {
             }
         }
         let text = said.text().replace(marker, "");
-        let mut said = Said::default();
-        said.push(text.as_bytes());
-        let line = said
-            .last_line()
-            .unwrap_or_else(|| "it ended without a word".into());
+        // The reason may stand before the last line: "unknown user", then "cannot initialise".
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|it| !it.is_empty())
+            .collect();
+        let last = lines[lines.len().saturating_sub(3)..].join("; ");
+        let mut line: String = last.chars().take(300).collect();
+        if line.is_empty() {
+            line.push_str("it ended without a word");
+        }
         // A password that somebody typed where it is echoed must not come back.
         let line = match &r#become.password {
             Some(password) if !password.is_empty() => line.replace(password.as_str(), "********"),
