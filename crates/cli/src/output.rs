@@ -65,11 +65,6 @@ impl Console {
         self.form == Output::Json
     }
 
-    /// Colours on standard output?
-    pub(crate) fn color(&self) -> bool {
-        self.options.color
-    }
-
     /// The same with differences shown or not.
     #[must_use]
     pub(crate) fn with_diff(mut self, diff: bool) -> Self {

@@ -138,7 +138,7 @@ pub(crate) struct ConnectArgs {
     /// More options of ssh
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_extra_args: Option<String>,
-    /// An ssh_config file instead of ~/.ssh/config
+    /// Configuration of ssh to read instead of ~/.ssh/config
     #[arg(short = 'F', long, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,
     /// Store the keys of unknown hosts instead of refusing them; changed keys are refused all the same

@@ -155,7 +155,7 @@ impl Fleet {
         let listener = listen(index).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let helper = Helper::new(started).map_err(failed)?;
-        known.push_str(&format!("[{}]:{} {public}\n", address.ip(), address.port()));
+        known.push_str(&server::known_host(address, &public));
         let listening = Arc::clone(&helper);
         let tasks = vec![
             tokio::spawn(async move { listening.listen().await }),
@@ -212,7 +212,7 @@ impl Fleet {
         }
         let mut text = String::from("# Made by hostler demo; gone when it ends.\n");
         for (group, lines) in groups.iter().filter(|(_, lines)| !lines.is_empty()) {
-            text.push_str(&format!("\n[{group}]\n{lines}"));
+            text = text + "\n[" + group + "]\n" + lines;
         }
         text + &format!(
             "\n[all:vars]\nansible_user=root\nansible_ssh_private_key_file={}\n\

@@ -34,6 +34,11 @@ pub(crate) fn config(key: PrivateKey) -> Arc<Config> {
     })
 }
 
+/// A line of `known_hosts` (sshd(8)) for a server that is not at port 22.
+pub(crate) fn known_host(address: std::net::SocketAddr, public: &str) -> String {
+    format!("[{}]:{} {public}\n", address.ip(), address.port())
+}
+
 /// Serves connections until the task is aborted.
 pub(crate) async fn serve(
     listener: TcpListener,

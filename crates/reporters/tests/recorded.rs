@@ -35,14 +35,18 @@ impl Buffer {
 fn terminal(events: &[Stamped], options: Options) -> String {
     let out = Buffer::default();
     let mut reporter = Terminal::to_writer(options, synthetic::sources(), out.clone());
-    events.iter().for_each(|event| reporter.event(event));
+    for event in events {
+        reporter.event(event);
+    }
     out.text()
 }
 
 fn plain(events: &[Stamped], options: Options) -> String {
     let out = Buffer::default();
     let mut reporter = Plain::new(out.clone(), options);
-    events.iter().for_each(|event| reporter.event(event));
+    for event in events {
+        reporter.event(event);
+    }
     out.text()
 }
 
@@ -234,6 +238,7 @@ fn half_of_two_hundred_fail_and_the_screen_stays_readable() {
     assert!(longest(&text) <= 80, "{text}");
 }
 
+#[expect(clippy::too_many_lines, reason = "every field of every event, once")]
 #[test]
 fn controls_from_hosts_reach_no_output() {
     let evil = "\x1b]0;pwned\x07\x1b[2J\u{9b}31m\u{202e}\r\x08\u{85}";
@@ -327,7 +332,9 @@ fn controls_from_hosts_reach_no_output() {
         };
         let mut json = Buffer::default();
         let mut lines = JsonLines::new(json.clone());
-        events.iter().for_each(|event| lines.event(event));
+        for event in &events {
+            lines.event(event);
+        }
         json.flush().unwrap();
         for text in [
             terminal(&events, options),

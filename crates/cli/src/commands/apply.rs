@@ -13,7 +13,7 @@ pub(crate) fn run(args: Box<RunArgs>) -> ExitCode {
         Err(exit) => return exit,
     };
     if args.syntax_check {
-        return check::report(args.select.request(&environment), &console);
+        return check::report(&args.select.request(&environment), &console);
     }
     let what = listing::What {
         hosts: args.list_hosts,

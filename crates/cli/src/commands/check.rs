@@ -20,15 +20,15 @@ pub(crate) struct CheckArgs {
 /// Checks, and says what it found.
 pub(crate) fn run(args: &CheckArgs) -> ExitCode {
     match begin(&args.show, false) {
-        Ok((console, environment)) => report(args.select.clone().request(&environment), &console),
+        Ok((console, environment)) => report(&args.select.clone().request(&environment), &console),
         Err(exit) => exit,
     }
 }
 
 /// Checks what a request names.
-pub(super) fn report(request: ApplyRequest, console: &Console) -> ExitCode {
+pub(super) fn report(request: &ApplyRequest, console: &Console) -> ExitCode {
     let sources = SourceMap::new();
-    let found = hostler_app::check(&request, &sources);
+    let found = hostler_app::check(request, &sources);
     let wrong = found.diagnostics.iter().any(Diagnostic::is_error);
     if !found.diagnostics.is_empty() || console.is_json() {
         console.diagnostics(&found.diagnostics, &sources);

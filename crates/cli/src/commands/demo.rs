@@ -1,6 +1,6 @@
 //! `hostler demo`: a fleet on this machine, previewed, applied, applied again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -133,7 +133,7 @@ async fn show(
         }
     }
     let again = changed.get(2).copied().unwrap_or_default();
-    say(summary(fleet, &playbook, &changed));
+    say(summary(fleet, &playbook, &changed, args.keep));
     Ok(if again == 0 {
         ExitCode::Ok
     } else {
@@ -149,8 +149,19 @@ fn by_hand(fleet: &Fleet, playbook: &Path) -> String {
     )
 }
 
-fn summary(fleet: &Fleet, playbook: &PathBuf, changed: &[u32]) -> String {
+fn summary(fleet: &Fleet, playbook: &Path, changed: &[u32], keep: bool) -> String {
     let count = |index: usize| changed.get(index).copied().unwrap_or_default();
+    let did = format!(
+        "\nThe preview foresaw {} changes, the first run made {}, the second {}.",
+        count(0),
+        count(1),
+        count(2)
+    );
+    if !keep {
+        return format!(
+            "{did}\nhostler demo --keep leaves the hosts up and says how to go on by hand."
+        );
+    }
     let ssh = fleet.hosts.first().map_or_else(String::new, |host| {
         format!(
             "\n   ssh -i {} -o UserKnownHostsFile={} -p {} root@{}",
@@ -161,11 +172,7 @@ fn summary(fleet: &Fleet, playbook: &PathBuf, changed: &[u32]) -> String {
         )
     });
     format!(
-        "\nThe preview foresaw {} changes, the first run made {}, the second {}.\n\
-         To go on by hand, start the demo with --keep, and in another terminal:\n   hostler apply {}{ssh}",
-        count(0),
-        count(1),
-        count(2),
+        "{did}\nTo go on by hand, in another terminal:\n   hostler apply {}{ssh}",
         by_hand(fleet, playbook)
     )
 }

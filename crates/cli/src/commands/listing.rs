@@ -28,9 +28,9 @@ pub(super) fn show(request: &ApplyRequest, what: What, console: &Console) -> Exi
     let sources = SourceMap::new();
     match list(request, &sources) {
         Ok(plays) => {
-            lines(&plays, what)
-                .iter()
-                .for_each(|line| console.line(line));
+            for line in lines(&plays, what) {
+                console.line(&line);
+            }
             ExitCode::Ok
         }
         Err(diagnostics) => Problem::inputs(diagnostics).tell(&sources, console),

@@ -27,13 +27,10 @@ pub(super) fn make(host: &HostArgs) -> Outcome<bool> {
     )
     .map_err(|error| format!("cannot make the mounts private: {error}"))?;
     let root = host.directory.join("root");
-    let overlay = match overlay(host, &root) {
-        Ok(()) => true,
-        Err(_) => {
-            copy(host, &root)?;
-            false
-        }
-    };
+    let overlay = overlay(host, &root).is_ok();
+    if !overlay {
+        copy(host, &root)?;
+    }
     for name in std::iter::once(&"usr").chain(PROGRAMS) {
         let from = Path::new("/").join(name);
         let to = root.join(name);
@@ -197,15 +194,12 @@ fn unescape(field: &str) -> PathBuf {
             .filter(|_| byte == b'\\')
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match octal {
-            Some(byte) => {
-                out.push(byte);
-                rest = &after[3..];
-            }
-            None => {
-                out.push(byte);
-                rest = after;
-            }
+        if let Some(byte) = octal {
+            out.push(byte);
+            rest = &after[3..];
+        } else {
+            out.push(byte);
+            rest = after;
         }
     }
     PathBuf::from(std::ffi::OsString::from(
