@@ -130,7 +130,8 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
         .iter()
         .map(|step| {
             let after = step.after.as_ref().map(shown);
-            let name = if step.purged { "configuration" } else { "version" };
+            let rest_only = step.purged && now.dpkg.installed(&step.package).is_none();
+            let name = if rest_only { "configuration" } else { "version" };
             let before = step.before.clone().or_else(|| step.purged.then(|| "removed".to_owned()));
             Delta::field(package(&step.package), name, before, after)
         })

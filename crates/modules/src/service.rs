@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Text in the command line of a process, which tells that the service runs if its init script cannot. Not with
     /// systemd.
     pattern: Option<String>,
-    /// Run level of OpenRC.
+    /// Run level of `OpenRC`.
     #[serde(default = "default_level")]
     runlevel: String,
     /// More arguments for the init script. Not with systemd.

@@ -63,7 +63,7 @@ pub fn full_name_in_hosts(hosts: &str, name: &str) -> Option<String> {
         })
     };
     let is = |it: &&str| it.eq_ignore_ascii_case(name);
-    let (address, _) = lines().find(|(_, names)| names.iter().any(|it| is(&it)))?;
+    let (address, _) = lines().find(|(_, names)| names.iter().any(is))?;
     let (_, names) = lines().find(|(other, _)| *other == address)?;
     let dotted = names.iter().find(|it| it.contains('.'));
     dotted.or(names.first()).map(|it| (*it).to_owned())

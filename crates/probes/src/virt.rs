@@ -46,9 +46,9 @@ pub fn virtualization(host: &dyn Inspect) -> Virtualization {
         let control =
             text(host, "/proc/xen/capabilities").is_some_and(|it| it.contains("control_d"));
         if control {
-            it.host_of("xen")
+            it.host_of("xen");
         } else {
-            it.first("xen", "guest")
+            it.first("xen", "guest");
         }
     }
     machines(&mut it, host);
@@ -89,7 +89,11 @@ pub fn virtualization(host: &dyn Inspect) -> Virtualization {
 
 fn containers(it: &mut Virtualization, host: &dyn Inspect) {
     for line in text(host, "/proc/1/cgroup").unwrap_or_default().lines() {
-        if line.contains("/docker/") || (line.contains("/docker-") && line.ends_with(".scope")) {
+        if line.contains("/docker/")
+            || line
+                .split_once("/docker-")
+                .is_some_and(|it| it.1.ends_with("scope"))
+        {
             it.guest_of("docker");
         }
         if line.contains("/lxc/") || line.contains("/machine.slice/machine-lxc") {
@@ -117,9 +121,9 @@ fn containers(it: &mut Virtualization, host: &dyn Inspect) {
     }
     if exists(host, "/proc/vz") && !exists(host, "/proc/lve") {
         if exists(host, "/proc/bc") {
-            it.host_of("openvz")
+            it.host_of("openvz");
         } else {
-            it.guest_of("openvz")
+            it.guest_of("openvz");
         }
     }
     let manager = word(host, "/run/systemd/container");
@@ -156,7 +160,7 @@ fn machines(it: &mut Virtualization, host: &dyn Inspect) {
         "oVirt" => it.guest_of("oVirt"),
         "Red Hat" if dmi("product_family") == "RHV" => it.guest_of("RHV"),
         "QEMU" | "Amazon EC2" | "DigitalOcean" | "Google" | "Scaleway" | "Nutanix" => {
-            it.guest_of("kvm")
+            it.guest_of("kvm");
         }
         "KubeVirt" => it.guest_of("KubeVirt"),
         "Microsoft Corporation" => it.guest_of("VirtualPC"),

@@ -96,7 +96,7 @@ pub(super) fn look(args: &Args, host: &dyn Inspect) -> Result<Seen, ModuleError>
 
 fn jobs(args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleError> {
     if args.upgrade != Upgrade::No || args.upgrades_all() {
-        return add(Work::upgrade(args), args, host, seen);
+        return add(&Work::upgrade(args), args, host, seen);
     }
     if let Some(deb) = &args.deb {
         return debs(deb, args, host, seen);
@@ -104,10 +104,10 @@ fn jobs(args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleEr
     let specs = expanded(args, host, seen)?;
     if specs.is_empty() && args.state != PackageState::Fixed {
         if args.autoclean {
-            add(Work::tidy(args, "autoclean"), args, host, seen)?;
+            add(&Work::tidy(args, "autoclean"), args, host, seen)?;
         }
         if args.autoremove {
-            add(Work::tidy(args, "autoremove"), args, host, seen)?;
+            add(&Work::tidy(args, "autoremove"), args, host, seen)?;
         }
         return Ok(());
     }
@@ -132,7 +132,7 @@ fn jobs(args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleEr
         Work::install(args, wanted.iter().map(|it| it.for_apt()).collect())
     };
     let unmet: Vec<Spec> = wanted.into_iter().filter(|it| matches!(it.version, spec::Version::AtLeast(_))).cloned().collect();
-    add(work, args, host, seen)?;
+    add(&work, args, host, seen)?;
     refuse_too_old(&unmet, seen);
     Ok(())
 }
@@ -174,13 +174,13 @@ fn expanded(args: &Args, host: &dyn Inspect, seen: &Seen) -> Result<Vec<Spec>, M
 }
 
 /// Lets apt say what it would do.
-fn add(work: Work, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleError> {
+fn add(work: &Work, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleError> {
     let output = host.look(&work.simulated())?;
     let stdout = output.stdout_text();
     let more = stdout.lines().filter(|it| it.starts_with("Del ")).map(|it| it.replacen("Del", "delete", 1)).collect();
     let selected = stdout.lines().find(|it| it.starts_with("Note, selecting") && it.contains(" for regex "));
     let simulated = if !output.success() {
-        Err(refusal(&work, output))
+        Err(refusal(work, output))
     } else if let Some(line) = selected {
         let name = line.rsplit('\'').nth(1).unwrap_or_default();
         Err(Refusal { msg: format!("No package matching '{name}' is available"), is_missing: true, output })
@@ -241,7 +241,7 @@ fn debs(list: &str, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<
             let hash = hostler_module_api::digest(file.as_bytes(), "sha1").unwrap_or_default();
             let path = PathBuf::from(format!("/var/cache/apt/archives/fetched-{hash}.deb"));
             let stat = host.stat(&path, Follow::No)?;
-            if !stat.is_some_and(|it| (seen.now_ns - it.mtime_ns).abs() < FRESH_NS) {
+            if stat.is_none_or(|it| (seen.now_ns - it.mtime_ns).abs() >= FRESH_NS) {
                 seen.to_fetch.push((file.to_owned(), path));
                 continue;
             }
@@ -270,5 +270,5 @@ fn debs(list: &str, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<
     if wanted.is_empty() {
         return Ok(());
     }
-    add(Work::install(args, wanted), args, host, seen)
+    add(&Work::install(args, wanted), args, host, seen)
 }

@@ -1,4 +1,4 @@
-//! Services without systemd: init scripts (System V) and OpenRC.
+//! Services without systemd: init scripts (System V) and `OpenRC`.
 
 use std::path::Path;
 

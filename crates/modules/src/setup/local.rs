@@ -11,14 +11,15 @@ const FACT_MAX: u64 = 1 << 20;
 
 pub(super) fn facts(host: &dyn Inspect, dir: &str, timeout_s: u64, seen: &mut Seen) {
     let mut local = Map::new();
-    for file in hostler_probes::names(host, dir).iter().filter(|it| it.ends_with(".fact") && !it.starts_with('.')) {
+    for file in hostler_probes::names(host, dir).iter().filter(|it| !it.starts_with('.')) {
+        let Some(name) = file.strip_suffix(".fact") else { continue };
         let path = Path::new(dir).join(file);
         let fact = read(host, &path, timeout_s).and_then(|text| parse(&text, &path));
         let fact = fact.unwrap_or_else(|problem| {
             seen.warnings.push(problem.clone());
             Value::from(problem)
         });
-        local.insert(file.trim_end_matches(".fact"), fact);
+        local.insert(name, fact);
     }
     seen.facts.insert("local", local);
 }

@@ -72,9 +72,7 @@ pub(super) fn add(args: &Args, now: &Seen) -> Vec<Program> {
     if let Some(days) = args.password_expire_account_disable {
         with(&mut program, ["-f".to_owned(), days.to_string()]);
     }
-    if !args.create_home {
-        with(&mut program, ["-M"]);
-    } else {
+    if args.create_home {
         if !args.local {
             with(&mut program, ["-m"]);
         }
@@ -84,6 +82,8 @@ pub(super) fn add(args: &Args, now: &Seen) -> Vec<Program> {
         if let Some(umask) = &args.umask {
             with(&mut program, ["-K".to_owned(), format!("UMASK={umask}")]);
         }
+    } else {
+        with(&mut program, ["-M"]);
     }
     if args.system {
         with(&mut program, ["-r"]);
