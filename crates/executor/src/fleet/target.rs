@@ -126,10 +126,13 @@ pub(crate) fn route_of(
     })
 }
 
+/// Looks up the first of several variables that is set.
+type FirstOf<'a> = dyn Fn(&[&str]) -> Result<Option<Value>, Failure> + 'a;
+
 /// `ansible_ssh_*args`, the command line's, and `ansible_host_key_checking`; gives the texts that were applied.
 fn ssh_options(
     name: &str,
-    first: &dyn Fn(&[&str]) -> Result<Option<Value>, Failure>,
+    first: &FirstOf<'_>,
     defaults: &ConnectDefaults,
     target: &mut Target,
 ) -> Result<Vec<String>, Failure> {
