@@ -83,7 +83,7 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     let limit = request
         .limit
         .as_deref()
-        .and_then(|text| limit(text, inventory, &mut problems));
+        .map(|text| limit(text, inventory, &mut problems));
     let (extra, found) = extra_vars(&request.extra_vars, sources);
     problems.extend(found);
     let reader = Reader {
@@ -111,7 +111,7 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
 }
 
 /// `--limit`: what it names must exist.
-fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> Option<Pattern> {
+fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> Pattern {
     let (pattern, found) = Pattern::parse_limit(text, &FsLoader);
     problems.extend(found);
     let selection = inventory.select(&pattern);
@@ -127,7 +127,7 @@ fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> O
             format!("`--limit {text}` selects no host"),
         ));
     }
-    Some(pattern)
+    pattern
 }
 
 struct Reader<'a> {

@@ -58,7 +58,7 @@ pub struct ConnectRequest {
     pub ssh_extra_args: Option<String>,
     /// `--accept-new`: store unknown host keys instead of refusing them.
     pub accept_new_host_keys: bool,
-    /// `-F`: an ssh_config file instead of the user's.
+    /// `-F`: an `ssh_config` file instead of the user's.
     pub ssh_config: Option<PathBuf>,
 }
 

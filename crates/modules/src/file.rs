@@ -25,6 +25,7 @@ with_file_args! {
     /// ```
     #[derive(Debug, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "`unsafe_writes` has no effect: no file's content is written here")]
     pub(crate) struct Args {
         /// The path.
         #[serde(alias = "dest", alias = "name")]

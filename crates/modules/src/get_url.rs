@@ -283,6 +283,9 @@ fn fetch(args: &Args, now: &State, attrs: Attrs) -> Fetch {
 }
 
 fn refuse_unsupported(args: &Args, host: &dyn Inspect) -> Result<(), ModuleError> {
+    if args.unsafe_writes {
+        return Err(ModuleError::new("`unsafe_writes` is not available for downloads"));
+    }
     let scheme = args.url.split_once(':').map_or("", |it| it.0).to_ascii_lowercase();
     if !matches!(scheme.as_str(), "http" | "https" | "file") {
         let msg = "only http, https and file URLs can be downloaded";
