@@ -91,6 +91,8 @@ fn run<M: Module>(
             let mut outcome = failed(error);
             outcome.changed = done.changed;
             outcome.deltas = shown(done.deltas.iter(), mode);
+            // A warning often says why it failed: who holds a lock, what is held back.
+            outcome.warnings.clone_from(&plan.warnings);
             return Ok(outcome);
         }
     };
