@@ -48,8 +48,7 @@ fn read(text: &str) -> (Playbook, Vec<String>) {
         let hints = problem
             .hints
             .iter()
-            .map(|hint| format!(" ({hint})"))
-            .collect::<String>();
+            .fold(String::new(), |all, hint| all + " (" + hint + ")");
         format!(
             "{}:{} {}: {}{hints}",
             place.line, place.column, problem.code, problem.message
