@@ -11,6 +11,9 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use crate::connect::Connection;
 use crate::failure::{Reason, Unreachable};
 
+/// Size of the pieces of a large constant; see [`CommandWriter::write_static`].
+const PIECE_BYTES: usize = 8 << 10;
+
 /// A host that commands can be run on.
 #[derive(Debug)]
 pub enum Link {
@@ -265,9 +268,16 @@ impl CommandWriter {
     }
 
     /// Writes a constant without copying it.
+    ///
+    /// In small pieces: the library queues a number of packets, and each connection keeps what its queue once needed.
     pub(crate) async fn write_static(&mut self, bytes: &'static [u8]) -> Result<(), String> {
         match self {
-            Self::Ssh(channel) => channel.data_bytes(bytes).await.map_err(|e| e.to_string()),
+            Self::Ssh(channel) => {
+                for piece in bytes.chunks(PIECE_BYTES) {
+                    channel.data_bytes(piece).await.map_err(|e| e.to_string())?;
+                }
+                Ok(())
+            }
             Self::Local(stdin) => stdin.write_all(bytes).await.map_err(|e| e.to_string()),
         }
     }
