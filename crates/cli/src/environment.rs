@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::problem::Problem;
+use crate::settings_file::SettingsFile;
 
 /// What the environment says. Names are those that ansible-core reads, and `NO_COLOR` (<https://no-color.org>).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,9 +56,11 @@ impl Default for Environment {
 }
 
 impl Environment {
-    /// Reads the process's environment.
+    /// Reads the process's environment, and the settings file underneath it.
     pub(crate) fn read() -> Result<Self, Problem> {
-        Self::from_lookup(|name| std::env::var_os(name))
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let file = SettingsFile::find(|name| set(name).map(PathBuf::from))?;
+        Ok(file.under(Self::from_lookup(|name| std::env::var_os(name))?))
     }
 
     fn from_lookup(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, Problem> {

@@ -7,6 +7,7 @@ mod output;
 mod problem;
 mod run_args;
 mod secrets;
+mod settings_file;
 mod signals;
 
 use std::process::ExitCode;

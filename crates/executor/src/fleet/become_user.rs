@@ -21,6 +21,15 @@ pub(crate) struct BecomeRequest {
 }
 
 impl BecomeRequest {
+    /// The program that changes the user.
+    pub(super) fn program(&self) -> &'static str {
+        match self.method {
+            BecomeMethod::Sudo => "sudo",
+            BecomeMethod::Su => "su",
+            BecomeMethod::Doas => "doas",
+        }
+    }
+
     fn key(&self) -> (BecomeMethod, &str, &[String], Option<&str>, Option<&str>) {
         let password = self.password.as_ref().map(Secret::reveal);
         (

@@ -230,6 +230,14 @@ impl Fleet {
 }
 
 impl HostLink {
+    /// Is an agent there that can be asked at once? A link that is in use counts as connected.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.stage.try_lock().map_or(true, |stage| match &*stage {
+            Stage::Ready(ready) => ready.session.ended().is_none(),
+            Stage::Apart | Stage::Bare(_) => false,
+        })
+    }
+
     /// Content that this host's tasks may ask for.
     pub(crate) fn blobs(&self) -> &HostBlobs {
         &self.blobs
@@ -252,7 +260,13 @@ impl HostSession {
                 Ok(lane)
             }
             Err(LaneOpenError::Refused(refused)) => {
-                Err(Failure::new(refused.message).hint(become_user::hint(refused.kind, request)))
+                let said = format!(
+                    "cannot become `{}` by {}: {}",
+                    request.user,
+                    request.program(),
+                    refused.message
+                );
+                Err(Failure::new(said).hint(become_user::hint(refused.kind, request)))
             }
             Err(LaneOpenError::Lost(lost)) => Err(Failure::Unreachable(lost)),
         }

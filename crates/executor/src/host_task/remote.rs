@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_change::{Content, Outcome};
+use hostler_diag::Diagnostic;
+use hostler_events::{HostState, RunEvent};
 use hostler_protocol::Item;
 use hostler_transport::{RunningTask, SessionError, TaskMessage, TaskRequest};
 use hostler_value::{Map, Value};
@@ -136,10 +138,32 @@ impl HostTask<'_> {
 
     /// The host's agent, connecting if need be; the user's second Ctrl-C ends the wait.
     async fn connected(&self, link: &HostLink) -> Result<Arc<HostSession>, Failure> {
-        tokio::select! {
-            session = self.run.fleet.session(link) => Ok(session?),
-            () = self.run.interrupts.reached(Level::Cancel) => Err(Failure::new("cancelled by the user")),
+        let tell = |state| {
+            let host = self.host.to_owned();
+            self.run.emit(RunEvent::HostChanged { host, state });
+        };
+        let new = !link.is_ready();
+        if new {
+            tell(HostState::Connecting);
         }
+        let session = tokio::select! {
+            session = self.run.fleet.session(link) => session.map_err(Failure::from),
+            () = self.run.interrupts.reached(Level::Cancel) => Err(Failure::new("cancelled by the user")),
+        };
+        if new {
+            tell(if session.is_ok() {
+                HostState::Running
+            } else {
+                HostState::Lost
+            });
+        }
+        if let (true, Ok(session)) = (new, &session) {
+            for warning in session.session.link().warnings() {
+                self.run
+                    .warn(Diagnostic::warning("connection", warning), Some(self.host));
+            }
+        }
+        session
     }
 
     /// Collects answers until the end, the task's timeout, or the user's second Ctrl-C.
