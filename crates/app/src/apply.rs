@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Recap, Reporters, RunEvent, RunId};
 use hostler_executor::{
-    ConnectDefaults, Fleet, Interrupts, PlayInputs, PlayOutcome, RunContext, RunSettings, RunState,
-    run_play,
+    ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext, RunSettings,
+    RunState, run_play,
 };
 use hostler_inventory::VarFiles;
 use hostler_transport::known_hosts::HostKeyPolicy;
@@ -87,7 +87,9 @@ pub async fn apply(
         events.clone(),
         interrupts.clone(),
     ));
+    let watch = tokio::spawn(tell_of_interrupts(interrupts.clone(), events.clone()));
     let recap = plays(&run, &inputs).await;
+    watch.abort();
     let (sent, received, round_trips) = run.fleet.close().await;
     let exit = exit_code(&recap, &interrupts);
     let finished = RunEvent::RunFinished {
@@ -134,6 +136,20 @@ async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
         }
     }
     state.recap
+}
+
+/// Says at once that the user's wish was heard, and what the next Ctrl-C does.
+async fn tell_of_interrupts(interrupts: Interrupts, events: mpsc::UnboundedSender<RunEvent>) {
+    interrupts.reached(Level::Drain).await;
+    let reason = "interrupted by the user: running tasks finish, no new ones start; Ctrl-C again cancels them";
+    let _nobody_listens = events.send(RunEvent::Stopping {
+        reason: reason.into(),
+    });
+    interrupts.reached(Level::Cancel).await;
+    let reason = "cancelled by the user: running tasks are ended on their hosts; Ctrl-C again leaves at once";
+    let _nobody_listens = events.send(RunEvent::Stopping {
+        reason: reason.into(),
+    });
 }
 
 fn report(mut events: mpsc::UnboundedReceiver<RunEvent>, mut reporters: Reporters) {

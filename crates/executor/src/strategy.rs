@@ -25,10 +25,7 @@ impl PlayRun {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             for entry in entries {
-                if run.interrupts.draining() && self.stopped().is_none() {
-                    run.emit(RunEvent::Stopping {
-                        reason: "interrupted by the user".into(),
-                    });
+                if run.interrupts.draining() {
                     self.stop("interrupted by the user");
                 }
                 if self.live(hosts).is_empty() {
