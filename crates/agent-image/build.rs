@@ -9,7 +9,7 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use sha2::{Digest, Sha256};
 
@@ -56,12 +56,26 @@ const DROPPED: &[&str] = &[
     "CLIPPY_CONF_DIR",
 ];
 
+/// What makes a release smaller, by a quarter; the reasons are in docs/design/0004-agent-size.md. Paths are relative to
+/// the workspace, where cargo runs the linker: an absolute one would change the binary's hash with the directory.
+const SMALLER: &[&str] = &[
+    "-Cforce-unwind-tables=no",
+    "-Clink-arg=-Wl,--no-eh-frame-hdr",
+    "-Clink-arg=-Wl,-T,crates/agent-image/agent.ld",
+    "-Clink-arg=-Wl,--icf=all",
+    "-Clink-arg=-Wl,-z,pack-relative-relocs",
+];
+
+/// What an agent greets with.
+const MAGIC: &[u8] = b"\xffhostler-agent";
+
 fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("../..");
     let root = root.canonicalize().expect("the workspace is there");
     for name in ["Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(name).display());
     }
+    println!("cargo::rerun-if-changed=agent.ld");
     for name in CRATES {
         let dir = root.join("crates").join(name);
         println!("cargo::rerun-if-changed={}", dir.join("src").display());
@@ -91,17 +105,33 @@ fn build(root: &Path, target: &str) -> PathBuf {
     } else {
         "agent-build"
     });
-    // From the lock file and what is downloaded already; the network only if that is not enough.
-    let mut output = cargo(root, target, &dir, quick, true);
-    if !output.status.success() && needs_network(&output) {
-        output = cargo(root, target, &dir, quick, false);
+    let binary = dir.join(target).join("agent/hostler-agent");
+    if !quick {
+        let output = cargo(root, target, &dir, quick, SMALLER);
+        if output.status.success() && greets(&binary, target) {
+            return binary;
+        }
+        println!(
+            "cargo::warning=the agent will be larger than usual: this toolchain cannot link the small one (rustc's \
+             own lld and glibc 2.36 can)"
+        );
     }
+    let output = cargo(root, target, &dir, quick, &[]);
     assert!(
         output.status.success(),
         "the agent cannot be built (a static glibc, such as Debian's libc6-dev, is needed):\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    dir.join(target).join("agent/hostler-agent")
+    binary
+}
+
+/// Does it start? A glibc too old for packed relocations would not, though it was linked without complaint.
+fn greets(binary: &Path, target: &str) -> bool {
+    if target != variable("HOST") {
+        return true;
+    }
+    let output = Command::new(binary).stdin(Stdio::null()).output();
+    output.is_ok_and(|output| output.status.success() && output.stdout.starts_with(MAGIC))
 }
 
 /// The outer cargo's target directory: `OUT_DIR` is `TARGET_DIR[/TRIPLE]/PROFILE/build/PACKAGE/out`.
@@ -118,7 +148,23 @@ fn outer_target_dir(target: &str) -> PathBuf {
     }
 }
 
-fn cargo(root: &Path, target: &str, dir: &Path, quick: bool, offline: bool) -> Output {
+/// Runs cargo with what is downloaded already; with the network only if that is not enough.
+fn cargo(root: &Path, target: &str, dir: &Path, quick: bool, flags: &[&str]) -> Output {
+    let output = cargo_once(root, target, dir, quick, flags, true);
+    if !output.status.success() && needs_network(&output) {
+        return cargo_once(root, target, dir, quick, flags, false);
+    }
+    output
+}
+
+fn cargo_once(
+    root: &Path,
+    target: &str,
+    dir: &Path,
+    quick: bool,
+    more_flags: &[&str],
+    offline: bool,
+) -> Output {
     let mut command = Command::new(variable("CARGO"));
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -129,11 +175,12 @@ fn cargo(root: &Path, target: &str, dir: &Path, quick: bool, offline: bool) -> O
     }
     // No machine's paths in the binary: its hash depends on sources and compiler alone.
     let home = env::var("CARGO_HOME").or_else(|_| env::var("HOME").map(|home| home + "/.cargo"));
-    let flags = [
+    let mut flags = vec![
         "-Ctarget-feature=+crt-static".to_owned(),
         format!("--remap-path-prefix={}=", root.display()),
         format!("--remap-path-prefix={}=cargo", home.unwrap_or_default()),
     ];
+    flags.extend(more_flags.iter().map(|flag| (*flag).to_owned()));
     command
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .current_dir(root)

@@ -23,4 +23,20 @@ mod tests {
             bytes.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
         assert!(bytes.eq(SHA256));
     }
+
+    /// It is pushed to every host. Only for the small one: `cargo test --release -p hostler-agent-image`.
+    #[cfg(not(debug_assertions))]
+    #[test]
+    fn a_release_has_at_most_three_mebibytes() {
+        assert!(AGENT.len() <= 3 << 20, "{} bytes", AGENT.len());
+    }
+
+    /// glibc's functions that load the host's NSS libraries into a static program, which then may crash.
+    #[cfg(not(debug_assertions))]
+    #[test]
+    fn a_release_does_not_ask_nss() {
+        // In every function that asks for users or addresses.
+        let library = b"libnss_";
+        assert!(!AGENT.windows(library.len()).any(|it| it == library));
+    }
 }

@@ -13,6 +13,7 @@
 
 mod apply;
 mod blobs;
+mod crash;
 mod hello;
 mod host;
 mod lane;

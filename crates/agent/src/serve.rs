@@ -9,19 +9,20 @@ use std::time::Duration;
 use hostler_protocol::{FrameError, Frames, FromAgent, MAGIC, ToAgent, decode};
 
 use crate::blobs::Blobs;
+use crate::crash::keep_panics;
 use crate::hello;
 use crate::host::Shared;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
-use crate::task::{Tasks, keep_panics};
+use crate::task::Tasks;
 
 /// How long running tasks may take to clean up when the connection has ended.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Serves the controller on standard input and output until the input ends.
 pub(crate) fn serve() -> ExitCode {
-    crate::lane::make_input_raw();
     keep_panics();
+    crate::lane::make_input_raw();
     let identity = hello::identity();
     let hello = match hello::hello(&identity) {
         Ok(hello) => hello,
@@ -41,7 +42,7 @@ pub(crate) fn serve() -> ExitCode {
         identity,
     });
     let mut agent = Agent {
-        tasks: Arc::default(),
+        tasks: Arc::new(Tasks::new(hostler_modules::run)),
         lanes: Lanes::new(outbox.clone(), sha256),
         shared: shared.clone(),
     };

@@ -1,17 +1,17 @@
 //! Running tasks: a thread each, which can be cancelled and whose crash costs only itself.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use hostler_change::Outcome;
-use hostler_module_api::Mode;
-use hostler_protocol::{FromAgent, Item, RunTask};
+use hostler_module_api::{Applier, Mode};
+use hostler_protocol::{FromAgent, RunTask};
+use hostler_value::Value;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::crash;
 use crate::host::{Host, Shared};
 
 /// Tasks that run at the same time; more wait for their turn.
@@ -81,9 +81,12 @@ impl Task {
     }
 }
 
+/// Runs a module by name; `None` if there is no such module.
+type RunModule = fn(&str, &Value, Mode, &mut dyn Applier) -> Option<Outcome>;
+
 /// All tasks of this agent.
-#[derive(Default)]
 pub(crate) struct Tasks {
+    run_module: RunModule,
     state: Mutex<Lists>,
     ended: Condvar,
 }
@@ -95,6 +98,15 @@ struct Lists {
 }
 
 impl Tasks {
+    /// No tasks yet; `run_module` is what they will run.
+    pub(crate) fn new(run_module: RunModule) -> Self {
+        Tasks {
+            run_module,
+            state: Mutex::default(),
+            ended: Condvar::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Lists> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,30 +121,14 @@ impl Tasks {
         let task = Arc::new(Task::default());
         lists.running.insert(run.task, task.clone());
         drop(lists);
-        self.spawn(run, task, shared);
-    }
-
-    fn spawn(self: &Arc<Self>, run: RunTask, task: Arc<Task>, shared: &Arc<Shared>) {
-        let number = run.task;
-        let (tasks, here) = (self.clone(), shared.clone());
-        let body = move || {
-            let mut host = run_items(&run, &task, &here);
-            here.outbox.send(&FromAgent::End { task: number });
-            // The files are on the disk already; that their names are too need not be waited for.
-            host.make_durable();
-            tasks.finish(number, &here);
-        };
-        let spawned = thread::Builder::new().stack_size(STACK).spawn(body);
-        if let Err(error) = spawned {
-            let outcome = Outcome::failure(format!("cannot start a thread for the task: {error}"));
-            shared.outbox.send(&FromAgent::Done {
-                task: number,
-                index: 0,
-                outcome: Box::new(outcome),
-            });
-            shared.outbox.send(&FromAgent::End { task: number });
-            self.lock().running.remove(&number);
+        Work {
+            run: Arc::new(run),
+            at: 0,
+            task,
+            tasks: self.clone(),
+            shared: shared.clone(),
         }
+        .spawn();
     }
 
     fn finish(self: &Arc<Self>, number: u32, shared: &Arc<Shared>) {
@@ -192,55 +188,97 @@ fn send_done(shared: &Shared, task: u32, index: u32, outcome: Outcome) {
     });
 }
 
-fn run_items(run: &RunTask, task: &Arc<Task>, shared: &Arc<Shared>) -> Host {
-    let mut host = Host::new(shared.clone(), task.clone(), &run.environment);
-    for item in &run.items {
-        let outcome = if task.is_cancelled() {
-            Outcome::failure(CANCELLED)
-        } else {
-            run_item(run, item, &mut host)
+/// A task from a certain item on.
+#[derive(Clone)]
+pub(crate) struct Work {
+    run: Arc<RunTask>,
+    at: usize,
+    task: Arc<Task>,
+    tasks: Arc<Tasks>,
+    shared: Arc<Shared>,
+}
+
+impl Work {
+    /// Does it on a thread of its own.
+    fn spawn(self) {
+        let work = self.clone();
+        let body = move || {
+            let mut host = work.clone().run_items();
+            work.end();
+            // The files are on the disk already; that their names are too need not be waited for.
+            host.make_durable();
+            work.tasks.finish(work.run.task, &work.shared);
         };
-        let failed = outcome.failed.is_some();
-        send_done(shared, run.task, item.index, outcome);
-        if failed && run.stop_on_failure && !task.is_cancelled() {
-            break;
+        let spawned = thread::Builder::new().stack_size(STACK).spawn(body);
+        if let Err(error) = spawned {
+            let text = format!("cannot start a thread for the task: {error}");
+            for item in self.run.items.iter().skip(self.at).take(1) {
+                self.done(item.index, Outcome::failure(&text));
+            }
+            self.end();
+            self.tasks.lock().running.remove(&self.run.task);
         }
     }
-    host
-}
 
-fn run_item(run: &RunTask, item: &Item, host: &mut Host) -> Outcome {
-    let mode = Mode {
-        check: run.check,
-        diff: run.diff,
-    };
-    host.set_payload(item.payload.clone());
-    let attempt = AssertUnwindSafe(|| hostler_modules::run(&run.module, &item.args, mode, host));
-    match catch_unwind(attempt) {
-        Ok(Some(outcome)) => outcome,
-        Ok(None) => Outcome::failure(format!("the agent has no module `{}`", run.module)),
-        Err(_) => {
-            let what = LAST_PANIC.with_borrow_mut(std::mem::take);
-            Outcome::failure(format!("module `{}` crashed: {what}", run.module))
+    fn run_items(mut self) -> Host {
+        let run = self.run.clone();
+        let mut host = Host::new(self.shared.clone(), self.task.clone(), &run.environment);
+        while let Some(item) = run.items.get(self.at) {
+            let outcome = if self.task.is_cancelled() {
+                Outcome::failure(CANCELLED)
+            } else {
+                host.set_payload(item.payload.clone());
+                crash::guarded(&self, || self.run_item(&item.args, &mut host))
+            };
+            let failed = outcome.failed.is_some();
+            self.done(item.index, outcome);
+            if failed && self.stops() {
+                break;
+            }
+            self.at += 1;
         }
+        host
     }
-}
 
-thread_local! {
-    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
-}
+    fn run_item(&self, args: &Value, host: &mut Host) -> Outcome {
+        let mode = Mode {
+            check: self.run.check,
+            diff: self.run.diff,
+        };
+        (self.tasks.run_module)(self.module(), args, mode, host).unwrap_or_else(|| {
+            Outcome::failure(format!("the agent has no module `{}`", self.module()))
+        })
+    }
 
-/// Keeps what a crash said for the task's result, instead of printing it.
-pub(crate) fn keep_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        let payload = info.payload();
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let what = text.or_else(|| payload.downcast_ref::<&str>().copied());
-        let what = what.unwrap_or("no message");
-        let place = info
-            .location()
-            .map(|it| format!(" ({}:{})", it.file(), it.line()));
-        let text = format!("{what}{}", place.unwrap_or_default());
-        LAST_PANIC.with_borrow_mut(|last| *last = text);
-    }));
+    /// Does the task end with an item that failed?
+    fn stops(&self) -> bool {
+        self.run.stop_on_failure && !self.task.is_cancelled()
+    }
+
+    /// The module that it runs.
+    pub(crate) fn module(&self) -> &str {
+        &self.run.module
+    }
+
+    /// Takes the item's thread for lost: answers for it, and goes on behind it on another.
+    pub(crate) fn crashed(mut self, outcome: Outcome) {
+        if let Some(item) = self.run.items.get(self.at) {
+            self.done(item.index, outcome);
+        }
+        self.at = if self.stops() {
+            self.run.items.len()
+        } else {
+            self.at + 1
+        };
+        self.spawn();
+    }
+
+    fn done(&self, index: u32, outcome: Outcome) {
+        send_done(&self.shared, self.run.task, index, outcome);
+    }
+
+    fn end(&self) {
+        let task = self.run.task;
+        self.shared.outbox.send(&FromAgent::End { task });
+    }
 }

@@ -31,6 +31,10 @@ pub(crate) struct Printed {
 /// A look-ahead that is never right: what a lone surrogate in the pattern matches.
 const NEVER: &str = "(?!)";
 
+/// What Python's `isspace` counts: Unicode's property `White_Space`, spelt out since the engine has no table of it
+/// here, and the four ASCII separators 1C to 1F.
+const SPACE: &str = r"\x{09}-\x{0D}\x{1C}-\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}";
+
 /// Print a parsed pattern.
 pub(crate) fn print(parsed: &Parsed, boundary: Boundary) -> Result<Printed, RegexError> {
     let mut printer = Printer {
@@ -286,8 +290,7 @@ fn category(category: Category, negate: bool, flags: Flags) -> String {
         (Category::Digit, true) => "0-9",
         (Category::Digit, false) => r"\p{Nd}",
         (Category::Space, true) => r"\t\n\x{0B}\x{0C}\r\x{20}",
-        // Python's isspace also counts the four ASCII separators.
-        (Category::Space, false) => r"\p{White_Space}\x{1C}-\x{1F}",
+        (Category::Space, false) => SPACE,
         (Category::Word, true) => "0-9A-Z_a-z",
         // isalnum and the underscore; no combining marks, unlike the engine's own \w.
         (Category::Word, false) => r"\p{L}\p{N}_",
