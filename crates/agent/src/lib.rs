@@ -17,6 +17,7 @@ mod hello;
 mod host;
 mod lane;
 mod outbox;
+mod overlay;
 mod process;
 mod serve;
 mod task;

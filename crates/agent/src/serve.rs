@@ -13,6 +13,7 @@ use crate::hello;
 use crate::host::Shared;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
+use crate::overlay::Overlay;
 use crate::task::{Tasks, keep_panics};
 
 /// How long running tasks may take to clean up when the connection has ended.
@@ -39,6 +40,7 @@ pub(crate) fn serve() -> ExitCode {
         blobs: Blobs::new(outbox.clone()),
         outbox: outbox.clone(),
         identity,
+        overlay: Overlay::default(),
     });
     let mut agent = Agent {
         tasks: Arc::default(),

@@ -13,6 +13,7 @@ use hostler_protocol::{FromAgent, Item, RunTask};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::host::{Host, Shared};
+use crate::overlay::Preview;
 
 /// Tasks that run at the same time; more wait for their turn.
 const RUNNING_MAX: usize = 32;
@@ -215,7 +216,15 @@ fn run_item(run: &RunTask, item: &Item, host: &mut Host) -> Outcome {
         diff: run.diff,
     };
     host.set_payload(item.payload.clone());
-    let attempt = AssertUnwindSafe(|| hostler_modules::run(&run.module, &item.args, mode, host));
+    let attempt = AssertUnwindSafe(|| {
+        if run.check && run.preview {
+            let shared = host.shared.clone();
+            let mut preview = Preview::new(host, &shared.overlay);
+            hostler_modules::run(&run.module, &item.args, mode, &mut preview)
+        } else {
+            hostler_modules::run(&run.module, &item.args, mode, host)
+        }
+    });
     match catch_unwind(attempt) {
         Ok(Some(outcome)) => outcome,
         Ok(None) => Outcome::failure(format!("the agent has no module `{}`", run.module)),
