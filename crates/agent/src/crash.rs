@@ -111,6 +111,7 @@ mod tests {
             blobs: Blobs::new(outbox.clone()),
             outbox: outbox.clone(),
             identity: Identity::default(),
+            overlay: crate::overlay::Overlay::default(),
         });
         let (mut reader, writer) = std::io::pipe().unwrap();
         let pump = thread::spawn({
@@ -128,6 +129,7 @@ mod tests {
                     payload: None,
                 })
                 .collect(),
+            preview: false,
             check: false,
             diff: false,
             environment: Vec::new(),
