@@ -18,6 +18,7 @@ mod hello;
 mod host;
 mod lane;
 mod outbox;
+mod overlay;
 mod process;
 mod serve;
 mod task;

@@ -14,6 +14,7 @@ use crate::hello;
 use crate::host::Shared;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
+use crate::overlay::Overlay;
 use crate::task::Tasks;
 
 /// How long running tasks may take to clean up when the connection has ended.
@@ -40,6 +41,7 @@ pub(crate) fn serve() -> ExitCode {
         blobs: Blobs::new(outbox.clone()),
         outbox: outbox.clone(),
         identity,
+        overlay: Overlay::default(),
     });
     let mut agent = Agent {
         tasks: Arc::new(Tasks::new(hostler_modules::run)),

@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::crash;
 use crate::host::{Host, Shared};
+use crate::overlay::Preview;
 
 /// Tasks that run at the same time; more wait for their turn.
 const RUNNING_MAX: usize = 32;
@@ -245,7 +246,14 @@ impl Work {
             check: self.run.check,
             diff: self.run.diff,
         };
-        (self.tasks.run_module)(self.module(), args, mode, host).unwrap_or_else(|| {
+        let run_module = self.tasks.run_module;
+        let outcome = if self.run.check && self.run.preview {
+            let mut preview = Preview::new(host, &self.shared.overlay);
+            run_module(self.module(), args, mode, &mut preview)
+        } else {
+            run_module(self.module(), args, mode, host)
+        };
+        outcome.unwrap_or_else(|| {
             Outcome::failure(format!("the agent has no module `{}`", self.module()))
         })
     }

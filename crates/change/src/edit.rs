@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Program;
+use crate::{Effect, Program};
 
 /// One change to a host. The agent's applier is the only code that carries these out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +172,28 @@ pub struct Run {
     /// Exit statuses that are not failures. Any other status stops the plan and fails the task.
     /// Empty: every status is accepted, and the module's report judges.
     pub ok_rc: Vec<i32>,
+    /// What it brings about, as far as the module can say: a preview cannot run it and shows later tasks this
+    /// instead. Has no part in a real run.
+    pub effects: Vec<Effect>,
+}
+
+impl Run {
+    /// A program that must exit with status 0.
+    pub fn new(program: Program) -> Self {
+        Run {
+            program,
+            always: false,
+            ok_rc: vec![0],
+            effects: Vec::new(),
+        }
+    }
+
+    /// Declares what it brings about.
+    #[must_use]
+    pub fn bringing(mut self, effects: Vec<Effect>) -> Self {
+        self.effects = effects;
+        self
+    }
 }
 
 /// Downloads a file.

@@ -7,6 +7,7 @@
 mod command;
 mod delta;
 mod edit;
+mod effect;
 mod outcome;
 mod plan;
 
@@ -15,5 +16,6 @@ pub use delta::{Change, Delta, TEXT_SHOWN_MAX};
 pub use edit::{
     Attrs, Content, Edit, Fetch, FileKind, Link, MakeDir, Owner, Remove, Run, Times, WriteFile,
 };
+pub use effect::{Effect, UserEffect};
 pub use outcome::{Applied, ModuleFailure, Outcome};
 pub use plan::{Plan, Planned};

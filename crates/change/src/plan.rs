@@ -55,14 +55,7 @@ impl Plan {
 
     /// Adds a program that must exit with status 0.
     pub fn run(&mut self, delta: Delta, program: Program) {
-        self.push(
-            delta,
-            Edit::Run(Run {
-                program,
-                always: false,
-                ok_rc: vec![0],
-            }),
-        );
+        self.push(delta, Edit::Run(Run::new(program)));
     }
 
     /// Adds a program that runs each time, such as a restart.
@@ -70,9 +63,8 @@ impl Plan {
         self.push(
             delta,
             Edit::Run(Run {
-                program,
                 always: true,
-                ok_rc: vec![0],
+                ..Run::new(program)
             }),
         );
     }

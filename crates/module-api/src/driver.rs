@@ -25,6 +25,10 @@ pub trait Applier {
     /// What went wrong; nothing half-done is left of this edit, and later edits of the plan are not tried.
     fn apply(&mut self, edit: &Planned) -> Result<Applied, ModuleError>;
 
+    /// Check mode: keeps an edit in mind instead of carrying it out, so that [`Applier::host`] shows later tasks of
+    /// the same preview what it would have done. Keeps nothing unless implemented.
+    fn preview(&mut self, _edit: &Planned) {}
+
     /// The host as it is now.
     fn host(&self) -> &dyn Inspect;
 }
@@ -77,7 +81,11 @@ fn run<M: Module>(
         };
         let report = M::report(args, &ran);
         let changed = !plan.is_empty() && !plan.unpredictable;
-        return Ok(outcome(report, &plan, changed, mode));
+        let outcome = outcome(report, &plan, changed, mode);
+        if outcome.failed.is_none() && !outcome.skipped && !plan.unpredictable {
+            plan.edits.iter().for_each(|edit| applier.preview(edit));
+        }
+        return Ok(outcome);
     }
     let mut done = Done {
         applied: Vec::new(),

@@ -44,8 +44,8 @@ pub mod prelude {
         FileStat, Follow, Inspect, Module, ModuleError, ModuleSpec, Ran, Report, spec_of,
     };
     pub use hostler_change::{
-        Applied, Attrs, Change, CommandOutput, Content, Delta, Edit, FileKind, Owner, Plan,
-        Program, Run, WriteFile,
+        Applied, Attrs, Change, CommandOutput, Content, Delta, Edit, Effect, FileKind, Owner, Plan,
+        Program, Run, UserEffect, WriteFile,
     };
     pub use hostler_value::{Map, Value};
     pub use schemars::JsonSchema;

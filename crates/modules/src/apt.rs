@@ -43,7 +43,7 @@ impl Module for This {
         }
         if !now.marked_auto.is_empty() {
             let deltas = now.marked_auto.iter().map(|name| Delta::field(package(name), "auto", true, false));
-            let run = Run { program: command::mark_manual(now), always: false, ok_rc: vec![0] };
+            let run = Run::new(command::mark_manual(now));
             plan.push_all(deltas.collect(), Edit::Run(run));
         }
         let works = plan.edits.iter().any(|it| matches!(it.edit, Edit::Run(_)));
@@ -145,7 +145,7 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
 }
 
 fn real(job: &Job) -> Edit {
-    Edit::Run(Run { program: job.program.clone(), always: false, ok_rc: vec![0] })
+    Edit::Run(Run::new(job.program.clone()))
 }
 
 fn is_held(now: &Seen, name: &str) -> bool {

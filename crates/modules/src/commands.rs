@@ -94,6 +94,7 @@ impl Seen {
             program: self.program.clone(),
             always: true,
             ok_rc: Vec::new(),
+            effects: Vec::new(),
         };
         let line = match &self.shown {
             Value::Str(text) => text.to_string(),

@@ -112,19 +112,20 @@ impl Module for This {
                 if args.force {
                     program.argv.push("-f".into());
                 }
-                plan.run(Delta::field(subject, "state", "present", "absent"), named(program, args));
+                let run = Run::new(named(program, args)).bringing(vec![Effect::NoGroup(args.name.clone())]);
+                plan.push(Delta::field(subject, "state", "present", "absent"), Edit::Run(run));
             }
             (State::Present, None) => {
                 let mut deltas = vec![Delta::field(&subject, "state", "absent", "present")];
                 deltas.extend(args.gid.map(|gid| Delta::field(&subject, "gid", Value::Null, gid)));
-                let run = Run { program: named(add(args), args), always: false, ok_rc: vec![0] };
-                plan.push_all(deltas, Edit::Run(run));
+                plan.push_all(deltas, Edit::Run(Run::new(named(add(args), args)).bringing(vec![is_there(args)])));
             }
             (State::Present, Some(group)) => {
                 if let Some(gid) = args.gid.filter(|gid| *gid != group.gid) {
                     let mut program = command(args, "groupmod");
                     push_gid(&mut program, args);
-                    plan.run(Delta::field(subject, "gid", group.gid, gid), named(program, args));
+                    let run = Run::new(named(program, args)).bringing(vec![is_there(args)]);
+                    plan.push(Delta::field(subject, "gid", group.gid, gid), Edit::Run(run));
                 }
             }
         }
@@ -166,6 +167,10 @@ fn command(args: &Args, name: &str) -> Program {
 fn named(mut program: Program, args: &Args) -> Program {
     program.argv.push(args.name.clone());
     program
+}
+
+fn is_there(args: &Args) -> Effect {
+    Effect::Group { name: args.name.clone(), gid: args.gid }
 }
 
 fn push_gid(program: &mut Program, args: &Args) {

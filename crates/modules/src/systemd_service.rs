@@ -148,7 +148,7 @@ impl Module for This {
         let ok_rc = if now.chroot { Vec::new() } else { vec![0] };
         for (wanted, verb) in [(args.daemon_reload, "daemon-reload"), (args.daemon_reexec, "daemon-reexec")] {
             if wanted {
-                let run = Run { program: words(args, now, [verb]), always: true, ok_rc: ok_rc.clone() };
+                let run = Run { program: words(args, now, [verb]), always: true, ok_rc: ok_rc.clone(), effects: Vec::new() };
                 plan.push(Delta::action("systemd", verb), Edit::Run(run));
             }
         }
@@ -243,7 +243,7 @@ fn enable(args: &Args, now: &Seen, name: &str, unit: &Unit, plan: &mut Plan) {
     // These words stay what they are, whatever is done.
     let stubborn = ["static", "indirect", "alias", "generated", "transient"].contains(&unit.file_state());
     let program = words(args, now, [if enabled { "enable" } else { "disable" }, name]);
-    let run = Run { program, always: stubborn || !exists(unit), ok_rc: vec![0] };
+    let run = Run { always: stubborn || !exists(unit), ..Run::new(program) };
     plan.push(Delta::field(subject(name), "enabled", before, enabled), Edit::Run(run));
 }
 

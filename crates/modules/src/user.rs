@@ -1,6 +1,7 @@
 //! `user`: accounts of the host.
 
 mod args;
+mod effects;
 mod home;
 mod password;
 mod ssh_key;
@@ -82,7 +83,8 @@ impl Module for This {
         let mut plan = Plan::none();
         if args.state == State::Absent {
             if now.account.is_some() {
-                plan.run(Delta::field(args.subject(), "state", "present", "absent"), tools::remove(args));
+                let run = Run::new(tools::remove(args)).bringing(effects::removed(args, now));
+                plan.push(Delta::field(args.subject(), "state", "present", "absent"), Edit::Run(run));
             }
             return Ok(plan);
         }
@@ -164,10 +166,7 @@ fn create(args: &Args, now: &Seen, plan: &mut Plan) {
     given("home", args.home.as_deref().map(Value::from));
     given("shell", args.shell.as_deref().map(Value::from));
     given("expires", args.expires.map(|it| Value::from(password::date_of(it))));
-    for (position, program) in tools::add(args, now).into_iter().enumerate() {
-        let deltas = if position == 0 { std::mem::take(&mut deltas) } else { Vec::new() };
-        plan.push_all(deltas, once(program));
-    }
+    push(tools::add(args, now), deltas, || effects::created(args, now), plan);
     if let Some(password) = &args.password {
         plan.run(
             Delta::field(&subject, "password", Value::Null, password::HIDDEN),
@@ -181,9 +180,8 @@ fn create(args: &Args, now: &Seen, plan: &mut Plan) {
 
 fn modify(args: &Args, account: &Account, now: &Seen, plan: &mut Plan) {
     let mut deltas = Vec::new();
-    for program in tools::modify(args, account, now, &mut deltas) {
-        plan.push_all(std::mem::take(&mut deltas), once(program));
-    }
+    let programs = tools::modify(args, account, now, &mut deltas);
+    push(programs, deltas, || effects::modified(args, account, now), plan);
     if let Some(password) = args.password.as_deref().filter(|_| args.update_password == UpdatePassword::Always) {
         let current = now.shadow.as_ref().map_or("", Shadow::unlocked);
         if current != password.trim_start_matches('!') || (now.shadow.is_none() && !password.is_empty()) {
@@ -198,8 +196,15 @@ fn modify(args: &Args, account: &Account, now: &Seen, plan: &mut Plan) {
     password::ages(args, now.shadow.as_ref(), plan);
 }
 
-fn once(program: Program) -> Edit {
-    Edit::Run(Run { program, always: false, ok_rc: vec![0] })
+/// Plans programs; the first explains itself and says what all of them bring about.
+fn push(programs: Vec<Program>, deltas: Vec<Delta>, effects: impl FnOnce() -> Vec<Effect>, plan: &mut Plan) {
+    let mut programs = programs.into_iter().map(Run::new);
+    if let Some(first) = programs.next() {
+        plan.push_all(deltas, Edit::Run(first.bringing(effects())));
+    }
+    for run in programs {
+        plan.push_all(Vec::new(), Edit::Run(run));
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,9 @@ pub struct RunTask {
     pub items: Vec<Item>,
     /// Check mode.
     pub check: bool,
+    /// The whole run is in check mode: the task sees what earlier ones would have done, and later ones see what it
+    /// would do. A single task with `check_mode: true` sees the host as it is.
+    pub preview: bool,
     /// Diff mode.
     pub diff: bool,
     /// The task's `environment`.

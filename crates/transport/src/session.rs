@@ -61,6 +61,8 @@ pub struct TaskRequest {
     pub items: Vec<Item>,
     /// Check mode.
     pub check: bool,
+    /// The whole run is in check mode: see [`RunTask::preview`].
+    pub preview: bool,
     /// Diff mode.
     pub diff: bool,
     /// The task's `environment`.
@@ -205,6 +207,7 @@ impl Session {
             module,
             items,
             check,
+            preview,
             diff,
             environment,
             stop_on_failure,
@@ -215,6 +218,7 @@ impl Session {
             module,
             items,
             check,
+            preview,
             diff,
             environment,
             stop_on_failure,

@@ -16,6 +16,7 @@ pub(crate) use inspect::{open, plain, temporary_beside};
 
 use crate::blobs::Blobs;
 use crate::outbox::Outbox;
+use crate::overlay::Overlay;
 use crate::task::Task;
 
 /// What all tasks of an agent share.
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) blobs: Blobs,
     /// As whom the agent runs.
     pub(crate) identity: Identity,
+    /// What the tasks of a preview would have done so far.
+    pub(crate) overlay: Overlay,
 }
 
 /// The host as one task sees it.

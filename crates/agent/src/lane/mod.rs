@@ -161,7 +161,7 @@ fn relay(lane: u16, started: Started, outbox: &Outbox, inputs: &Inputs) -> Strin
 }
 
 /// Lower-case hex digits.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");

@@ -31,7 +31,7 @@ impl HostBlobs {
             .insert(sha256, origin);
     }
 
-    /// Withdraws all offers: the task that made them is over.
+    /// Withdraws all offers: no task needs them any more.
     pub(crate) fn clear(&self) {
         self.by_hash
             .lock()

@@ -113,6 +113,7 @@ impl HostTask<'_> {
             module: module.to_owned(),
             items: numbered.collect(),
             check: keywords.check,
+            preview: self.run.settings.check,
             diff: keywords.diff,
             environment: keywords.environment.clone(),
             stop_on_failure,
@@ -124,7 +125,10 @@ impl HostTask<'_> {
             Ok(running) => self.collect(running, keywords).await,
             Err(error) => Err(session_failure(error)),
         };
-        link.blobs().clear();
+        // In a preview a later task may look into a file that this one would have written.
+        if !self.run.settings.check {
+            link.blobs().clear();
+        }
         match result {
             Ok(outcomes) => Ok(outcomes),
             Err((closed, failure)) => {

@@ -82,7 +82,7 @@ impl Init {
         if let Some(enabled) = args.enabled.filter(|it| *it != self.enabled) {
             let mut deltas = vec![Delta::field(&subject, "enabled", !enabled, enabled)];
             for program in self.enable(args, enabled) {
-                let run = Run { program, always: false, ok_rc: vec![0] };
+                let run = Run::new(program);
                 plan.push_all(std::mem::take(&mut deltas), Edit::Run(run));
             }
         }
@@ -105,7 +105,7 @@ impl Init {
                 plan.run_always(delta, run("stop"));
                 let wait = Program::new(["sleep".to_owned(), seconds.to_string()]);
                 for program in [wait, run("start")] {
-                    plan.push_all(Vec::new(), Edit::Run(Run { program, always: true, ok_rc: vec![0] }));
+                    plan.push_all(Vec::new(), Edit::Run(Run { always: true, ..Run::new(program) }));
                 }
             }
             (verb, _) => plan.run_always(delta, run(verb)),

@@ -16,7 +16,7 @@ const DEPTH_MAX: usize = 16;
 pub(crate) struct Home {
     /// Directories above a new home that are not there, outermost first.
     parents: Vec<PathBuf>,
-    /// The home itself, if the account is there and its home is not.
+    /// The home itself, if it is not there.
     missing: Option<PathBuf>,
     /// Permissions of a new home.
     mode: u32,
@@ -32,31 +32,39 @@ enum Entry {
 
 /// Looks whether the home is there.
 pub(super) fn look(args: &Args, account: Option<&Account>, host: &dyn Inspect) -> Result<Home, ModuleError> {
-    let wanted = args.home.as_deref().or(account.map(|it| it.home.as_str()));
-    let (true, Some(path)) = (args.create_home, wanted.filter(|it| it.starts_with('/'))) else {
+    let named = args.home.as_deref().or(account.map(|it| it.home.as_str()));
+    let path = named.map_or_else(|| usual(args, host), PathBuf::from);
+    if !args.create_home || !path.is_absolute() {
         return Ok(Home::default());
-    };
-    let path = PathBuf::from(path);
+    }
     let mut home = Home::default();
     if host.stat(&path, Follow::Yes)?.is_some() {
         return Ok(home);
     }
-    for parent in path.ancestors().skip(1) {
+    for parent in path.ancestors().skip(1).take_while(|_| named.is_some()) {
         if host.stat(parent, Follow::Yes)?.is_some() {
             break;
         }
         home.parents.insert(0, parent.to_owned());
     }
-    let Some(account) = account else { return Ok(home) };
-    let moved = args.move_home && account.home != path.to_string_lossy();
-    if moved && host.stat(Path::new(&account.home), Follow::Yes)?.is_some() {
-        return Ok(home);
+    if let Some(account) = account {
+        let moved = args.move_home && account.home != path.to_string_lossy();
+        if moved && host.stat(Path::new(&account.home), Follow::Yes)?.is_some() {
+            return Ok(home);
+        }
     }
     home.mode = mode_of(args, host);
     let skeleton = args.skeleton.as_deref().unwrap_or("/etc/skel");
     walk(Path::new(skeleton), Path::new(""), host, &mut home.skeleton, 0)?;
     home.missing = Some(path);
     Ok(home)
+}
+
+/// Where useradd(8) puts the home of a new account.
+fn usual(args: &Args, host: &dyn Inspect) -> PathBuf {
+    let defaults = hostler_probes::text(host, "/etc/default/useradd").unwrap_or_default();
+    let base = defaults.lines().find_map(|line| line.strip_prefix("HOME="));
+    Path::new(base.map_or("/home", str::trim)).join(&args.name)
 }
 
 /// As useradd(8): `HOME_MODE`, else what `UMASK` leaves, else 0755.
@@ -116,18 +124,24 @@ impl Home {
     pub(super) fn make(&self, account: &Account, plan: &mut Plan) {
         let Some(home) = &self.missing else { return };
         self.make_parents(plan);
-        let attrs = |mode: u32| Attrs {
-            owner: Some(Owner::Id(account.uid)),
-            group: Some(Owner::Id(account.gid)),
-            mode: Some(mode),
-        };
-        let delta = Delta::field(home.display().to_string(), "state", "absent", "directory");
+        let edits = self.edits(&Owner::Id(account.uid), &Owner::Id(account.gid));
+        let below = self.skeleton.iter().map(|(below, _)| (home.join(below), "present"));
+        let paths = std::iter::once((home.clone(), "directory")).chain(below);
+        for ((path, state), edit) in paths.zip(edits) {
+            plan.push(Delta::field(path.display().to_string(), "state", "absent", state), edit);
+        }
+    }
+
+    /// What makes a missing home: its directory, then what the skeleton holds.
+    pub(super) fn edits(&self, owner: &Owner, group: &Owner) -> Vec<Edit> {
+        let Some(home) = &self.missing else { return Vec::new() };
+        let attrs =
+            |mode: u32| Attrs { owner: Some(owner.clone()), group: Some(group.clone()), mode: Some(mode) };
         let dir = |path: PathBuf, mode| Edit::MakeDir(hostler_change::MakeDir { path, attrs: attrs(mode) });
-        plan.push(delta, dir(home.clone(), self.mode));
+        let mut edits = vec![dir(home.clone(), self.mode)];
         for (below, entry) in &self.skeleton {
             let path = home.join(below);
-            let delta = Delta::field(path.display().to_string(), "state", "absent", "present");
-            let edit = match entry {
+            edits.push(match entry {
                 Entry::Dir(mode) => dir(path, *mode),
                 Entry::Link(target) => {
                     Edit::Link(hostler_change::Link { path, target: target.clone(), hard: false })
@@ -140,8 +154,8 @@ impl Home {
                     validate: None,
                     unsafe_writes: false,
                 }),
-            };
-            plan.push(delta, edit);
+            });
         }
+        edits
     }
 }

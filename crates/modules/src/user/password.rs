@@ -76,7 +76,7 @@ pub(super) fn ages(args: &Args, now: Option<&Shadow>, plan: &mut Plan) {
     }
     if !deltas.is_empty() {
         program.argv.push(args.name.clone());
-        plan.push_all(deltas, super::once(tools::clean(program)));
+        plan.push_all(deltas, Edit::Run(Run::new(tools::clean(program))));
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) fn make(args: &Args, account: &Account, key: Option<&SshKey>, plan: &
     }
     let before = if exists { "another key" } else { "absent" };
     let delta = Delta::field(key.file.display().to_string(), "state", before, "a new key");
-    let run = Run { program: keygen(args, account, key), always: exists, ok_rc: vec![0] };
+    let run = Run { always: exists, ..Run::new(keygen(args, account, key)) };
     plan.push(delta, Edit::Run(run));
 }
 

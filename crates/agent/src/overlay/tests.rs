@@ -1,0 +1,373 @@
+//! Overlays on a host in memory.
+
+use std::path::Path;
+
+use hostler_change::{
+    Attrs, Content, Delta, Edit, Effect, FileKind, Link, MakeDir, Owner, Planned, Program, Remove,
+    Run, Times, UserEffect, WriteFile,
+};
+use hostler_module_api::fake::FakeHost;
+use hostler_module_api::{Applier, FileStat, Follow, Inspect};
+
+use super::people::FIRST_PLACEHOLDER;
+use super::{Overlay, OverlayHost, Preview};
+
+fn foreseen(real: &FakeHost, overlay: &Overlay, edits: impl IntoIterator<Item = Edit>) {
+    for edit in edits {
+        let deltas = vec![Delta::action("test", "change")];
+        Preview::new(real, overlay).preview(&Planned { edit, deltas });
+    }
+}
+
+fn dir(path: &str, attrs: Attrs) -> Edit {
+    let path = path.into();
+    Edit::MakeDir(MakeDir { path, attrs })
+}
+
+fn file(path: &str, content: Content) -> Edit {
+    Edit::WriteFile(WriteFile {
+        path: path.into(),
+        content,
+        attrs: Attrs::default(),
+        backup: false,
+        validate: None,
+        unsafe_writes: false,
+    })
+}
+
+fn text(path: &str, text: &str) -> Edit {
+    file(path, Content::Bytes(text.into()))
+}
+
+fn link(path: &str, target: &str, hard: bool) -> Edit {
+    let (path, target) = (path.into(), target.into());
+    Edit::Link(Link { path, target, hard })
+}
+
+fn remove(path: &str) -> Edit {
+    Edit::Remove(Remove {
+        path: path.into(),
+        recursive: true,
+    })
+}
+
+fn attrs(path: &str, attrs: Attrs) -> Edit {
+    Edit::SetAttrs {
+        path: path.into(),
+        attrs,
+        follow: true,
+    }
+}
+
+fn owned_by(name: &str, mode: Option<u32>) -> Attrs {
+    Attrs {
+        owner: Some(Owner::Name(name.into())),
+        group: Some(Owner::Name(name.into())),
+        mode,
+    }
+}
+
+fn effects(effects: Vec<Effect>) -> Edit {
+    Edit::Run(Run::new(Program::new(["true"])).bringing(effects))
+}
+
+fn stat(host: &OverlayHost<'_>, path: &str) -> Option<FileStat> {
+    host.stat(Path::new(path), Follow::Yes).unwrap()
+}
+
+fn read(host: &OverlayHost<'_>, path: &str) -> Option<String> {
+    let bytes = host.read(Path::new(path), 1 << 20).unwrap();
+    bytes.map(|it| String::from_utf8(it).unwrap())
+}
+
+fn names(host: &OverlayHost<'_>, path: &str) -> Option<Vec<String>> {
+    let names = host.list_dir(Path::new(path)).unwrap()?;
+    Some(names.iter().map(|it| it.display().to_string()).collect())
+}
+
+#[test]
+fn an_empty_overlay_is_the_host() {
+    let real = FakeHost::bare().file("/etc/motd", "hi\n");
+    let overlay = Overlay::default();
+    let host = OverlayHost {
+        real: &real,
+        overlay: &overlay,
+    };
+    assert_eq!(read(&host, "/etc/motd").as_deref(), Some("hi\n"));
+    assert_eq!(stat(&host, "/etc/nothing"), None);
+    assert_eq!(host.accounts().unwrap(), real.accounts().unwrap());
+}
+
+#[test]
+fn a_file_in_a_directory_that_is_not_there_yet() {
+    let real = FakeHost::bare().dir("/srv", 0o755);
+    let before = real.snapshot().clone();
+    let overlay = Overlay::default();
+    let mode = Some(0o750);
+    let wanted = Attrs {
+        mode,
+        ..Attrs::default()
+    };
+    foreseen(
+        &real,
+        &overlay,
+        [dir("/srv/x", wanted), text("/srv/x/y", "one\n")],
+    );
+    let host = OverlayHost {
+        real: &real,
+        overlay: &overlay,
+    };
+    let made = stat(&host, "/srv/x").unwrap();
+    assert_eq!((made.kind, made.perm()), (FileKind::Dir, 0o750));
+    let file = stat(&host, "/srv/x/y").unwrap();
+    assert_eq!(
+        (file.kind, file.perm(), file.size),
+        (FileKind::File, 0o644, 4)
+    );
+    assert_ne!(made.ino, file.ino);
+    assert_eq!(read(&host, "/srv/x/y").as_deref(), Some("one\n"));
+    assert_eq!(read(&host, "/srv/x/../x/./y").as_deref(), Some("one\n"));
+    assert_eq!(stat(&host, "/srv/x/y/z"), None, "a file holds nothing");
+    assert_eq!(names(&host, "/srv/x"), Some(vec!["y".into()]));
+    assert_eq!(names(&host, "/srv"), Some(vec!["x".into()]));
+    let sum = host.checksum(Path::new("/srv/x/y"), "sha1").unwrap();
+    assert_eq!(sum, hostler_module_api::digest(b"one\n", "sha1"));
+    assert!(host.checksum(Path::new("/srv/x/y"), "crc").is_err());
+    assert!(
+        host.read(Path::new("/srv/x/y"), 3).is_err(),
+        "over the limit"
+    );
+    assert!(host.read(Path::new("/srv/x"), 3).is_err(), "a directory");
+    assert!(host.access(Path::new("/srv/x/y"), 6));
+    assert!(!host.access(Path::new("/srv/x/y"), 1));
+    // A later edit takes the attributes of the file that it replaces.
+    let closed = Attrs {
+        mode: Some(0o600),
+        ..Attrs::default()
+    };
+    foreseen(
+        &real,
+        &overlay,
+        [attrs("/srv/x/y", closed), text("/srv/x/y", "two\n")],
+    );
+    assert_eq!(stat(&host, "/srv/x/y").unwrap().perm(), 0o600);
+    assert_eq!(read(&host, "/srv/x/y").as_deref(), Some("two\n"));
+    assert_eq!(&before, real.snapshot());
+}
+
+#[test]
+fn nothing_is_kept_of_an_edit_that_would_fail() {
+    let real = FakeHost::bare().file("/etc/motd", "hi\n");
+    let overlay = Overlay::default();
+    foreseen(
+        &real,
+        &overlay,
+        [
+            text("/nowhere/x", "x"),
+            text("/etc/motd/x", "x"),
+            text("/etc", "x"),
+            dir("/etc/motd", Attrs::default()),
+            file("/etc/y", Content::HostFile("/etc/nothing".into())),
+        ],
+    );
+    assert!(overlay.snapshot().files.is_empty());
+}
+
+#[test]
+fn links_are_followed_in_both_worlds() {
+    let real = FakeHost::bare()
+        .dir("/srv", 0o755)
+        .dir("/srv/real", 0o755)
+        .file("/srv/real/a", "a");
+    let overlay = Overlay::default();
+    foreseen(
+        &real,
+        &overlay,
+        [
+            link("/srv/current", "real", false),
+            text("/srv/current/b", "b"),
+            link("/srv/loop", "loop", false),
+            link("/srv/hard", "/srv/real/a", true),
+            link("/srv/dangling", "/srv/later", false),
+        ],
+    );
+    let host = OverlayHost {
+        real: &real,
+        overlay: &overlay,
+    };
+    let at = Path::new("/srv/current");
+    let kind = host.stat(at, Follow::No).unwrap().unwrap().kind;
+    assert_eq!(kind, FileKind::Link);
+    assert_eq!(host.read_link(at).unwrap(), Some("real".into()));
+    assert_eq!(read(&host, "/srv/current/a").as_deref(), Some("a"));
+    assert_eq!(read(&host, "/srv/real/b").as_deref(), Some("b"));
+    assert_eq!(
+        names(&host, "/srv/current"),
+        Some(vec!["a".into(), "b".into()])
+    );
+    assert!(host.stat(Path::new("/srv/loop"), Follow::Yes).is_err());
+    assert_eq!(stat(&host, "/srv/dangling"), None);
+    let (hard, first) = (stat(&host, "/srv/hard"), stat(&host, "/srv/real/a"));
+    assert_eq!(hard, first);
+    // A change by one name is seen by the other, until one is replaced.
+    let mode = Attrs {
+        mode: Some(0o600),
+        ..Attrs::default()
+    };
+    foreseen(
+        &real,
+        &overlay,
+        [attrs("/srv/hard", mode), text("/srv/hard", "new")],
+    );
+    assert_eq!(stat(&host, "/srv/real/a").unwrap().perm(), 0o600);
+    assert_eq!(read(&host, "/srv/real/a").as_deref(), Some("a"));
+    assert_eq!(read(&host, "/srv/hard").as_deref(), Some("new"));
+    // A removed link leaves what it pointed to.
+    foreseen(&real, &overlay, [remove("/srv/current")]);
+    assert_eq!(stat(&host, "/srv/current"), None);
+    assert_eq!(read(&host, "/srv/real/b").as_deref(), Some("b"));
+}
+
+#[test]
+fn a_removed_tree_is_gone_and_a_new_one_is_empty() {
+    let real = FakeHost::bare()
+        .dir("/srv", 0o755)
+        .dir("/srv/x", 0o755)
+        .dir("/srv/x/sub", 0o755)
+        .file("/srv/x/sub/a", "a")
+        .file("/srv/xy", "other");
+    let overlay = Overlay::default();
+    foreseen(
+        &real,
+        &overlay,
+        [text("/srv/x/sub/b", "b"), remove("/srv/x")],
+    );
+    let host = OverlayHost {
+        real: &real,
+        overlay: &overlay,
+    };
+    for path in ["/srv/x", "/srv/x/sub", "/srv/x/sub/a", "/srv/x/sub/b"] {
+        assert_eq!(stat(&host, path), None, "{path}");
+    }
+    assert_eq!(names(&host, "/srv/x"), None);
+    assert_eq!(names(&host, "/srv"), Some(vec!["xy".into()]));
+    foreseen(&real, &overlay, [dir("/srv/x", Attrs::default())]);
+    assert_eq!(names(&host, "/srv/x"), Some(vec![]));
+    assert_eq!(stat(&host, "/srv/x/sub/a"), None);
+    foreseen(&real, &overlay, [dir("/srv/x/sub", Attrs::default())]);
+    assert_eq!(stat(&host, "/srv/x/sub/a"), None);
+}
+
+#[test]
+fn copies_keep_what_they_were_copied_from() {
+    let real = FakeHost::bare().file("/etc/a", "old");
+    let overlay = Overlay::default();
+    let from_a = |path| file(path, Content::HostFile("/etc/a".into()));
+    foreseen(
+        &real,
+        &overlay,
+        [
+            from_a("/etc/b"),
+            text("/etc/a", "new"),
+            from_a("/etc/c"),
+            remove("/etc/a"),
+        ],
+    );
+    let host = OverlayHost {
+        real: &real,
+        overlay: &overlay,
+    };
+    assert_eq!(read(&host, "/etc/a"), None);
+    assert_eq!(read(&host, "/etc/b").as_deref(), Some("old"));
+    assert_eq!(read(&host, "/etc/c").as_deref(), Some("new"));
+    let sum = host.checksum(Path::new("/etc/b"), "md5").unwrap();
+    assert_eq!(sum, hostler_module_api::digest(b"old", "md5"));
+    let content = Content::HostFile("/etc/c".into());
+    assert_eq!(host.content(&content, 10).unwrap(), b"new");
+}
+
+#[test]
+fn touching_makes_a_file_and_sets_times() {
+    let real = FakeHost::bare();
+    let overlay = Overlay::default();
+    let times = Times {
+        atime_ns: None,
+        mtime_ns: Some(5),
+    };
+    let path = "/etc/touched".into();
+    foreseen(&real, &overlay, [Edit::SetTimes { path, times }]);
+    let host = OverlayHost {
+        real: &real,
+        overlay: &overlay,
+    };
+    let made = stat(&host, "/etc/touched").unwrap();
+    assert_eq!((made.size, made.mtime_ns), (0, 5));
+}
+
+#[test]
+fn declared_accounts_own_files() {
+    let real = FakeHost::bare();
+    let overlay = Overlay::default();
+    let user = UserEffect {
+        name: "shop".into(),
+        uid: Some(4200),
+        group: Some(Owner::Name("shop".into())),
+        ..UserEffect::default()
+    };
+    let nobody_knows = UserEffect {
+        name: "later".into(),
+        ..UserEffect::default()
+    };
+    let group = |name: &str, gid| Effect::Group {
+        name: name.into(),
+        gid,
+    };
+    foreseen(
+        &real,
+        &overlay,
+        [
+            effects(vec![
+                group("shop", None),
+                Effect::User(user),
+                Effect::User(nobody_knows),
+                Effect::Member {
+                    user: "shop".into(),
+                    group: "daemon".into(),
+                    present: true,
+                },
+            ]),
+            dir("/home/shop", owned_by("shop", Some(0o700))),
+        ],
+    );
+    let host = OverlayHost {
+        real: &real,
+        overlay: &overlay,
+    };
+    let home = stat(&host, "/home/shop").unwrap();
+    assert_eq!(
+        (home.uid, home.gid, home.perm()),
+        (4200, FIRST_PLACEHOLDER, 0o700)
+    );
+    let shop = host.account("shop").unwrap().unwrap();
+    assert_eq!(host.account("4200").unwrap(), Some(shop.clone()));
+    assert_eq!(shop.gid, host.group("shop").unwrap().unwrap().gid);
+    let later = host.account("later").unwrap().unwrap();
+    assert!(later.uid > FIRST_PLACEHOLDER);
+    assert_eq!(
+        host.accounts().unwrap().len(),
+        real.accounts().unwrap().len() + 2
+    );
+    let members = || host.group("daemon").unwrap().unwrap().members;
+    assert_eq!(members(), ["shop"]);
+    // Real accounts can go, and with an account its memberships.
+    let gone = ["shop", "daemon"].map(|name| Effect::NoUser(name.into()));
+    let mut gone = gone.to_vec();
+    gone.push(Effect::NoGroup("shop".into()));
+    foreseen(&real, &overlay, [effects(gone)]);
+    assert_eq!(host.account("shop").unwrap(), None);
+    assert_eq!(host.account("daemon").unwrap(), None);
+    assert_eq!(host.account("1").unwrap(), None);
+    assert_eq!(host.group("shop").unwrap(), None);
+    assert!(members().is_empty());
+    assert!(host.account("root").unwrap().is_some());
+}

@@ -1,0 +1,104 @@
+//! Tasks of a preview see what earlier ones would have done; the host stays as it is.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use hostler_change::{Content, Outcome};
+use hostler_protocol::Item;
+use hostler_value::Value;
+use support::{Session, item, item_with};
+
+fn preview(session: &mut Session, module: &str, item: Item) -> Outcome {
+    let mut run = session.task(module, vec![item]);
+    (run.check, run.preview) = (true, true);
+    let outcome = session.run_task(0, run).pop().unwrap();
+    assert_eq!(outcome.failed, None, "{module}: {outcome:?}");
+    outcome
+}
+
+fn text(path: &Path) -> Value {
+    path.display().to_string().into()
+}
+
+fn stat_of(outcome: &Outcome, name: &str) -> Value {
+    let stat = outcome.fields.get("stat").and_then(Value::as_map).unwrap();
+    stat.get(name).cloned().unwrap_or_default()
+}
+
+#[test]
+fn later_tasks_see_what_earlier_ones_would_do() {
+    let root = tempfile::tempdir().unwrap();
+    let (dir, path) = (root.path().join("app"), root.path().join("app/conf"));
+    let mut session = Session::greeted();
+    let make = || {
+        let state = ("state", "directory".into());
+        item(0, &[("path", text(&dir)), state, ("mode", "0750".into())])
+    };
+    assert!(preview(&mut session, "file", make()).changed);
+    assert!(!preview(&mut session, "file", make()).changed);
+    let put = || {
+        let content = Content::Bytes(b"port = 1\n".to_vec());
+        let validate = ("validate", "/bin/false %s".into());
+        item_with(content, &[("dest", text(&path)), validate])
+    };
+    assert!(preview(&mut session, "copy", put()).changed);
+    assert!(!preview(&mut session, "copy", put()).changed);
+    let line = || {
+        let line = ("line", "host = here".into());
+        item(0, &[("path", text(&path)), line])
+    };
+    assert!(preview(&mut session, "lineinfile", line()).changed);
+    assert!(!preview(&mut session, "lineinfile", line()).changed);
+    let seen = preview(&mut session, "stat", item(0, &[("path", text(&path))]));
+    assert_eq!(stat_of(&seen, "exists"), Value::Bool(true));
+    assert_eq!(stat_of(&seen, "size"), Value::Int(21));
+    let sum = hostler_module_api::digest(b"port = 1\nhost = here\n", "sha1").unwrap();
+    assert_eq!(stat_of(&seen, "checksum"), Value::from(sum));
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    // Neither a real task nor a single one with `check_mode: true` sees any of it.
+    for check in [false, true] {
+        let mut run = session.task("stat", vec![item(0, &[("path", text(&path))])]);
+        run.check = check;
+        let seen = session.run_task(0, run).pop().unwrap();
+        assert_eq!(stat_of(&seen, "exists"), Value::Bool(false), "{check}");
+    }
+    let mut single = session.task("copy", vec![put()]);
+    single.check = true;
+    let failed = session.run_task(0, single).pop().unwrap().failed;
+    assert!(failed.is_some(), "its directory is not there");
+}
+
+#[test]
+fn a_user_that_is_not_there_yet_owns_files() {
+    let root = tempfile::tempdir().unwrap();
+    let home = root.path().join("home");
+    let mut session = Session::greeted();
+    let name = ("name", Value::from("hostler-no-such-user"));
+    let user = || item(0, &[name.clone(), ("home", text(&home))]);
+    assert!(preview(&mut session, "user", user()).changed);
+    assert!(!preview(&mut session, "user", user()).changed);
+    let owner = [("owner", name.1.clone()), ("group", name.1.clone())];
+    let keys = home.join("keys");
+    let state = ("state", "directory".into());
+    let mut args = vec![("path", text(&keys)), state];
+    args.extend(owner);
+    assert!(preview(&mut session, "file", item(0, &args)).changed);
+    let seen = preview(&mut session, "stat", item(0, &[("path", text(&keys))]));
+    assert_eq!(stat_of(&seen, "pw_name"), name.1);
+    let gone = item(
+        0,
+        &[
+            name.clone(),
+            ("state", "absent".into()),
+            ("remove", true.into()),
+        ],
+    );
+    assert!(preview(&mut session, "user", gone).changed);
+    let seen = preview(&mut session, "stat", item(0, &[("path", text(&keys))]));
+    assert_eq!(stat_of(&seen, "exists"), Value::Bool(false));
+    assert!(!home.exists());
+}

@@ -1,0 +1,52 @@
+//! What programs bring about, declared by the module that runs them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Edit, Owner};
+
+/// One effect of a program, in the words in which a host is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// An account is there, and is as said.
+    User(UserEffect),
+    /// An account is gone, also from the groups that list it.
+    NoUser(String),
+    /// A group is there.
+    Group {
+        /// Its name.
+        name: String,
+        /// Its number; `None`: as it was, or one that the program picks.
+        gid: Option<u32>,
+    },
+    /// A group is gone.
+    NoGroup(String),
+    /// A user is a member of a group, or is not.
+    Member {
+        /// The user's name.
+        user: String,
+        /// The group's name.
+        group: String,
+        /// Is it?
+        present: bool,
+    },
+    /// Something that the program does to files, as an edit would. The edit of a program stands for that one's
+    /// effects.
+    Edit(Edit),
+}
+
+/// How an account is afterwards. `None`: as it was, or (of a new one) what the program picks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserEffect {
+    /// Login name.
+    pub name: String,
+    /// Number.
+    pub uid: Option<u32>,
+    /// Primary group.
+    pub group: Option<Owner>,
+    /// Comment.
+    pub gecos: Option<String>,
+    /// Home directory.
+    pub home: Option<String>,
+    /// Login shell.
+    pub shell: Option<String>,
+}
