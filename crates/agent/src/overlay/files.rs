@@ -213,13 +213,20 @@ impl Files {
             node.stat.ino = FIRST_INO + self.last;
         }
         self.nodes.insert(self.last, node);
-        self.name(path, self.last);
+        self.unname(&path);
+        self.names.insert(path, Some(self.last));
         self.last
     }
 
-    /// Gives an inode a name, in place of what has it.
+    /// Gives an inode one more name, in place of what has it.
     pub(super) fn name(&mut self, path: PathBuf, id: NodeId) {
+        if self.names.get(&path) == Some(&Some(id)) {
+            return;
+        }
         self.unname(&path);
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.stat.nlink += 1;
+        }
         self.names.insert(path, Some(id));
     }
 

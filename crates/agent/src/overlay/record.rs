@@ -258,9 +258,6 @@ impl Recorder<'_> {
             let Some(id) = self.adopt(&link.target, Follow::No)? else {
                 return Ok(None);
             };
-            if let Some(node) = self.pending.files.node_mut(id) {
-                node.stat.nlink += 1;
-            }
             self.pending.files.name(place, id);
             return Ok(Some(()));
         }

@@ -188,6 +188,7 @@ fn links_are_followed_in_both_worlds() {
             text("/srv/current/b", "b"),
             link("/srv/loop", "loop", false),
             link("/srv/hard", "/srv/real/a", true),
+            link("/srv/hard", "/srv/hard", true),
             link("/srv/dangling", "/srv/later", false),
         ],
     );
@@ -209,6 +210,7 @@ fn links_are_followed_in_both_worlds() {
     assert_eq!(stat(&host, "/srv/dangling"), None);
     let (hard, first) = (stat(&host, "/srv/hard"), stat(&host, "/srv/real/a"));
     assert_eq!(hard, first);
+    assert_eq!(hard.unwrap().nlink, 2);
     // A change by one name is seen by the other, until one is replaced.
     let mode = Attrs {
         mode: Some(0o600),

@@ -142,9 +142,9 @@ impl HostTask<'_> {
             outcomes.extend(made.into_values());
         }
         let failed = outcomes.iter().any(|it| it.failed.is_some());
-        let missing = keywords.check && outcomes.iter().any(|it| it.changed);
-        if missing {
-            // The preview cannot look into directories that are not there yet.
+        let alone = keywords.check && !self.run.settings.check;
+        if alone && outcomes.iter().any(|it| it.changed) {
+            // A single task in check mode sees the host as it is, without the directories that it would make.
             let last = outcomes.len() - 1;
             outcomes[last].incomplete = true;
         } else if !failed && !work.items.is_empty() {
