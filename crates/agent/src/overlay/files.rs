@@ -125,19 +125,19 @@ impl Files {
             } else {
                 self.at(real, next)?
             };
-            if follow || !left.is_empty() {
-                if let Some(target) = self.link_target(real, &found)? {
-                    links += 1;
-                    if links > LINKS_MAX {
-                        return Err(failed(Errno::LOOP.into()));
-                    }
-                    if target.is_absolute() {
-                        here = PathBuf::from("/");
-                    }
-                    left.extend(parts(&target));
-                    found = self.at(real, here.clone())?;
-                    continue;
+            if (follow || !left.is_empty())
+                && let Some(target) = self.link_target(real, &found)?
+            {
+                links += 1;
+                if links > LINKS_MAX {
+                    return Err(failed(Errno::LOOP.into()));
                 }
+                if target.is_absolute() {
+                    here = PathBuf::from("/");
+                }
+                left.extend(parts(&target));
+                found = self.at(real, here.clone())?;
+                continue;
             }
             if let Found::Node(path, _) | Found::Real(path, _) = &found {
                 here.clone_from(path);
