@@ -162,3 +162,57 @@ fn the_local_variant_uses_libuser() {
     let done = run(json!({"name": "alice", "local": true, "groups": "web", "append": true}), host);
     assert!(done.first.changed && !done.second.changed);
 }
+
+fn declared(json: serde_json::Value, host: &FakeHost) -> Vec<Effect> {
+    let args: Args = hostler_module_api::from_value(&args(json)).unwrap();
+    let plan = This::plan(&args, &This::observe(&args, host).unwrap()).unwrap();
+    let effects = plan.edits.into_iter().filter_map(|it| match it.edit {
+        Edit::Run(run) => Some(run.effects),
+        _ => None,
+    });
+    effects.flatten().collect()
+}
+
+#[test]
+fn a_new_account_brings_its_group_and_home() {
+    let host = alice().dir("/etc/skel", 0o755).file("/etc/skel/.profile", "x");
+    let effects = declared(json!({"name": "bob", "uid": 33, "groups": "web"}), &host);
+    // The number is another group's already, so `useradd` picks one.
+    assert_eq!(effects[0], Effect::Group { name: "bob".into(), gid: None });
+    let bob = UserEffect {
+        name: "bob".into(),
+        uid: Some(1001),
+        group: Some(Owner::Name("bob".into())),
+        ..UserEffect::default()
+    };
+    let effects = declared(json!({"name": "bob", "uid": 1001, "groups": "web"}), &host);
+    assert_eq!(effects[0], Effect::Group { name: "bob".into(), gid: Some(1001) });
+    assert_eq!(effects[1], Effect::User(bob));
+    assert_eq!(effects[2], Effect::Member { user: "bob".into(), group: "web".into(), present: true });
+    let paths: Vec<_> = effects[3..]
+        .iter()
+        .map(|it| match it {
+            Effect::Edit(Edit::MakeDir(dir)) => dir.path.display().to_string(),
+            Effect::Edit(Edit::WriteFile(write)) => write.path.display().to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(paths, ["/home/bob", "/home/bob/.profile"]);
+    let effects = declared(json!({"name": "bob", "group": "web", "create_home": false}), &host);
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    let Effect::User(user) = &effects[0] else { panic!("{effects:?}") };
+    assert_eq!((user.uid, &user.group), (None, &Some(Owner::Id(33))));
+}
+
+#[test]
+fn what_a_change_and_a_removal_bring() {
+    let effects = declared(json!({"name": "alice", "groups": ["web"], "shell": "/bin/zsh"}), &alice());
+    let Effect::User(user) = &effects[0] else { panic!("{effects:?}") };
+    assert_eq!((user.shell.as_deref(), user.uid), (Some("/bin/zsh"), None));
+    let member = |group: &str, present| Effect::Member { user: "alice".into(), group: group.into(), present };
+    assert_eq!(effects[1..], [member("web", true), member("adm", false)]);
+    assert!(declared(json!({"name": "alice", "shell": "/bin/sh"}), &alice()).is_empty());
+    let effects = declared(json!({"name": "alice", "state": "absent", "remove": true}), &alice());
+    assert_eq!(effects[..2], [Effect::NoUser("alice".into()), Effect::NoGroup("alice".into())]);
+    assert!(matches!(&effects[2], Effect::Edit(Edit::Remove(it)) if it.path.ends_with("home/alice")));
+}
