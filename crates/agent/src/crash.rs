@@ -111,6 +111,7 @@ mod tests {
             blobs: Blobs::new(outbox.clone()),
             outbox: outbox.clone(),
             identity: Identity::default(),
+            overlay: crate::overlay::Overlay::default(),
         });
         let (mut reader, writer) = std::io::pipe().unwrap();
         let pump = thread::spawn({
@@ -129,6 +130,7 @@ mod tests {
                 })
                 .collect(),
             check: false,
+            preview: false,
             diff: false,
             environment: Vec::new(),
             stop_on_failure,
