@@ -60,6 +60,7 @@ impl PlayRun {
             .await;
         if has_rescue {
             let failed = self.set_failed(&entered, false);
+            self.tell_hosts();
             self.run_entries(run, state, &block.rescue, &failed, rescuing)
                 .await;
         }

@@ -17,6 +17,7 @@ pub(crate) fn dump(value: &Value, message: Option<&str>) -> String {
     if let Some(map) = json.as_object_mut() {
         map.shift_remove("invocation");
         map.shift_remove("diff");
+        map.shift_remove("failed");
         if let (Some(message), false) = (message, map.contains_key("msg")) {
             map.insert("msg".into(), message.into());
         }
@@ -58,6 +59,14 @@ pub(crate) fn dump_debug(value: &Value, message: Option<&str>) -> String {
     if let Some(map) = json.as_object_mut() {
         map.shift_remove("changed");
         map.shift_remove("failed");
+        // What a loop adds to an item's result stands in front of it already.
+        if let Some(name) = map
+            .shift_remove("ansible_loop_var")
+            .as_ref()
+            .and_then(|it| it.as_str())
+        {
+            map.shift_remove(name);
+        }
         if let (Some(message), true) = (message, map.is_empty()) {
             map.insert("msg".into(), message.into());
         }

@@ -93,8 +93,10 @@ impl<W: Write + Send> Plain<W> {
     }
 
     fn item(&mut self, id: TaskId, host: &str, item: &ItemResult) {
+        let mut debug = false;
         if let Some(task) = self.tasks.get_mut(&id) {
             task.looped.insert(host.to_owned());
+            debug = task.info.module == "debug";
         }
         if self.quiet_about(item.status, item.ignored) {
             return;
@@ -107,7 +109,11 @@ impl<W: Write + Send> Plain<W> {
         let line = match item.status {
             Status::Ok | Status::Changed => {
                 let word = words::status(item.status, false);
-                let shown = self.if_verbose(&result);
+                let shown = if debug {
+                    format!(" => {}", dump_debug(&item.value, item.message.as_deref()))
+                } else {
+                    self.if_verbose(&result)
+                };
                 format!("{word}: [{host}] => (item={label}){shown}")
             }
             Status::Skipped => {
@@ -192,8 +198,9 @@ impl<W: Write + Send> Plain<W> {
                 Some(format!("skipping: [{label}]{shown}"))
             }
             _ if looped => None,
-            Status::Ok if debug => Some(format!(
-                "ok: [{label}] => {}",
+            Status::Ok | Status::Changed if debug => Some(format!(
+                "{}: [{label}] => {}",
+                words::status(result.status, false),
                 dump_debug(&result.value, message)
             )),
             Status::Ok | Status::Changed => {

@@ -416,7 +416,7 @@ TASK [Configure] ***************************************************************
 +mode: "0640"
 
 changed: [web1]
-fatal: [a-host-with-a-rather-long-name.example]: FAILED! => {"changed": false, "failed": true, "msg": "no space left", "rc": 1, "stderr": "df"}
+fatal: [a-host-with-a-rather-long-name.example]: FAILED! => {"changed": false, "msg": "no space left", "rc": 1, "stderr": "df"}
 
 TASK [Users] *******************************************************************
 changed: [web1] => (item=alice)
