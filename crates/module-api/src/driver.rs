@@ -97,6 +97,7 @@ fn run<M: Module>(
         Ok(after) => after,
         Err(error) => {
             let mut outcome = failed(error);
+            outcome.fields.extend(&M::failure_fields(args, &before));
             outcome.changed = done.changed;
             outcome.deltas = shown(done.deltas.iter(), mode);
             // A warning often says why it failed: who holds a lock, what is held back.

@@ -34,6 +34,11 @@ pub trait Module: 'static {
     fn report(_args: &Self::Args, _ran: &Ran<'_, Self::State>) -> Report {
         Report::default()
     }
+
+    /// Return values that go with the failure of an edit. The default has none.
+    fn failure_fields(_args: &Self::Args, _before: &Self::State) -> Map {
+        Map::new()
+    }
 }
 
 /// What happened, for [`Module::report`].

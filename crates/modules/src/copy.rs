@@ -141,6 +141,11 @@ impl Module for This {
         }
     }
 
+    fn failure_fields(_args: &Args, before: &Seen) -> Map {
+        let Seen::File(before) = before else { return Map::new() };
+        before.sums.sha1.iter().map(|sha1| ("checksum", sha1.as_str())).collect()
+    }
+
     fn report(args: &Args, ran: &Ran<'_, Seen>) -> Report {
         let mut fields = Map::new();
         let info = match (ran.before, ran.after) {
@@ -160,7 +165,10 @@ impl Module for This {
         if let Some(src) = &args.src {
             fields.insert("src", src);
         }
-        fields.extend(info);
+        // Of a file that is left alone only its place is told.
+        if !matches!(ran.before, Seen::File(before) if before.left_alone) {
+            fields.extend(info);
+        }
         let backups = ran.applied.iter().filter_map(|applied| match applied {
             Applied::Wrote { backup_file } => backup_file.clone(),
             _ => None,
