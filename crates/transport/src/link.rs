@@ -12,7 +12,7 @@ use crate::connect::Connection;
 use crate::failure::{Reason, Unreachable};
 
 /// Size of the pieces of a large constant; see [`CommandWriter::write_static`].
-const PIECE_BYTES: usize = 8 << 10;
+const PIECE_BYTES: usize = 16 << 10;
 
 /// A host that commands can be run on.
 #[derive(Debug)]
@@ -269,7 +269,7 @@ impl CommandWriter {
 
     /// Writes a constant without copying it.
     ///
-    /// In small pieces: the library queues a number of packets, and each connection keeps what its queue once needed.
+    /// In pieces of half a packet: the library queues a number of them, and each connection keeps what its queue once needed.
     pub(crate) async fn write_static(&mut self, bytes: &'static [u8]) -> Result<(), String> {
         match self {
             Self::Ssh(channel) => {
