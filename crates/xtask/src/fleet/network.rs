@@ -162,6 +162,9 @@ pub(super) fn make_bridge(slot: Slot) -> Result<()> {
 /// Joins hosts to the bridge: for each (name, process in the host's network namespace) one pair of interfaces.
 pub(super) fn connect(slot: Slot, hosts: &[(&str, u32)]) -> Result<()> {
     let bridge = slot.bridge();
+    let wanted: Vec<String> = hosts.iter().map(|(name, _)| slot.link(name)).collect();
+    // A host that was killed leaves its link for as long as the kernel takes to clear its namespace.
+    delete_links(|name| wanted.iter().any(|it| it == name))?;
     let commands: String = hosts
         .iter()
         .map(|(name, process)| {
@@ -175,15 +178,11 @@ pub(super) fn connect(slot: Slot, hosts: &[(&str, u32)]) -> Result<()> {
     batch(&commands)
 }
 
-/// Removes every interface (and control group) of the slot. The kernel removes a stopped host's link itself, a little later than the host.
-pub(super) fn remove_links(slot: Slot) -> Result<()> {
-    remove_control_groups(slot, "");
-    let bridge = slot.bridge();
+/// Deletes interfaces by name and waits until they are gone.
+fn delete_links(chosen: impl Fn(&str) -> bool) -> Result<()> {
     let links = || -> Vec<String> {
         let all = interfaces().unwrap_or_default();
-        all.into_iter()
-            .filter(|name| name.starts_with(&bridge) && *name != bridge)
-            .collect()
+        all.into_iter().filter(|name| chosen(name)).collect()
     };
     for link in links() {
         let _ = Command::new("ip")
@@ -192,9 +191,16 @@ pub(super) fn remove_links(slot: Slot) -> Result<()> {
             .status();
     }
     wait_for(Duration::from_secs(20), || links().is_empty().then_some(())).context(format!(
-        "interfaces of {bridge} are still there after 20 s: {}",
+        "interfaces are still there after 20 s: {}",
         links().join(" ")
-    ))?;
+    ))
+}
+
+/// Removes every interface (and control group) of the slot. The kernel removes a stopped host's link itself, a little later than the host.
+pub(super) fn remove_links(slot: Slot) -> Result<()> {
+    remove_control_groups(slot, "");
+    let bridge = slot.bridge();
+    delete_links(|name| name.starts_with(&bridge) && name != bridge)?;
     if interfaces()?.contains(&bridge) {
         run(Command::new("ip").args(["link", "delete", &bridge]))?;
     }
