@@ -129,7 +129,7 @@ mod tests {
                     payload: None,
                 })
                 .collect(),
-            preview: false,
+            preview: None,
             check: false,
             diff: false,
             environment: Vec::new(),

@@ -245,10 +245,11 @@ impl Work {
         let mode = Mode {
             check: self.run.check,
             diff: self.run.diff,
+            forecast: self.run.preview.as_ref().is_some_and(|it| it.forecast),
         };
         let run = self.tasks.run_module;
-        let outcome = if self.run.check && self.run.preview {
-            let mut preview = Preview::new(host, &self.shared.overlay);
+        let outcome = if let Some(preview) = self.run.preview.as_ref().filter(|_| self.run.check) {
+            let mut preview = Preview::new(host, &self.shared.overlay, preview);
             run(self.module(), args, mode, &mut preview)
         } else {
             run(self.module(), args, mode, host)

@@ -8,13 +8,17 @@ use std::fs;
 use std::path::Path;
 
 use hostler_change::{Content, Outcome};
-use hostler_protocol::Item;
+use hostler_protocol::{Item, PreviewTask};
 use hostler_value::Value;
 use support::{Session, item, item_with};
 
 fn preview(session: &mut Session, module: &str, item: Item) -> Outcome {
     let mut run = session.task(module, vec![item]);
-    (run.check, run.preview) = (true, true);
+    run.check = true;
+    run.preview = Some(PreviewTask {
+        keep: true,
+        ..PreviewTask::default()
+    });
     let outcome = session.run_task(0, run).pop().unwrap();
     assert_eq!(outcome.failed, None, "{module}: {outcome:?}");
     outcome

@@ -29,9 +29,31 @@ pub enum Effect {
         /// Is it?
         present: bool,
     },
+    /// A package is installed in a version, or is not installed.
+    Package {
+        /// Its name, with `:architecture` where the package manager needs that to tell two apart.
+        name: String,
+        /// The version; `None`: not installed.
+        version: Option<String>,
+    },
+    /// A unit of the service manager is as said.
+    Unit(UnitEffect),
     /// Something that the program does to files, as an edit would. The edit of a program stands for that one's
     /// effects.
     Edit(Edit),
+}
+
+/// How a unit is afterwards. `None`: as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitEffect {
+    /// With its suffix: `ssh.service`.
+    pub name: String,
+    /// Does it run?
+    pub active: Option<bool>,
+    /// Is it started at boot?
+    pub enabled: Option<bool>,
+    /// Is it masked?
+    pub masked: Option<bool>,
 }
 
 /// How an account is afterwards. `None`: as it was, or (of a new one) what the program picks.

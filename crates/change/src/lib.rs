@@ -8,6 +8,7 @@ mod command;
 mod delta;
 mod edit;
 mod effect;
+mod forecast;
 mod outcome;
 mod plan;
 
@@ -16,6 +17,7 @@ pub use delta::{Change, Delta, TEXT_SHOWN_MAX};
 pub use edit::{
     Attrs, Content, Edit, Fetch, FileKind, Link, MakeDir, Owner, Remove, Run, Times, WriteFile,
 };
-pub use effect::{Effect, UserEffect};
+pub use effect::{Effect, UnitEffect, UserEffect};
+pub use forecast::{Basis, Forecast};
 pub use outcome::{Applied, ModuleFailure, Outcome};
 pub use plan::{Plan, Planned};

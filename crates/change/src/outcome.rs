@@ -1,9 +1,9 @@
 //! What came of a plan, and of a module as a whole.
 
-use hostler_value::Map;
+use hostler_value::{Cause, Map};
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandOutput, Delta};
+use crate::{CommandOutput, Delta, Forecast};
 
 /// What came of one edit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +61,13 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// More may follow (see [`crate::Plan::incomplete`]).
     pub incomplete: bool,
+    /// Preview: what it would do is decided by these earlier tasks; never with `failed`.
+    pub unknown: Vec<Cause>,
+    /// Preview: the edits, if they were asked for.
+    pub forecast: Option<Box<Forecast>>,
+    /// What its programs brought about and had not declared, or the other way round: faults of the module, each a
+    /// sentence. The host is as the edits left it.
+    pub faults: Vec<String>,
 }
 
 impl Outcome {

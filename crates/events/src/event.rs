@@ -172,6 +172,8 @@ pub enum RunEvent {
         host: String,
         /// Handler's name.
         handler: String,
+        /// False in a preview if only tasks of unknown outcome notify it: it may run.
+        certain: bool,
     },
     /// No more tasks start: too many hosts failed, or the user asked.
     Stopping {

@@ -23,6 +23,9 @@ pub struct Counts {
     pub rescued: u32,
     /// Failures that were ignored.
     pub ignored: u32,
+    /// Tasks of a preview of which is not known what they would do. Not in ansible-core's recap.
+    #[serde(default)]
+    pub unknown: u32,
 }
 
 /// Counts of all hosts.
@@ -55,6 +58,7 @@ impl Recap {
                 counts.ignored += 1;
             }
             Status::Unreachable => counts.unreachable += 1,
+            Status::Unknown => counts.unknown += 1,
         }
     }
 

@@ -1,8 +1,8 @@
 //! What came of a task on a host.
 
-use hostler_change::Delta;
+use hostler_change::{Delta, Forecast};
 use hostler_diag::Location;
-use hostler_value::Value;
+use hostler_value::{Cause, Value};
 use serde::{Deserialize, Serialize};
 
 /// How a task ended on a host. Observed, never guessed.
@@ -19,6 +19,8 @@ pub enum Status {
     Failed,
     /// The host could not be reached.
     Unreachable,
+    /// In a preview: whether it would be done, change anything or fail is decided by tasks that were not run.
+    Unknown,
 }
 
 /// Why a host could not be reached; short stable words.
@@ -63,6 +65,13 @@ pub struct TaskResult {
     pub items: Option<u32>,
     /// Check mode: more may follow that cannot be foreseen.
     pub incomplete: bool,
+    /// The tasks that decide what of this one is not known; with [`Status::Unknown`] never empty. A task whose status is
+    /// known may have some too: it would change a file, and part of the text is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Cause>,
+    /// What a preview would carry out, for plan files; not for people and not for programs that read events.
+    #[serde(skip)]
+    pub forecast: Option<Box<Forecast>>,
     /// Wall time in microseconds.
     pub duration_us: u64,
 }
@@ -84,4 +93,10 @@ pub struct ItemResult {
     pub message: Option<String>,
     /// What changed, or would.
     pub deltas: Vec<Delta>,
+    /// As [`TaskResult::unknown`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Cause>,
+    /// As [`TaskResult::forecast`].
+    #[serde(skip)]
+    pub forecast: Option<Box<Forecast>>,
 }

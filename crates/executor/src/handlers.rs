@@ -37,6 +37,7 @@ impl PlayRun {
                 run.emit(RunEvent::HandlerNotified {
                     host: host.to_owned(),
                     handler,
+                    certain: true,
                 });
             }
         }

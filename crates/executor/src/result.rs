@@ -1,9 +1,9 @@
 //! From what a module did to what a playbook sees and what reporters show.
 
-use hostler_change::{Change, Delta, Outcome};
+use hostler_change::{Change, Delta, Forecast, Outcome};
 use hostler_diag::Location;
 use hostler_events::{Status, TaskResult, Unreachable};
-use hostler_value::{Map, Value};
+use hostler_value::{Cause, Map, Value};
 
 use crate::failure::{Failed, Failure};
 
@@ -25,6 +25,10 @@ pub(crate) struct Single {
     pub(crate) unreachable: Option<Unreachable>,
     pub(crate) attempts: u32,
     pub(crate) incomplete: bool,
+    /// The tasks that decide what of it is not known.
+    pub(crate) unknown: Vec<Cause>,
+    /// What a preview would carry out.
+    pub(crate) forecast: Option<Box<Forecast>>,
     /// Facts to set on the host, without prefix.
     pub(crate) facts: Option<Map>,
     /// Variables to set on the host (`set_fact`).
@@ -44,6 +48,8 @@ impl Single {
             unreachable: None,
             attempts: 1,
             incomplete: false,
+            unknown: Vec::new(),
+            forecast: None,
             facts: None,
             variables: None,
         }
@@ -126,9 +132,14 @@ impl Single {
             fields,
             facts,
             deltas,
-            warnings,
+            mut warnings,
             incomplete,
+            unknown,
+            forecast,
+            faults,
         } = outcome;
+        let fault = |it| format!("the module is at fault, please report it: {it}");
+        warnings.extend(faults.into_iter().map(fault));
         let mut value = fields;
         add_lines(&mut value, "stdout");
         add_lines(&mut value, "stderr");
@@ -154,6 +165,7 @@ impl Single {
         }
         let status = match (&failed, skipped, changed) {
             (Some(_), _, _) => Status::Failed,
+            _ if !unknown.is_empty() => Status::Unknown,
             (None, true, _) => Status::Skipped,
             (None, false, true) => Status::Changed,
             (None, false, false) => Status::Ok,
@@ -169,6 +181,8 @@ impl Single {
         single.deltas = deltas;
         single.warnings = warnings;
         single.incomplete = incomplete;
+        single.unknown = unknown;
+        single.forecast = forecast;
         single.facts = facts;
         single
     }
@@ -234,6 +248,8 @@ impl Single {
             attempts: self.attempts,
             items: shown.items,
             incomplete: self.incomplete,
+            unknown: self.unknown,
+            forecast: self.forecast,
             duration_us: shown.duration_us,
         }
     }

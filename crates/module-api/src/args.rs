@@ -158,6 +158,7 @@ impl<'de> de::Deserializer<'de> for Arg<'_> {
             Value::Float(float) => visitor.visit_f64(*float),
             Value::List(items) => self.visit_list(items, visitor),
             Value::Map(map) => self.visit_map(map, visitor),
+            Value::Unknown(unknown) => Err(de::Error::custom(unknown.words())),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The order of calls: observe, plan, apply, observe and plan again, report.
 
-use hostler_change::{Applied, Change, Delta, ModuleFailure, Outcome, Plan, Planned};
+use hostler_change::{Applied, Change, Delta, Forecast, ModuleFailure, Outcome, Plan, Planned};
 use hostler_value::Value;
 
 use crate::{Inspect, Module, ModuleError, Ran, Report, from_value};
@@ -15,6 +15,8 @@ pub struct Mode {
     pub check: bool,
     /// Return texts before and after.
     pub diff: bool,
+    /// In check mode: return the edits too.
+    pub forecast: bool,
 }
 
 /// Carries out edits. The agent's applier, and the fake host in tests.
@@ -43,6 +45,13 @@ pub fn execute<M: Module>(args: &Value, mode: Mode, applier: &mut dyn Applier) -
 }
 
 fn failed(error: ModuleError) -> Outcome {
+    if !error.unknown.is_empty() {
+        return Outcome {
+            fields: [("msg", error.msg)].into_iter().collect(),
+            unknown: error.unknown,
+            ..Outcome::default()
+        };
+    }
     Outcome {
         failed: Some(ModuleFailure {
             msg: error.msg,
@@ -81,7 +90,14 @@ fn run<M: Module>(
         };
         let report = M::report(args, &ran);
         let changed = !plan.is_empty() && !plan.unpredictable;
-        let outcome = outcome(report, &plan, changed, mode);
+        let mut outcome = outcome(report, &plan, changed, mode);
+        if mode.forecast {
+            let edits = plan.edits.clone();
+            outcome.forecast = Some(Box::new(Forecast {
+                edits,
+                basis: Vec::new(),
+            }));
+        }
         if outcome.failed.is_none() && !outcome.skipped && !plan.unpredictable {
             plan.edits.iter().for_each(|edit| applier.preview(edit));
         }
@@ -216,6 +232,7 @@ fn outcome(report: Report, plan: &Plan, changed: bool, mode: Mode) -> Outcome {
             .chain(warnings)
             .collect(),
         incomplete: plan.incomplete && mode.check,
+        ..Outcome::default()
     }
 }
 

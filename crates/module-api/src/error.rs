@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use hostler_value::Cause;
+
 /// Looking at the host failed.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
@@ -34,6 +36,14 @@ pub enum InspectError {
     /// The controller did not deliver a blob, or what it delivered is not what the hash names.
     #[error("content from the controller is missing: {0}")]
     Blob(String),
+    /// In a preview: an earlier task decides what is to be seen here. Becomes the outcome "unknown", not a failure.
+    #[error("{what} is not known before the host has been changed")]
+    Unknown {
+        /// What was looked at: `/etc/nginx/nginx.conf`, `unit nginx.service`.
+        what: String,
+        /// The tasks that decide it.
+        by: Vec<Cause>,
+    },
 }
 
 /// A module cannot do what it was asked: becomes the task's failure.
@@ -46,6 +56,8 @@ pub struct ModuleError {
     pub hint: Option<String>,
     /// Return values that go with the failure (`rc`, `stderr`, `path`, ...).
     pub fields: hostler_value::Map,
+    /// In a preview: not a failure; these earlier tasks decide what would be done.
+    pub unknown: Vec<Cause>,
 }
 
 impl ModuleError {
@@ -55,6 +67,7 @@ impl ModuleError {
             msg: msg.into(),
             hint: None,
             fields: hostler_value::Map::new(),
+            unknown: Vec::new(),
         }
     }
 
@@ -79,6 +92,10 @@ impl ModuleError {
 
 impl From<InspectError> for ModuleError {
     fn from(error: InspectError) -> Self {
-        ModuleError::new(error.to_string())
+        let mut failure = ModuleError::new(error.to_string());
+        if let InspectError::Unknown { by, .. } = error {
+            failure.unknown = by;
+        }
+        failure
     }
 }

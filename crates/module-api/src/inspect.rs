@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hostler_change::{CommandOutput, Content, FileKind, Program};
+use hostler_change::{CommandOutput, Content, Effect, FileKind, Program};
+use hostler_value::Cause;
 
 use crate::{InspectError, Receive};
 
@@ -118,6 +119,15 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
+/// What an earlier task of a preview has declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// The task.
+    pub by: Cause,
+    /// What it would bring about.
+    pub effect: Effect,
+}
+
 /// Read-only view of a host. The real one is the agent's; tests have [`crate::fake::FakeHost`]; a preview puts the
 /// edits of earlier tasks on top of either.
 pub trait Inspect {
@@ -182,6 +192,12 @@ pub trait Inspect {
         Ok(by_name
             .or_else(|| groups.iter().find(|it| Some(it.gid) == gid))
             .cloned())
+    }
+
+    /// In a preview: what programs of earlier tasks have declared to bring about besides files and accounts, in order.
+    /// Probes that ask a program of the host (`dpkg-query`, `systemctl show`) put this on top of its answer.
+    fn declared(&self) -> Vec<Declared> {
+        Vec::new()
     }
 
     /// Can a TCP connection be made within the time? For `wait_for`.

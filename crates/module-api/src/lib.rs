@@ -31,7 +31,7 @@ pub use catalog::{Catalog, ModuleSpec, spec_of};
 pub use digest::{ALGORITHMS, Hasher, digest};
 pub use driver::{Applier, Mode, ROUNDS_MAX, execute};
 pub use error::{InspectError, ModuleError};
-pub use inspect::{Account, FileStat, Follow, FsSpace, Group, Identity, Inspect};
+pub use inspect::{Account, Declared, FileStat, Follow, FsSpace, Group, Identity, Inspect};
 pub use module::{Module, Ran, Report};
 pub use receive::{Receive, receive};
 

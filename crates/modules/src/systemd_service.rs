@@ -363,7 +363,7 @@ mod tests {
         let host = host("not-found", "inactive", "");
         let json = json!({"name": "app", "state": "started"});
         assert_eq!(check_fails::<This>(args(json.clone()), host.clone()), "Could not find the requested service app: host");
-        let check = Mode { check: true, diff: false };
+        let check = Mode { check: true, diff: false, forecast: false };
         let outcome = execute::<This>(&args(json), check, &mut host.clone());
         assert!(outcome.failed.is_none() && outcome.changed && outcome.warnings.len() == 1);
     }

@@ -1,7 +1,7 @@
 //! The messages.
 
-use hostler_change::{Content, Outcome};
-use hostler_value::Value;
+use hostler_change::{Content, Edit, Outcome};
+use hostler_value::{Cause, Value};
 use serde::{Deserialize, Serialize};
 
 /// Controller to agent.
@@ -45,15 +45,38 @@ pub struct RunTask {
     pub items: Vec<Item>,
     /// Check mode.
     pub check: bool,
-    /// The whole run is in check mode: the task sees what earlier ones would have done, and later ones see what it
-    /// would do. A single task with `check_mode: true` sees the host as it is.
-    pub preview: bool,
+    /// The whole run is in check mode: the task sees what earlier ones would have done. A single task with
+    /// `check_mode: true` sees the host as it is and has none.
+    pub preview: Option<PreviewTask>,
     /// Diff mode.
     pub diff: bool,
     /// The task's `environment`.
     pub environment: Vec<(String, String)>,
     /// Stop at the first item that fails.
     pub stop_on_failure: bool,
+}
+
+/// A task's part in a preview.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewTask {
+    /// The task's number in the run: what it leaves undecided is unknown until this one.
+    pub task: u32,
+    /// Will later tasks see what it would do? False if it may not run at all.
+    pub keep: bool,
+    /// Return the edits too.
+    pub forecast: bool,
+    /// What tasks of other agents on this host would have done since this agent's last task, in order: it has not
+    /// seen that.
+    pub earlier: Vec<PendingEdit>,
+}
+
+/// An edit that a preview keeps in mind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingEdit {
+    /// The task that would make it.
+    pub by: Cause,
+    /// The edit.
+    pub edit: Edit,
 }
 
 /// One set of arguments.

@@ -121,6 +121,10 @@ impl<W: Write + Send> Plain<W> {
                 format!("skipping: [{host}] => (item={label}) {shown}")
             }
             Status::Failed => format!("failed: [{host}] (item={label}) => {result}"),
+            Status::Unknown => {
+                let why = sanitize::line(item.message.as_deref().unwrap_or_default(), 500);
+                format!("unknown: [{host}] => (item={label}) {why}")
+            }
             Status::Unreachable => {
                 format!("fatal: [{host}]: UNREACHABLE! (item={label}) => {result}")
             }
@@ -198,6 +202,10 @@ impl<W: Write + Send> Plain<W> {
                 Some(format!("skipping: [{label}]{shown}"))
             }
             _ if looped => None,
+            Status::Unknown => {
+                let why = sanitize::line(message.unwrap_or_default(), 500);
+                Some(format!("unknown: [{label}] {why}"))
+            }
             Status::Ok | Status::Changed if debug => Some(format!(
                 "{}: [{label}] => {}",
                 words::status(result.status, false),
@@ -257,6 +265,11 @@ fn recap_line(host: &str, counts: &Counts, paint: Paint) -> String {
         } else {
             field
         });
+    }
+    // Only a preview has any; scripts that read ansible-playbook's recap meet it behind what they know.
+    if counts.unknown > 0 {
+        let field = format!(" unknown={}", counts.unknown);
+        line.push_str(&paint.status(Status::Unknown, &field));
     }
     line
 }

@@ -28,6 +28,7 @@ impl Paint {
             Status::Ok => Style::new().green(),
             Status::Changed => Style::new().yellow(),
             Status::Skipped => Style::new().cyan(),
+            Status::Unknown => Style::new().magenta(),
             Status::Failed => Style::new().red(),
             Status::Unreachable => Style::new().red().bold(),
         };

@@ -43,6 +43,7 @@ pub(crate) fn status(status: Status, check: bool) -> &'static str {
         Status::Skipped => "skipped",
         Status::Failed => "failed",
         Status::Unreachable => "unreachable",
+        Status::Unknown => "unknown",
     }
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn counts(counts: &Counts, check: bool) -> String {
         ("skipped", counts.skipped, false),
         ("rescued", counts.rescued, false),
         ("ignored", counts.ignored, false),
+        ("unknown", counts.unknown, false),
     ];
     all.iter()
         .filter(|(_, count, always)| *always || *count > 0)

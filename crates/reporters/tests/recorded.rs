@@ -256,6 +256,8 @@ fn controls_from_hosts_reach_no_output() {
         task,
         &host,
         ItemResult {
+            forecast: None,
+            unknown: Vec::new(),
             index: 0,
             label: evil.into(),
             status: Status::Failed,
@@ -368,6 +370,8 @@ fn plain_lines_are_those_of_ansible_playbook() {
         items,
         &all[0],
         ItemResult {
+            forecast: None,
+            unknown: Vec::new(),
             index: 0,
             label: "alice".into(),
             status: Status::Changed,

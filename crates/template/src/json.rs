@@ -73,6 +73,7 @@ impl Writer<'_> {
                 self.out.push_str(&value.to_text());
             }
             Value::Str(text) => self.text(text),
+            Value::Unknown(unknown) => self.text(&unknown.hole()),
             Value::List(items) if items.is_empty() => self.out.push_str("[]"),
             Value::List(items) => {
                 self.out.push('[');

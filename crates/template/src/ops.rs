@@ -29,6 +29,7 @@ pub(crate) fn truth(val: &Val) -> Res<bool> {
         Val::Seq(seq) => seq.kind == SeqKind::Generator || !seq.items.is_empty(),
         Val::Range(range) => range.len() > 0,
         Val::Omit | Val::Object(_) => true,
+        Val::Unknown(unknown) => return Err(Fail::runtime(unknown.words())),
     })
 }
 

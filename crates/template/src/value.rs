@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use hostler_diag::Span;
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 use hostler_yaml::{Node, NodeKind};
 use indexmap::IndexMap;
 
@@ -33,6 +33,8 @@ pub(crate) enum Val {
     Range(Range),
     Omit,
     Object(Rc<Object>),
+    /// Not known before a task has run.
+    Unknown(Arc<Unknown>),
 }
 
 /// Something that is not there, and why. Using it is the error; asking whether it is defined is not.
@@ -398,7 +400,7 @@ impl Key {
             },
             Value::Str(text) => Key::Str(text.clone()),
             Value::List(items) => Key::Tuple(Rc::new(items.iter().map(Key::of_data).collect())),
-            Value::Map(_) => Key::Str(value.repr().into()),
+            Value::Map(_) | Value::Unknown(_) => Key::Str(value.repr().into()),
         }
     }
 
@@ -581,6 +583,7 @@ impl Val {
                 map: map.clone(),
                 seen: Vec::new(),
             })))),
+            Value::Unknown(unknown) => Val::Unknown(unknown.clone()),
         }
     }
 
@@ -655,6 +658,7 @@ impl Val {
                 Value::from(map)
             }
             Val::Object(object) => object.to_value(cx)?,
+            Val::Unknown(unknown) => Value::Unknown(unknown.clone()),
         }))
     }
 
@@ -672,6 +676,7 @@ impl Val {
             Val::Range(_) => "range",
             Val::Omit => "_OmitType",
             Val::Object(object) => object.type_name(),
+            Val::Unknown(_) => "unknown",
             Val::Seq(seq) => match seq.kind {
                 SeqKind::Tuple => "tuple",
                 SeqKind::Group => "_GroupTuple",

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use hostler_protocol::{Become, Hello, Item, RunTask, ToAgent};
+use hostler_protocol::{Become, Hello, Item, PreviewTask, RunTask, ToAgent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -62,7 +62,7 @@ pub struct TaskRequest {
     /// Check mode.
     pub check: bool,
     /// The whole run is in check mode: see [`RunTask::preview`].
-    pub preview: bool,
+    pub preview: Option<PreviewTask>,
     /// Diff mode.
     pub diff: bool,
     /// The task's `environment`.

@@ -29,7 +29,7 @@ fn request(module: &str, items: u32) -> TaskRequest {
         module: module.into(),
         items: (0..items).map(item).collect(),
         check: false,
-        preview: false,
+        preview: None,
         diff: false,
         environment: vec![],
         stop_on_failure: false,

@@ -76,12 +76,13 @@ impl Value {
     /// Text of a scalar; lists and mappings are refused.
     pub fn to_scalar_text(&self) -> Result<String, CoerceError> {
         match self {
-            Value::List(_) | Value::Map(_) => Err(self.cannot("a string")),
+            Value::List(_) | Value::Map(_) | Value::Unknown(_) => Err(self.cannot("a string")),
             scalar => Ok(scalar.to_text()),
         }
     }
 
-    /// Python's truth: empty text, empty collections, zero and null are false.
+    /// Python's truth: empty text, empty collections, zero and null are false. Who may meet a value that is not known
+    /// asks for that first.
     pub fn truthy(&self) -> bool {
         match self {
             Value::Null => false,
@@ -92,6 +93,7 @@ impl Value {
             Value::Str(text) => !text.is_empty(),
             Value::List(items) => !items.is_empty(),
             Value::Map(map) => !map.is_empty(),
+            Value::Unknown(_) => true,
         }
     }
 }

@@ -10,6 +10,7 @@ mod schema;
 mod secret;
 mod serial;
 mod text;
+mod unknown;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub use coerce::CoerceError;
 pub use map::Map;
 pub use secret::Secret;
+pub use unknown::{Cause, Unknown};
 
 /// A value of the playbook language.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub enum Value {
     List(Arc<Vec<Value>>),
     /// An ordered mapping; keys may be of any kind.
     Map(Arc<Map>),
+    /// Not known before a task has run; only in previews.
+    Unknown(Arc<Unknown>),
 }
 
 impl Value {
@@ -116,6 +120,7 @@ impl Value {
             Value::Str(_) => "str",
             Value::List(_) => "list",
             Value::Map(_) => "dict",
+            Value::Unknown(_) => "unknown",
         }
     }
 }
@@ -131,6 +136,7 @@ impl PartialEq for Value {
             (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits() || a == b,
             (Value::List(a), Value::List(b)) => a == b,
             (Value::Map(a), Value::Map(b)) => a == b,
+            (Value::Unknown(a), Value::Unknown(b)) => a == b,
             _ => false,
         }
     }
@@ -153,6 +159,7 @@ impl Hash for Value {
                 key.hash(state);
                 value.hash(state);
             }),
+            Value::Unknown(unknown) => unknown.hash(state),
         }
     }
 }

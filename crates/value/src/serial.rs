@@ -44,7 +44,7 @@ impl Drop for Level {
 }
 
 const VARIANTS: &[&str] = &[
-    "Null", "Bool", "Int", "BigInt", "Float", "Str", "List", "Map",
+    "Null", "Bool", "Int", "BigInt", "Float", "Str", "List", "Map", "Unknown",
 ];
 
 impl Serialize for Value {
@@ -62,6 +62,12 @@ impl Serialize for Value {
                 Value::Str(text) => out.serialize_str(text),
                 Value::List(items) => out.collect_seq(items.iter()),
                 Value::Map(map) => map.serialize(out),
+                // Never read back as one: what JSON brings in is data.
+                Value::Unknown(unknown) => {
+                    let mut map = out.serialize_map(Some(1))?;
+                    map.serialize_entry("unknown_until", &unknown.until)?;
+                    map.end()
+                }
             };
         }
         match self {
@@ -77,6 +83,7 @@ impl Serialize for Value {
                 out.serialize_newtype_variant("Value", 6, "List", &Items(items.as_slice()))
             }
             Value::Map(map) => out.serialize_newtype_variant("Value", 7, "Map", map.as_ref()),
+            Value::Unknown(it) => out.serialize_newtype_variant("Value", 8, "Unknown", it.as_ref()),
         }
     }
 }
@@ -156,7 +163,8 @@ impl<'de> Visitor<'de> for Tagged {
             4 => Value::Float(body.newtype_variant()?),
             5 => Value::Str(body.newtype_variant::<String>()?.into()),
             6 => Value::List(Arc::new(body.newtype_variant_seed(ListSeed)?)),
-            _ => Value::Map(Arc::new(body.newtype_variant()?)),
+            7 => Value::Map(Arc::new(body.newtype_variant()?)),
+            _ => Value::Unknown(Arc::new(body.newtype_variant()?)),
         })
     }
 }
@@ -170,7 +178,7 @@ impl<'de> DeserializeSeed<'de> for Tag {
         impl Visitor<'_> for Index {
             type Value = u32;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a variant below 8")
+                f.write_str("a variant below 9")
             }
             fn visit_u64<E: de::Error>(self, index: u64) -> Result<u32, E> {
                 u32::try_from(index)

@@ -9,6 +9,7 @@ impl Value {
     pub fn to_text(&self) -> String {
         match self {
             Value::Str(text) => text.to_string(),
+            Value::Unknown(unknown) => unknown.text(),
             other => other.repr(),
         }
     }
@@ -57,6 +58,7 @@ fn write_repr(out: &mut String, value: &Value) {
             }
             out.push('}');
         }
+        Value::Unknown(unknown) => out.push_str(&unknown.hole()),
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, FileKind, Program};
 use hostler_module_api::{
-    Account, FileStat, Follow, FsSpace, Group, Identity, Inspect, InspectError, Receive, digest,
+    Account, Declared, FileStat, Follow, FsSpace, Group, Identity, Inspect, InspectError, Receive,
+    digest,
 };
 use rustix::io::Errno;
 
@@ -220,6 +221,10 @@ impl Inspect for OverlayHost<'_> {
     fn group(&self, name_or_gid: &str) -> Result<Option<Group>, InspectError> {
         let pending = self.overlay.snapshot();
         pending.people.group(self.real, name_or_gid)
+    }
+
+    fn declared(&self) -> Vec<Declared> {
+        self.overlay.snapshot().declared.clone()
     }
 
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool {

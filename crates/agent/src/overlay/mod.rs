@@ -19,7 +19,9 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_change::{Applied, Planned};
-use hostler_module_api::{Applier, Inspect, ModuleError};
+use hostler_module_api::{Applier, Declared, Inspect, ModuleError};
+use hostler_protocol::PreviewTask;
+use hostler_value::Cause;
 
 use files::Files;
 use people::People;
@@ -35,6 +37,7 @@ pub(crate) struct Overlay {
 struct Pending {
     files: Files,
     people: People,
+    declared: Vec<Declared>,
 }
 
 impl Overlay {
@@ -61,12 +64,14 @@ pub(crate) struct OverlayHost<'a> {
 /// What a task of a preview gets instead of an applier: it keeps edits in mind and carries out none.
 pub(crate) struct Preview<'a> {
     host: OverlayHost<'a>,
+    task: &'a PreviewTask,
 }
 
 impl<'a> Preview<'a> {
-    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay) -> Self {
+    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &'a PreviewTask) -> Self {
         Preview {
             host: OverlayHost { real, overlay },
+            task,
         }
     }
 }
@@ -77,10 +82,17 @@ impl Applier for Preview<'_> {
     }
 
     fn preview(&mut self, planned: &Planned) {
+        if !self.task.keep {
+            return;
+        }
         let real = self.host.real;
+        let by = Cause {
+            task: self.task.task,
+            ..Cause::default()
+        };
         self.host
             .overlay
-            .change(|pending| record::record(pending, real, &planned.edit));
+            .change(|pending| record::record(pending, real, &by, &planned.edit));
     }
 
     fn host(&self) -> &dyn Inspect {

@@ -10,7 +10,8 @@ use hostler_change::{
     Attrs, Content, Edit, Effect, Fetch, FileKind, Link, MakeDir, Owner, Times, UserEffect,
     WriteFile,
 };
-use hostler_module_api::{Account, FileStat, Follow, Group, Inspect, InspectError};
+use hostler_module_api::{Account, Declared, FileStat, Follow, Group, Inspect, InspectError};
+use hostler_value::Cause;
 
 use super::Pending;
 use super::files::{Body, Found, Node, NodeId, Source};
@@ -18,13 +19,14 @@ use super::files::{Body, Found, Node, NodeId, Source};
 const SET_GROUP_ID: u32 = 0o2000;
 
 /// Keeps an edit in mind.
-pub(super) fn record(pending: &mut Pending, real: &dyn Inspect, edit: &Edit) {
-    let _ = Recorder { pending, real }.edit(edit);
+pub(super) fn record(pending: &mut Pending, real: &dyn Inspect, by: &Cause, edit: &Edit) {
+    let _ = Recorder { pending, real, by }.edit(edit);
 }
 
 struct Recorder<'a> {
     pending: &'a mut Pending,
     real: &'a dyn Inspect,
+    by: &'a Cause,
 }
 
 /// `None`: the edit would fail.
@@ -295,6 +297,10 @@ impl Recorder<'_> {
     fn effect(&mut self, effect: &Effect) -> Recorded {
         match effect {
             Effect::Edit(edit) => return self.edit(edit),
+            Effect::Package { .. } | Effect::Unit(_) => {
+                let (by, effect) = (self.by.clone(), effect.clone());
+                self.pending.declared.push(Declared { by, effect });
+            }
             Effect::User(user) => self.user(user)?,
             Effect::NoUser(name) => {
                 self.pending.people.users.insert(name.clone(), None);

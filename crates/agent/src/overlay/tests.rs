@@ -9,13 +9,19 @@ use hostler_change::{
 use hostler_module_api::fake::FakeHost;
 use hostler_module_api::{Applier, FileStat, Follow, Inspect};
 
+use hostler_protocol::PreviewTask;
+
 use super::people::FIRST_PLACEHOLDER;
 use super::{Overlay, OverlayHost, Preview};
 
 fn foreseen(real: &FakeHost, overlay: &Overlay, edits: impl IntoIterator<Item = Edit>) {
     for edit in edits {
         let deltas = vec![Delta::action("test", "change")];
-        Preview::new(real, overlay).preview(&Planned { edit, deltas });
+        let task = PreviewTask {
+            keep: true,
+            ..PreviewTask::default()
+        };
+        Preview::new(real, overlay, &task).preview(&Planned { edit, deltas });
     }
 }
 

@@ -101,7 +101,7 @@ impl Session {
             module: module.into(),
             items,
             check: false,
-            preview: false,
+            preview: None,
             diff: true,
             environment: Vec::new(),
             stop_on_failure: false,

@@ -222,5 +222,7 @@ pub(crate) fn item_result(
         } else {
             single.deltas.clone()
         },
+        unknown: single.unknown.clone(),
+        forecast: single.forecast.clone(),
     }
 }

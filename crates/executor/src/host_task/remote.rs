@@ -7,7 +7,7 @@ use std::time::Duration;
 use hostler_change::{Content, Outcome};
 use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
-use hostler_protocol::Item;
+use hostler_protocol::{Item, PreviewTask};
 use hostler_transport::{RunningTask, SessionError, TaskMessage, TaskRequest};
 use hostler_value::{Map, Value};
 
@@ -80,6 +80,13 @@ impl RemoteWork {
             merged.changed |= next.changed;
             merged.skipped &= next.skipped;
             merged.incomplete |= next.incomplete;
+            merged.unknown.extend(next.unknown);
+            merged.faults.extend(next.faults);
+            if let Some(more) = next.forecast {
+                let forecast = merged.forecast.get_or_insert_default();
+                forecast.edits.extend(more.edits);
+                forecast.basis.extend(more.basis);
+            }
             merged.deltas.extend(next.deltas);
             merged.warnings.extend(next.warnings);
             if merged.failed.is_none() && next.failed.is_some() {
@@ -113,7 +120,12 @@ impl HostTask<'_> {
             module: module.to_owned(),
             items: numbered.collect(),
             check: keywords.check,
-            preview: self.run.settings.check,
+            preview: self.run.settings.check.then(|| PreviewTask {
+                task: self.id.0,
+                keep: true,
+                forecast: false,
+                earlier: Vec::new(),
+            }),
             diff: keywords.diff,
             environment: keywords.environment.clone(),
             stop_on_failure,

@@ -21,10 +21,12 @@ pub struct Checked {
 const DIFF: Mode = Mode {
     check: false,
     diff: true,
+    forecast: false,
 };
 const CHECK: Mode = Mode {
     check: true,
     diff: true,
+    forecast: false,
 };
 
 /// Runs a module in check mode, for real, and again, and asserts what holds for every module:

@@ -158,7 +158,7 @@ fn a_package_file() {
     let done = run(json!({"deb": "/root/x.deb"}), host);
     assert!(done.first.changed && !done.second.changed);
     let host = debian();
-    let check = Mode { check: true, diff: false };
+    let check = Mode { check: true, diff: false, forecast: false };
     let outcome = execute::<This>(&args(json!({"deb": "https://example.org/x.deb"})), check, &mut host.clone());
     assert!(outcome.incomplete && outcome.changed);
 }

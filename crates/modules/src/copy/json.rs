@@ -19,6 +19,7 @@ fn write(out: &mut String, value: &Value) {
             out.push_str(if *float > 0.0 { "Infinity" } else { "-Infinity" });
         }
         Value::Int(_) | Value::BigInt(_) | Value::Float(_) => out.push_str(&value.to_text()),
+        Value::Unknown(unknown) => quote(out, &unknown.hole()),
         Value::Str(text) => quote(out, text),
         Value::List(items) => {
             out.push('[');

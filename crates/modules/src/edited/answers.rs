@@ -51,6 +51,7 @@ fn differs<M: Module>(answer: &Answer) -> Option<String> {
     let check = Mode {
         check: true,
         diff: true,
+        forecast: false,
     };
     let untouched = host.snapshot().clone();
     let predicted = execute::<M>(&args, check, &mut host);

@@ -147,7 +147,7 @@ fn refuses_what_could_not_be() {
 fn a_group_that_is_not_there_yet_is_a_warning_in_a_preview() {
     let outcome = hostler_module_api::execute::<This>(
         &args(json!({"name": "alice", "group": "later"})),
-        hostler_module_api::Mode { check: true, diff: false },
+        hostler_module_api::Mode { check: true, diff: false, forecast: false },
         &mut alice(),
     );
     assert!(outcome.changed && outcome.failed.is_none());

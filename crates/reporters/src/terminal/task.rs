@@ -227,7 +227,7 @@ impl Task {
                     && !(options.quiet && (group.outcome.ignored || group.outcome.rescued))
             }
             _ if options.quiet => false,
-            Status::Changed => true,
+            Status::Changed | Status::Unknown => true,
             Status::Ok => options.verbosity >= 1 || self.info.module == "debug",
             Status::Skipped => options.verbosity >= 1,
         }

@@ -43,6 +43,8 @@ pub(crate) fn map(pairs: &[(&str, Value)]) -> Value {
 /// A result with this status and nothing else.
 pub(crate) fn result(status: Status) -> TaskResult {
     TaskResult {
+        forecast: None,
+        unknown: Vec::new(),
         status,
         ignored: false,
         rescued: false,
