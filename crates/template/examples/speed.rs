@@ -112,7 +112,7 @@ fn main() {
         for host in &hosts {
             failed += usize::from(!matches!(
                 engine.condition(&condition, host, &mut warnings),
-                Ok(true)
+                Ok(hostler_template::Truth::Known(true))
             ));
             failed += usize::from(engine.finalise(&task, host).is_err());
         }

@@ -26,11 +26,13 @@ impl Args {
 
     /// The first argument that is undefined.
     pub(crate) fn undefined(&self) -> Option<&Val> {
-        let named = self.named.iter().map(|(_, val)| val);
-        self.pos
-            .iter()
-            .chain(named)
+        self.all()
             .find(|val| matches!(val, Val::Undef(undef) if !undef.lenient))
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Val> {
+        self.pos.iter().chain(self.named.iter().map(|(_, val)| val))
     }
 
     /// The arguments in the order of `names`; surplus and unknown ones are refused.
@@ -85,6 +87,7 @@ pub(crate) fn flag(arg: Option<&Val>, default: bool) -> Res<bool> {
 pub(crate) fn int(arg: Option<&Val>, default: i128) -> Res<i128> {
     match arg {
         None | Some(Val::None) => Ok(default),
+        Some(Val::Unknown(unknown)) => Err(Fail::unknown(unknown.clone())),
         Some(val) => match ops::integer(val) {
             Some(int) => Ok(int),
             None => bail!("an integer is required, not {}", val.type_name()),

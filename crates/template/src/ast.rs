@@ -108,6 +108,61 @@ pub(crate) enum Expr {
     Dict(Vec<(Expr, Expr)>, At),
 }
 
+impl Expr {
+    /// The expressions that this one is made of. Templates inside constants are not among them.
+    pub(crate) fn each_part<'e>(&'e self, visit: &mut dyn FnMut(&'e Expr)) {
+        let given = |args: &'e [Arg], visit: &mut dyn FnMut(&'e Expr)| {
+            for arg in args {
+                match arg {
+                    Arg::Pos(expr)
+                    | Arg::Named(_, expr)
+                    | Arg::Splat(expr)
+                    | Arg::NamedSplat(expr) => visit(expr),
+                }
+            }
+        };
+        match self {
+            Expr::Var(..) | Expr::Const(_) | Expr::Embedded(..) => {}
+            Expr::Slice(parts, _) => parts.iter().flatten().for_each(visit),
+            Expr::Not(inner) | Expr::Neg(inner, _) | Expr::Attr(inner, ..) => visit(inner),
+            Expr::Bin(_, a, b, _) | Expr::And(a, b) | Expr::Or(a, b) | Expr::Item(a, b, _) => {
+                visit(a);
+                visit(b);
+            }
+            Expr::Compare(first, rest, _) => {
+                visit(first);
+                for (_, expr) in rest {
+                    visit(expr);
+                }
+            }
+            Expr::If(test, yes, no, _) => {
+                visit(test);
+                visit(yes);
+                if let Some(no) = no {
+                    visit(no);
+                }
+            }
+            Expr::Filter(it) => {
+                it.base.iter().for_each(&mut *visit);
+                given(&it.args, visit);
+            }
+            Expr::Test(it) => {
+                visit(&it.base);
+                given(&it.args, visit);
+            }
+            Expr::Call(callee, args, _) => {
+                visit(callee);
+                given(args, visit);
+            }
+            Expr::List(items) | Expr::Tuple(items) => items.iter().for_each(visit),
+            Expr::Dict(entries, _) => entries.iter().for_each(|(key, val)| {
+                visit(key);
+                visit(val);
+            }),
+        }
+    }
+}
+
 pub(crate) struct FilterCall {
     pub(crate) name: Arc<str>,
     pub(crate) run: FilterFn,

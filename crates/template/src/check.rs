@@ -223,46 +223,8 @@ impl Names {
             Expr::Var(name, _) => {
                 self.used.insert(name.clone());
             }
-            Expr::Const(_) => {}
             Expr::Embedded(unit, _) => self.unit(unit),
-            Expr::Slice(parts, _) => parts.iter().flatten().for_each(|part| self.expr(part)),
-            Expr::Not(inner) | Expr::Neg(inner, _) | Expr::Attr(inner, ..) => self.expr(inner),
-            Expr::Bin(_, a, b, _) | Expr::And(a, b) | Expr::Or(a, b) | Expr::Item(a, b, _) => {
-                self.expr(a);
-                self.expr(b);
-            }
-            Expr::Compare(first, rest, _) => {
-                self.expr(first);
-                for (_, expr) in rest {
-                    self.expr(expr);
-                }
-            }
-            Expr::If(test, yes, no, _) => {
-                self.expr(test);
-                self.expr(yes);
-                if let Some(expr) = no {
-                    self.expr(expr);
-                }
-            }
-            Expr::Filter(it) => {
-                if let Some(expr) = &it.base {
-                    self.expr(expr);
-                }
-                self.args(&it.args);
-            }
-            Expr::Test(it) => {
-                self.expr(&it.base);
-                self.args(&it.args);
-            }
-            Expr::Call(callee, args, _) => {
-                self.expr(callee);
-                self.args(args);
-            }
-            Expr::List(items) | Expr::Tuple(items) => items.iter().for_each(|item| self.expr(item)),
-            Expr::Dict(entries, _) => entries.iter().for_each(|(key, val)| {
-                self.expr(key);
-                self.expr(val);
-            }),
+            compound => compound.each_part(&mut |part| self.expr(part)),
         }
     }
 }

@@ -69,6 +69,18 @@ impl Locals {
         }
     }
 
+    /// Sets a name where it was set before; at the outermost level if it is a variable of the playbook.
+    pub(crate) fn replace(&self, name: &Arc<str>, val: Val) {
+        let mut here = self;
+        loop {
+            let known = here.vars.borrow().iter().any(|(known, _)| known == name);
+            match &here.parent {
+                Some(parent) if !known => here = parent,
+                _ => return here.set(name, val),
+            }
+        }
+    }
+
     fn get(&self, name: &str) -> Option<Val> {
         let mut here = self;
         loop {
@@ -303,11 +315,11 @@ impl Drop for Cx<'_> {
     }
 }
 
-/// Turns the error of using something undefined back into an undefined value.
+/// Turns the error of using something undefined, or unknown, back into such a value.
 pub(crate) fn defer(result: Res<Val>) -> Res<Val> {
     match result {
         Err(fail) if fail.is_undefined() => Ok(Val::missing(fail, None, Near::Nothing)),
-        other => other,
+        other => crate::unknown::settle(other),
     }
 }
 

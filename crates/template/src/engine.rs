@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hostler_diag::{Diagnostic, Span};
-use hostler_value::Value;
+use hostler_value::{Unknown, Value};
 use hostler_yaml::{Node, NodeKind, TemplateSource};
 use minijinja::syntax::SyntaxConfig;
 
@@ -17,6 +17,7 @@ use crate::file::{self, FileOptions};
 use crate::lower::{self, Mode};
 use crate::ops;
 use crate::scope::Scope;
+use crate::unknown::{Rendered, Truth};
 use crate::value::Val;
 
 /// Finds the templates that a template includes, imports or extends.
@@ -117,8 +118,8 @@ impl Engine {
         let world = cx.world(scope.clone());
         let value = self
             .evaluate(&cx, source, &world, Mode::Expression)
-            .and_then(|val| val.to_value(&cx))
-            .map_err(|fail| fail.at(|| Some(source.span())))?;
+            .and_then(|val| val.result(&cx));
+        let value = hole(value).map_err(|fail| fail.at(|| Some(source.span())))?;
         Ok(value.unwrap_or_default())
     }
 
@@ -135,12 +136,18 @@ impl Engine {
         node: &Node,
         scope: &Arc<dyn Scope>,
         warnings: &mut Vec<Diagnostic>,
-    ) -> Result<bool, TemplateError> {
+    ) -> Result<Truth, TemplateError> {
         let cx = Cx::new(self);
         let world = cx.world(scope.clone());
-        let result = self.holds(&cx, node, &world);
+        let result = match self.holds(&cx, node, &world) {
+            Ok(truth) => Ok(Truth::Known(truth)),
+            Err(fail) => fail
+                .into_unknown()
+                .map(Truth::Unknown)
+                .map_err(|fail| fail.at(|| Some(node.span))),
+        };
         warnings.append(&mut cx.warnings.borrow_mut());
-        Ok(result.map_err(|fail| fail.at(|| Some(node.span)))?)
+        Ok(result?)
     }
 
     /// A template file, as the `template` module renders it.
@@ -153,28 +160,43 @@ impl Engine {
         options: &FileOptions,
         scope: &Arc<dyn Scope>,
         loader: &dyn TemplateLoader,
-    ) -> Result<String, TemplateError> {
+    ) -> Result<Rendered, TemplateError> {
         let mut cx = Cx::new(self);
         cx.loader = Some(loader);
         cx.file = options.clone();
         let world = cx.world(scope.clone());
         let unit = file::unit(self, source, options)?;
         let frame = cx.frame(&world, source, unit);
-        Ok(crate::exec::run_file(&cx, &frame).map_err(|fail| fail.at(|| Some(source.span())))?)
+        let whole_unknown = |fail: Fail| {
+            let unknown = fail.into_unknown()?;
+            Ok(Rendered {
+                text: unknown.text(),
+                unknown: Some(Unknown::clone(&unknown)),
+            })
+        };
+        Ok(crate::exec::run_file(&cx, &frame)
+            .or_else(whole_unknown)
+            .map_err(|fail: Fail| fail.at(|| Some(source.span())))?)
     }
 
     fn holds(&self, cx: &Cx<'_>, node: &Node, world: &std::rc::Rc<World>) -> Res<bool> {
         match &node.kind {
             NodeKind::List(items) => {
+                let mut tally = ops::Tally::default();
                 for item in items.iter() {
-                    if !self
+                    let holds = self
                         .holds(cx, item, world)
-                        .map_err(|fail| fail.at(|| Some(item.span)))?
-                    {
+                        .map_err(|fail| fail.at(|| Some(item.span)));
+                    let holds = match tally.either(holds, true) {
+                        // It may never be looked at.
+                        Err(_) if tally.is_open() => true,
+                        holds => holds?,
+                    };
+                    if !holds {
                         return Ok(false);
                     }
                 }
-                Ok(true)
+                tally.unless(true)
             }
             NodeKind::Data(Value::Bool(bool)) => Ok(*bool),
             NodeKind::Data(value @ (Value::Int(_) | Value::Float(_))) => {
@@ -293,8 +315,19 @@ fn finalise(cx: &Cx<'_>, node: &Node, world: &std::rc::Rc<World>) -> Res<Option<
         }
         _ => cx
             .node(node, world)
-            .and_then(|val| val.to_value(cx))
+            .and_then(|val| val.result(cx))
+            .or_else(|fail| hole(Err(fail)))
             .map_err(placed),
+    }
+}
+
+/// What cannot be known is a value for the outside, too.
+fn hole(result: Res<Option<Value>>) -> Res<Option<Value>> {
+    match result {
+        Err(fail) => fail
+            .into_unknown()
+            .map(|unknown| Some(Value::Unknown(unknown))),
+        known => known,
     }
 }
 
@@ -311,6 +344,7 @@ fn truth_of(cx: &Cx<'_>, val: &Val, span: Span) -> Res<bool> {
     let truth = match val {
         Val::Bool(bool) => return Ok(*bool),
         Val::Undef(undef) => return Err(undef.trip()),
+        Val::Unknown(unknown) => return Err(Fail::unknown(unknown.clone())),
         Val::Str(text) => {
             let word = text.trim().to_lowercase();
             if matches!(

@@ -1,6 +1,9 @@
 //! What can go wrong in a template.
 
+use std::sync::Arc;
+
 use hostler_diag::{Diagnostic, Span};
+use hostler_value::Unknown;
 
 /// Kinds that callers treat differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub enum TemplateErrorKind {
     Undefined,
     /// A filter, test or operation failed, or a condition is not a boolean.
     Runtime,
+    /// It needs what is not known before a task has run. The engine makes a value of this; callers never get it.
+    Unknown,
     /// It used more steps, memory or depth than allowed.
     Limit,
 }
@@ -30,6 +35,8 @@ pub struct TemplateError {
     pub through: Vec<(String, Option<Span>)>,
     /// What to do about it.
     pub hints: Vec<String>,
+    /// What was not known.
+    pub(crate) unknown: Option<Arc<Unknown>>,
 }
 
 impl TemplateError {
@@ -38,7 +45,7 @@ impl TemplateError {
         let code = match self.kind {
             TemplateErrorKind::Syntax => "template-syntax",
             TemplateErrorKind::Undefined => "undefined-variable",
-            TemplateErrorKind::Runtime => "template-error",
+            TemplateErrorKind::Runtime | TemplateErrorKind::Unknown => "template-error",
             TemplateErrorKind::Limit => "template-limit",
         };
         let mut diagnostic = Diagnostic::error(code, self.message.clone());

@@ -9,6 +9,7 @@ use crate::filters;
 use crate::objects::Object;
 use crate::ops;
 use crate::tests;
+use crate::unknown::{self, Doubt};
 use crate::value::{Key, Val};
 
 /// The value of an expression. What is missing is an undefined value, not yet an error.
@@ -24,7 +25,8 @@ pub(crate) fn eval(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
         }),
         Expr::Var(name, at) => cx.name(frame, name, *at),
         compound => stacker::maybe_grow(128 * 1024, 1024 * 1024, || {
-            self::compound(cx, frame, compound)
+            // What needs something unknown is unknown.
+            unknown::settle(self::compound(cx, frame, compound))
         }),
     }
 }
@@ -59,41 +61,58 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
         }
         Expr::And(left, right) => {
             let left = eval(cx, frame, left)?;
-            if ops::truth(&left)? {
-                eval(cx, frame, right)
-            } else {
-                Ok(left)
+            match ops::truth(&left) {
+                Ok(true) => eval(cx, frame, right),
+                Ok(false) => Ok(left),
+                Err(fail) => undecided(cx, frame, fail, right, false),
             }
         }
         Expr::Or(left, right) => {
             let left = eval(cx, frame, left)?;
-            if ops::truth(&left)? {
-                Ok(left)
-            } else {
-                eval(cx, frame, right)
+            match ops::truth(&left) {
+                Ok(true) => Ok(left),
+                Ok(false) => eval(cx, frame, right),
+                Err(fail) => undecided(cx, frame, fail, right, true),
             }
         }
         Expr::Compare(first, rest, at) => {
+            let mut tally = ops::Tally::default();
             let mut left = eval(cx, frame, first)?;
             for (op, right) in rest {
                 let right = eval(cx, frame, right)?;
                 let holds = ops::compare(cx, *op, &left, &right)
-                    .map_err(|fail| fail.at(|| frame.span(*at)))?;
+                    .map_err(|fail| fail.at(|| frame.span(*at)));
+                let holds = tally.either(holds, true)?;
                 if !holds {
                     return Ok(Val::Bool(false));
                 }
                 left = right;
             }
-            Ok(Val::Bool(true))
+            tally.unless(Val::Bool(true))
         }
-        Expr::If(condition, yes, no, at) => match (test(cx, frame, condition)?, no) {
-            (true, _) => eval(cx, frame, yes),
-            (false, Some(no)) => eval(cx, frame, no),
-            (false, None) => Ok(Val::nothing(frame.span(*at))),
+        Expr::If(condition, yes, no, at) => match (test(cx, frame, condition), no) {
+            (Ok(true), _) => eval(cx, frame, yes),
+            (Ok(false), Some(no)) => eval(cx, frame, no),
+            (Ok(false), None) => Ok(Val::nothing(frame.span(*at))),
+            (Err(fail), no) => {
+                let unknown = fail.into_unknown()?;
+                let branches = (
+                    eval(cx, frame, yes),
+                    no.as_ref().map(|no| eval(cx, frame, no)),
+                );
+                Ok(match branches {
+                    (Ok(yes), Some(Ok(no))) => unknown::either(cx, &unknown, &yes, &no),
+                    // The branch that fails may be the one that is not taken.
+                    _ => Val::Unknown(unknown),
+                })
+            }
         },
         Expr::Filter(_) => filtered(cx, frame, expr, Val::None),
         Expr::Test(it) => {
             let base = eval(cx, frame, &it.base)?;
+            if let Val::Unknown(_) = &base {
+                part_of_unknown(cx, frame, &it.base)?;
+            }
             let args = args(cx, frame, &it.args)?;
             tests::invoke(cx, &it.name, it.run, base, args)
                 .map(Val::Bool)
@@ -122,6 +141,7 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
                     .transpose()?
                 {
                     None | Some(Val::None) => None,
+                    Some(Val::Unknown(unknown)) => return Ok(Val::Unknown(unknown)),
                     Some(val) => Some(ops::integer(&val).ok_or_else(|| {
                         Fail::runtime(
                             "slice indices must be integers or None or have an __index__ method",
@@ -134,8 +154,16 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
         }
         Expr::Call(callee, given, at) => {
             let callee = eval(cx, frame, callee)?;
-            let args = args(cx, frame, given)?;
-            located(call(cx, &callee, args), frame, *at)
+            let result = args(cx, frame, given).and_then(|args| call(cx, &callee, args));
+            match located(result, frame, *at) {
+                Err(fail) => {
+                    let unknown = &fail.into_unknown()?;
+                    // It changed something in a way that is not known.
+                    Doubt { cx, frame, unknown }.expr(expr);
+                    Ok(Val::Unknown(unknown.clone()))
+                }
+                done => done,
+            }
         }
         Expr::List(items) => Ok(Val::list(all(cx, frame, items)?)),
         Expr::Tuple(items) => Ok(Val::tuple(all(cx, frame, items)?)),
@@ -148,6 +176,28 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
             }
             Ok(Val::dict(pairs))
         }
+    }
+}
+
+/// `and` or `or` behind a left side that is not known: a right side that decides it does so.
+fn undecided(cx: &Cx<'_>, frame: &Frame, left: Fail, right: &Expr, decides: bool) -> Res<Val> {
+    let left = left.into_unknown()?;
+    Ok(match eval(cx, frame, right) {
+        Ok(Val::Bool(right)) if right == decides => Val::Bool(decides),
+        Ok(Val::Unknown(right)) => unknown::join([&*left, &*right]),
+        // Also if it fails: it may never be looked at.
+        _ => Val::Unknown(left),
+    })
+}
+
+/// Fails for a part of something unknown, such as `result.stdout`: whether there is such a part is not known either.
+fn part_of_unknown(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<()> {
+    match expr {
+        Expr::Attr(base, ..) => unknown::known([&eval(cx, frame, base)?]),
+        Expr::Item(base, key, _) => {
+            unknown::known([&eval(cx, frame, base)?, &eval(cx, frame, key)?])
+        }
+        _ => Ok(()),
     }
 }
 
@@ -211,6 +261,7 @@ pub(crate) fn args(cx: &Cx<'_>, frame: &Frame, given: &[Arg]) -> Res<Args> {
                     }
                 }
                 Val::Undef(undef) => return Err(undef.trip()),
+                Val::Unknown(unknown) => return Err(Fail::unknown(unknown)),
                 other => bail!(
                     "argument after ** must be a mapping, not {}",
                     other.type_name()
@@ -225,12 +276,18 @@ pub(crate) fn args(cx: &Cx<'_>, frame: &Frame, given: &[Arg]) -> Res<Args> {
 pub(crate) fn call(cx: &Cx<'_>, callee: &Val, args: Args) -> Res<Val> {
     let object = match callee {
         Val::Undef(undef) if !undef.lenient => return Ok(callee.clone()),
+        Val::Unknown(_) => return Ok(callee.clone()),
         Val::Object(object) => object,
         other => bail!("'{}' object is not callable", other.type_name()),
     };
     match &**object {
         Object::Method(base, name) => crate::methods::call(cx, base, name, args),
-        Object::Function(_, run) => run(cx, args),
+        Object::Function(name, run) => {
+            if !matches!(*name, "dict" | "namespace" | "cycler" | "joiner") {
+                unknown::known(args.all())?;
+            }
+            run(cx, args)
+        }
         Object::Macro(decl, frame) => exec::call_macro(cx, decl, frame, args),
         Object::Block(frame, name, depth) => {
             args.none()?;

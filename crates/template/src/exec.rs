@@ -15,7 +15,9 @@ use crate::file;
 use crate::objects::{Loop, Object};
 use crate::ops;
 use crate::text;
+use crate::unknown::{self, Doubt, Rendered, block_hole, leaves_loop};
 use crate::value::Val;
+use hostler_value::Unknown;
 
 /// What a template printed: one value stays what it is, more are text.
 #[derive(Default)]
@@ -23,6 +25,8 @@ pub(crate) struct Out {
     lone: Option<Val>,
     text: String,
     pieces: usize,
+    /// Why the text has holes.
+    holes: Vec<Arc<Unknown>>,
 }
 
 impl Out {
@@ -37,9 +41,20 @@ impl Out {
             return Ok(());
         }
         if let Some(first) = self.lone.take() {
-            text::printed(cx, &mut self.text, &first)?;
+            self.print(cx, &first)?;
         }
-        text::printed(cx, &mut self.text, &val)
+        self.print(cx, &val)
+    }
+
+    fn print(&mut self, cx: &Cx<'_>, val: &Val) -> Res<()> {
+        let before = self.text.len();
+        if let Err(fail) = text::printed(cx, &mut self.text, val) {
+            let unknown = fail.into_unknown()?;
+            self.text.truncate(before);
+            text::push(&mut self.text, &unknown.text())?;
+            self.holes.push(unknown);
+        }
+        Ok(())
     }
 
     /// The native value; `nothing` if nothing was printed.
@@ -47,7 +62,11 @@ impl Out {
         match self.pieces {
             0 => nothing,
             1 => self.lone.unwrap_or(nothing),
-            _ => Val::str(self.text),
+            _ if self.holes.is_empty() => Val::str(self.text),
+            _ => Val::Unknown(Arc::new(Unknown {
+                sketch: Some(self.text.into()),
+                ..Unknown::join(self.holes.iter().map(|hole| &**hole))
+            })),
         }
     }
 }
@@ -69,20 +88,29 @@ pub(crate) fn run_template(cx: &Cx<'_>, frame: &Frame) -> Res<Val> {
 }
 
 /// Runs a template file; the result is text.
-pub(crate) fn run_file(cx: &Cx<'_>, frame: &Frame) -> Res<String> {
+pub(crate) fn run_file(cx: &Cx<'_>, frame: &Frame) -> Res<Rendered> {
     let mut out = Out::default();
     run_unit(cx, frame, &mut out)?;
     // A file that is one expression is written as that value's text, and only text keeps its last newline.
     let val = keep_newlines(out.native(Val::None), frame);
-    let mut text = String::new();
-    text::printed(cx, &mut text, &val)?;
-    Ok(text)
+    let mut out = Out::default();
+    out.print(cx, &val)?;
+    let holes = out.holes.iter().map(|hole| &**hole);
+    Ok(Rendered {
+        unknown: (!out.holes.is_empty()).then(|| Unknown::join(holes)),
+        text: out.text,
+    })
 }
 
 /// A text result ends with at least as many newlines as the template.
 fn keep_newlines(val: Val, frame: &Frame) -> Val {
-    let Val::Str(text) = &val else {
-        return val;
+    let (text, unknown) = match &val {
+        Val::Str(text) => (text, None),
+        Val::Unknown(unknown) => match &unknown.sketch {
+            Some(sketch) => (sketch, Some(unknown)),
+            None => return val,
+        },
+        _ => return val,
     };
     let newline = frame.unit.newline.text();
     let got = (text.len() - text.trim_end_matches(newline).len()) / newline.len();
@@ -90,7 +118,14 @@ fn keep_newlines(val: Val, frame: &Frame) -> Val {
     if got >= wanted {
         return val;
     }
-    Val::str(format!("{text}{}", newline.repeat(wanted - got)))
+    let text: Arc<str> = format!("{text}{}", newline.repeat(wanted - got)).into();
+    match unknown {
+        None => Val::Str(text),
+        Some(unknown) => Val::Unknown(Arc::new(Unknown {
+            until: unknown.until.clone(),
+            sketch: Some(text),
+        })),
+    }
 }
 
 fn run_unit(cx: &Cx<'_>, frame: &Frame, out: &mut Out) -> Res<()> {
@@ -229,10 +264,12 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
         }
         Stmt::For(it) => run_for(cx, frame, it, out)?,
         Stmt::If(test, yes, no) => {
-            let chosen = if eval::test(cx, frame, test)? {
-                yes
-            } else {
-                no
+            let chosen = match eval::test(cx, frame, test) {
+                Ok(true) => yes,
+                Ok(false) => no,
+                Err(fail) => {
+                    return maybe_one(cx, frame, fail, [yes, no], out).map(|()| Flow::Next);
+                }
             };
             return run(cx, frame, chosen, out);
         }
@@ -265,8 +302,11 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             block(cx, frame, &name.name, 0, out)?;
         }
         Stmt::Import(name, target, context, at) => {
-            let module = import(cx, frame, name, *context, *at)?;
-            assign(cx, frame, target, Object::Module(module).val())?;
+            let module = match import(cx, frame, name, *context, *at) {
+                Ok(module) => Object::Module(module).val(),
+                Err(fail) => Val::Unknown(fail.into_unknown()?),
+            };
+            assign(cx, frame, target, module)?;
         }
         Stmt::FromImport(name, names, context, at) => {
             from_import(cx, frame, name, names, *context, *at)?;
@@ -278,7 +318,10 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             );
         }
         Stmt::Include(name, missing, context, at) => {
-            include(cx, frame, name, *missing, *context, *at, out)?;
+            if let Err(fail) = include(cx, frame, name, *missing, *context, *at, out) {
+                let unknown = fail.into_unknown()?;
+                out.emit(cx, block_hole(&unknown, "an included file", &[]))?;
+            }
         }
         Stmt::Macro(decl) => {
             cx.keep(&frame.locals);
@@ -286,7 +329,7 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
             frame.locals.set(&decl.name, object.val());
         }
         Stmt::CallBlock(callee, args, decl, at) => {
-            let val = call_block(cx, frame, callee, args, decl)
+            let val = unknown::settle(call_block(cx, frame, callee, args, decl))
                 .map_err(|fail| fail.at(|| frame.span(*at)))?;
             out.emit(cx, val)?;
         }
@@ -297,6 +340,49 @@ fn run_one(cx: &Cx<'_>, frame: &Frame, stmt: &Stmt, out: &mut Out) -> Res<Flow> 
         }
     }
     Ok(Flow::Next)
+}
+
+/// An `if` whose condition is not known: a hole, and doubt about everything that its branches set.
+fn maybe_one(
+    cx: &Cx<'_>,
+    frame: &Frame,
+    fail: Fail,
+    branches: [&Vec<Stmt>; 2],
+    out: &mut Out,
+) -> Res<()> {
+    let unknown = &fail.into_unknown()?;
+    for branch in branches {
+        Doubt { cx, frame, unknown }.stmts(branch, false);
+    }
+    let [yes, no] = branches;
+    if leaves_loop(yes) || leaves_loop(no) {
+        // Nor are the rounds of the loop that are still to come.
+        return Err(Fail::unknown(unknown.clone()));
+    }
+    if prints(yes) || prints(no) {
+        out.emit(
+            cx,
+            block_hole(unknown, "the outcome of an `if`", &[yes, no]),
+        )?;
+    }
+    Ok(())
+}
+
+/// Is there anything in the statements that could print?
+fn prints(stmts: &[Stmt]) -> bool {
+    stmts.iter().any(|stmt| match stmt {
+        Stmt::Set(..)
+        | Stmt::SetBlock(..)
+        | Stmt::Do(_)
+        | Stmt::Macro(_)
+        | Stmt::Import(..)
+        | Stmt::FromImport(..) => false,
+        Stmt::Raw(text) => !text.is_empty(),
+        Stmt::If(_, yes, no) => prints(yes) || prints(no),
+        Stmt::With(_, body) | Stmt::Group(body) => prints(body),
+        Stmt::For(it) => prints(&it.body) || prints(&it.otherwise),
+        _ => true,
+    })
 }
 
 fn call_block(
@@ -331,9 +417,15 @@ fn assign(cx: &Cx<'_>, frame: &Frame, target: &Target, val: Val) -> Res<()> {
                 _ => bail!("cannot assign attribute on non-namespace object"),
             },
             Val::Undef(undef) => return Err(undef.trip()),
+            Val::Unknown(_) => {}
             _ => bail!("cannot assign attribute on non-namespace object"),
         },
         Target::Unpack(targets) => {
+            if let Val::Unknown(_) = &val {
+                return targets
+                    .iter()
+                    .try_for_each(|target| assign(cx, frame, target, val.clone()));
+            }
             let items = ops::iterate(cx, &val).map_err(|fail| match val {
                 Val::Undef(_) => fail,
                 _ => Fail::runtime(format!(
@@ -361,7 +453,16 @@ fn assign(cx: &Cx<'_>, frame: &Frame, target: &Target, val: Val) -> Res<()> {
 
 fn run_for(cx: &Cx<'_>, frame: &Frame, it: &Arc<For>, out: &mut Out) -> Res<()> {
     let items = eval(cx, frame, &it.iter)?;
-    run_loop(cx, frame, it, &items, 0, out).map_err(|fail| fail.at(|| frame.span(it.at)))
+    let Err(fail) = run_loop(cx, frame, it, &items, 0, out) else {
+        return Ok(());
+    };
+    let unknown = &fail.at(|| frame.span(it.at)).into_unknown()?;
+    Doubt { cx, frame, unknown }.for_loop(it);
+    if prints(&it.body) || prints(&it.otherwise) {
+        let bodies: [&[Stmt]; 2] = [&it.body, &it.otherwise];
+        out.emit(cx, block_hole(unknown, "the items of a `for`", &bodies))?;
+    }
+    Ok(())
 }
 
 /// One more round of a recursive loop, called as `loop(items)`.
@@ -520,7 +621,16 @@ fn from_import(
     context: Context,
     at: At,
 ) -> Res<()> {
-    let module = import(cx, frame, name, context, at)?;
+    let module = match import(cx, frame, name, context, at) {
+        Ok(module) => module,
+        Err(fail) => {
+            let unknown = fail.into_unknown()?;
+            for (_, alias) in names {
+                frame.locals.set(alias, Val::Unknown(unknown.clone()));
+            }
+            return Ok(());
+        }
+    };
     for (name, alias) in names {
         let val = match module.iter().find(|(known, _)| known == name) {
             Some((_, val)) => val.clone(),

@@ -1,6 +1,9 @@
 //! The error inside a running template, and how it finds its place in the user's file.
 
+use std::sync::Arc;
+
 use hostler_diag::Span;
+use hostler_value::Unknown;
 
 use crate::error::{TemplateError, TemplateErrorKind};
 
@@ -19,6 +22,7 @@ impl Fail {
             span: None,
             through: Vec::new(),
             hints: Vec::new(),
+            unknown: None,
         }))
     }
 
@@ -36,6 +40,21 @@ impl Fail {
 
     pub(crate) fn syntax(message: impl Into<String>) -> Fail {
         Fail::new(TemplateErrorKind::Syntax, message)
+    }
+
+    /// Something that is not known was used.
+    pub(crate) fn unknown(unknown: Arc<Unknown>) -> Fail {
+        let mut fail = Fail::new(TemplateErrorKind::Unknown, unknown.words());
+        fail.0.unknown = Some(unknown);
+        fail
+    }
+
+    /// What was not known, if that is the failure.
+    pub(crate) fn into_unknown(self) -> Res<Arc<Unknown>> {
+        match self.0.unknown {
+            Some(unknown) => Ok(unknown),
+            None => Err(self),
+        }
     }
 
     /// Sets the place unless an inner step already did.

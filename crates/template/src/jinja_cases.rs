@@ -92,7 +92,7 @@ fn template(engine: &Engine, text: &str) -> String {
         &data(),
         &Files(sources.clone()),
     ) {
-        Ok(text) => Value::from(text).repr(),
+        Ok(rendered) => Value::from(rendered.text).repr(),
         Err(error) => format!("ERR {error}"),
     }
 }

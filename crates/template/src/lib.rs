@@ -43,6 +43,7 @@ mod sha_crypt;
 mod tests;
 mod text;
 mod time;
+mod unknown;
 mod value;
 mod version;
 
@@ -54,3 +55,4 @@ pub use engine::{Engine, TemplateLoader};
 pub use error::{TemplateError, TemplateErrorKind};
 pub use file::FileOptions;
 pub use scope::{Scope, Var};
+pub use unknown::{Rendered, Truth};

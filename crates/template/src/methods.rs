@@ -31,6 +31,9 @@ pub(crate) fn call(cx: &Cx<'_>, base: &Val, name: &str, args: Args) -> Res<Val> 
     {
         return Err(undef.trip());
     }
+    if matches!(base, Val::Str(_) | Val::Int(_) | Val::Float(_)) {
+        crate::unknown::known_throughout(cx, args.all())?;
+    }
     match base {
         Val::Str(text) => text::call(cx, text, name, args),
         Val::List(list) => lists::list(cx, list, base, name, args),

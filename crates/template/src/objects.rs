@@ -14,7 +14,7 @@ use crate::ast::{For, Macro};
 use crate::context::{Cx, Frame};
 use crate::fail::{Fail, Res, bail};
 use crate::ops;
-use crate::value::Val;
+use crate::value::{Holes, Val};
 
 /// A built-in function.
 pub(crate) type Function = fn(&Cx<'_>, Args) -> Res<Val>;
@@ -141,7 +141,7 @@ impl Object {
         }
     }
 
-    pub(crate) fn to_value(&self, cx: &Cx<'_>) -> Res<Value> {
+    pub(crate) fn to_value(&self, cx: &Cx<'_>, holes: Holes) -> Res<Value> {
         match self {
             Object::Time(_) => Ok(Value::from(self.shown())),
             Object::Namespace(fields) => {
@@ -151,7 +151,7 @@ impl Object {
                         .into_iter()
                         .map(|(key, val)| (crate::value::Key::Str(key), val)),
                 );
-                Ok(dict.to_value(cx)?.unwrap_or_default())
+                Ok(dict.convert(cx, holes)?.unwrap_or_default())
             }
             other => bail!(
                 "type '{}' is unsupported for variable storage",
@@ -212,7 +212,10 @@ impl Object {
                     .ok_or_else(|| Fail::runtime("no items for cycling given"))
             }
             Object::Loop(state) => state.call_method(cx, name, args),
-            Object::Time(time) => crate::time::method(cx, *time, name, args),
+            Object::Time(time) => {
+                crate::unknown::known(args.all())?;
+                crate::time::method(cx, *time, name, args)
+            }
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "as Python's total_seconds() does"

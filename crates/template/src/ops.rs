@@ -9,6 +9,7 @@ use crate::context::Cx;
 use crate::fail::{Fail, Res, bail};
 use crate::objects::Object;
 use crate::text::{self, TEXT_MAX};
+use crate::unknown;
 use crate::value::{Key, Near, Range, SeqKind, Val};
 
 /// Longest list that repetition may make.
@@ -29,7 +30,7 @@ pub(crate) fn truth(val: &Val) -> Res<bool> {
         Val::Seq(seq) => seq.kind == SeqKind::Generator || !seq.items.is_empty(),
         Val::Range(range) => range.len() > 0,
         Val::Omit | Val::Object(_) => true,
-        Val::Unknown(unknown) => return Err(Fail::runtime(unknown.words())),
+        Val::Unknown(unknown) => return Err(Fail::unknown(unknown.clone())),
     })
 }
 
@@ -46,6 +47,7 @@ pub(crate) fn iterate(cx: &Cx<'_>, val: &Val) -> Res<Vec<Val>> {
         }
         Val::Undef(undef) if undef.lenient => Vec::new(),
         Val::Undef(undef) => return Err(undef.trip()),
+        Val::Unknown(unknown) => return Err(Fail::unknown(unknown.clone())),
         other => bail!("'{}' object is not iterable", other.type_name()),
     })
 }
@@ -60,6 +62,7 @@ pub(crate) fn len(val: &Val) -> Res<usize> {
         Val::Seq(seq) if seq.kind != SeqKind::Generator => seq.items.len(),
         Val::Undef(undef) if undef.lenient => 0,
         Val::Undef(undef) => return Err(undef.trip()),
+        Val::Unknown(unknown) => return Err(Fail::unknown(unknown.clone())),
         other => bail!("object of type '{}' has no len()", other.type_name()),
     })
 }
@@ -95,6 +98,7 @@ pub(crate) fn equal(cx: &Cx<'_>, a: &Val, b: &Val) -> Res<bool> {
             }
             matches!(other, Val::Undef(_))
         }
+        (Val::Unknown(_), _) | (_, Val::Unknown(_)) => return Err(both(a, b)),
         (Val::None, Val::None) | (Val::Omit, Val::Omit) => true,
         (Val::Str(a), Val::Str(b)) => a == b,
         (Val::List(a), Val::List(b)) => {
@@ -108,13 +112,14 @@ pub(crate) fn equal(cx: &Cx<'_>, a: &Val, b: &Val) -> Res<bool> {
             if a.len() != b.len() {
                 return Ok(false);
             }
+            let mut tally = Tally::default();
             for (key, val) in a.entries(cx)? {
                 match b.get(cx, &key)? {
-                    Some(other) if equal(cx, &val, &other)? => {}
+                    Some(other) if tally.either(equal(cx, &val, &other), true)? => {}
                     _ => return Ok(false),
                 }
             }
-            true
+            return tally.unless(true);
         }
         (Val::Object(a), Val::Object(b)) => a.equal(b),
         _ => match (integer(a), integer(b)) {
@@ -125,12 +130,53 @@ pub(crate) fn equal(cx: &Cx<'_>, a: &Val, b: &Val) -> Res<bool> {
 }
 
 fn all_equal(cx: &Cx<'_>, a: &[Val], b: &[Val]) -> Res<bool> {
+    let mut tally = Tally::default();
     for (a, b) in a.iter().zip(b) {
-        if !equal(cx, a, b)? {
+        if !tally.either(equal(cx, a, b), true)? {
             return Ok(false);
         }
     }
-    Ok(true)
+    tally.unless(true)
+}
+
+fn both(a: &Val, b: &Val) -> Fail {
+    match unknown::known([a, b]) {
+        Err(fail) => fail,
+        Ok(()) => Fail::runtime("not known"),
+    }
+}
+
+/// Steps of a search of which some are not known: one step that decides it does so whatever the others are.
+#[derive(Default)]
+pub(crate) struct Tally(Vec<Arc<hostler_value::Unknown>>);
+
+impl Tally {
+    /// The step's answer, or `meanwhile` if it is not known.
+    pub(crate) fn either<T>(&mut self, step: Res<T>, meanwhile: T) -> Res<T> {
+        match step {
+            Err(fail) => {
+                self.0.push(fail.into_unknown()?);
+                Ok(meanwhile)
+            }
+            known => known,
+        }
+    }
+
+    /// Was some step not known?
+    pub(crate) fn is_open(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// What holds if no step decided: nothing is known if one of them was not.
+    pub(crate) fn unless<T>(self, undecided: T) -> Res<T> {
+        if self.0.is_empty() {
+            return Ok(undecided);
+        }
+        let reasons = self.0.iter().map(|unknown| &**unknown);
+        Err(Fail::unknown(Arc::new(hostler_value::Unknown::join(
+            reasons,
+        ))))
+    }
 }
 
 /// Python's ordering; `sign` is the operator for the message.
@@ -138,6 +184,7 @@ pub(crate) fn order(cx: &Cx<'_>, a: &Val, b: &Val, sign: &str) -> Res<Ordering> 
     let _level = cx.level()?;
     match (a, b) {
         (Val::Undef(undef), _) | (_, Val::Undef(undef)) => return Err(undef.trip()),
+        (Val::Unknown(_), _) | (_, Val::Unknown(_)) => return Err(both(a, b)),
         (Val::Str(a), Val::Str(b)) => return Ok(a.cmp(b)),
         (Val::List(a), Val::List(b)) => return order_items(cx, &a.items(cx)?, &b.items(cx)?, sign),
         (Val::Seq(a), Val::Seq(b)) => return order_items(cx, &a.items, &b.items, sign),
@@ -193,7 +240,9 @@ pub(crate) fn contains(cx: &Cx<'_>, hay: &Val, needle: &Val) -> Res<bool> {
         return Err(undef.trip());
     }
     match hay {
+        Val::Unknown(_) => Err(both(hay, needle)),
         Val::Str(text) => match needle {
+            Val::Unknown(_) => Err(both(hay, needle)),
             Val::Str(part) => Ok(text.contains(&**part)),
             other => bail!(
                 "'in <string>' requires string as left operand, not {}",
@@ -202,12 +251,13 @@ pub(crate) fn contains(cx: &Cx<'_>, hay: &Val, needle: &Val) -> Res<bool> {
         },
         Val::Dict(dict) => Ok(dict.contains(&Key::of(needle)?)),
         Val::List(_) | Val::Seq(_) | Val::Range(_) => {
+            let mut tally = Tally::default();
             for item in iterate(cx, hay)? {
-                if equal(cx, &item, needle)? {
+                if tally.either(equal(cx, &item, needle), false)? {
                     return Ok(true);
                 }
             }
-            Ok(false)
+            tally.unless(false)
         }
         Val::Undef(undef) if undef.lenient => Ok(false),
         Val::Undef(undef) => Err(undef.trip()),
@@ -231,6 +281,11 @@ pub(crate) fn binary(cx: &Cx<'_>, op: Op, a: &Val, b: &Val) -> Res<Val> {
         {
             return Err(undef.trip());
         }
+    }
+    unknown::known([a, b])?;
+    if op == Op::Rem {
+        // What is written into a text.
+        unknown::known_throughout(cx, [b])?;
     }
     match op {
         Op::Concat => {
@@ -396,6 +451,7 @@ fn floor_div(x: i128, y: i128) -> i128 {
 pub(crate) fn negate(val: &Val) -> Res<Val> {
     match val {
         Val::Undef(undef) => Err(undef.trip()),
+        Val::Unknown(_) => Ok(val.clone()),
         Val::Float(float) => Ok(Val::Float(-float)),
         other => match integer(other).and_then(i128::checked_neg) {
             Some(int) => Ok(Val::Int(int)),
@@ -434,6 +490,7 @@ pub(crate) fn item(cx: &Cx<'_>, base: &Val, key: &Val) -> Res<Val> {
     if let Val::Undef(_) = key {
         return Ok(key.clone());
     }
+    unknown::known([base, key])?;
     if let Some(found) = subscript(cx, base, key)? {
         return Ok(found);
     }
@@ -490,7 +547,7 @@ fn subscript(cx: &Cx<'_>, base: &Val, key: &Val) -> Res<Option<Val>> {
 
 /// `base.name`: an attribute (such as a method), or else an item of that name. Missing is undefined.
 pub(crate) fn attribute(cx: &Cx<'_>, base: &Val, name: &Arc<str>) -> Res<Val> {
-    if let Val::Undef(_) = base {
+    if let Val::Undef(_) | Val::Unknown(_) = base {
         return Ok(base.clone());
     }
     if let Some(found) = attribute_only(base, name) {
@@ -532,6 +589,7 @@ pub(crate) fn slice(cx: &Cx<'_>, base: &Val, bounds: [Option<i128>; 3]) -> Res<V
     if let Val::Undef(undef) = base {
         return Err(undef.trip());
     }
+    unknown::known([base])?;
     let step = bounds[2].unwrap_or(1);
     if step == 0 {
         bail!("slice step cannot be zero");

@@ -100,10 +100,10 @@ const TABLE: &[(&str, TestFn)] = &[
     ("superset", |cx, val, args| subset(cx, &val, args, true)),
     ("issuperset", |cx, val, args| subset(cx, &val, args, true)),
     ("any", |cx, val, args| {
-        no_args(args, truths(cx, &val)?.contains(&true))
+        no_args(args, any_is(cx, &val, true)?)
     }),
     ("all", |cx, val, args| {
-        no_args(args, !truths(cx, &val)?.contains(&false))
+        no_args(args, !any_is(cx, &val, false)?)
     }),
     ("match", |cx, val, args| {
         matches(cx, &val, args, Some("match"))
@@ -251,6 +251,7 @@ pub(crate) fn invoke(cx: &Cx<'_>, name: &str, run: TestFn, base: Val, args: Args
         if let Some(Val::Undef(undef)) = args.undefined() {
             return Err(undef.trip());
         }
+        crate::unknown::known(std::iter::once(&base).chain(args.all()))?;
     }
     run(cx, base, args).map_err(|mut fail| {
         if fail.0.kind == crate::TemplateErrorKind::Runtime && fail.0.span.is_none() {
@@ -354,16 +355,23 @@ fn subset(cx: &Cx<'_>, val: &Val, args: Args, reverse: bool) -> Res<bool> {
     } else {
         (val, &other)
     };
+    let mut tally = ops::Tally::default();
     for item in ops::iterate(cx, small)? {
-        if !ops::contains(cx, large, &item)? {
+        if !tally.either(ops::contains(cx, large, &item), true)? {
             return Ok(false);
         }
     }
-    Ok(true)
+    tally.unless(true)
 }
 
-fn truths(cx: &Cx<'_>, val: &Val) -> Res<Vec<bool>> {
-    ops::iterate(cx, val)?.iter().map(ops::truth).collect()
+/// Has one of the items that truth? An item that cannot be judged is an error even behind one that has it.
+fn any_is(cx: &Cx<'_>, val: &Val, wanted: bool) -> Res<bool> {
+    let mut tally = ops::Tally::default();
+    let mut found = false;
+    for item in ops::iterate(cx, val)? {
+        found |= tally.either(ops::truth(&item), !wanted)? == wanted;
+    }
+    if found { Ok(true) } else { tally.unless(false) }
 }
 
 fn matches(cx: &Cx<'_>, val: &Val, args: Args, kind: Option<&str>) -> Res<bool> {
@@ -490,11 +498,17 @@ fn changed(cx: &Cx<'_>, val: &Val) -> Res<bool> {
     if let Some(results) = dict.get_str(cx, "results")?
         && matches!(results, Val::List(_) | Val::Seq(_))
     {
+        let mut tally = ops::Tally::default();
         for item in ops::iterate(cx, &results)? {
-            if matches!(item, Val::Dict(_)) && field(cx, &item, "changed")? {
+            let holds = match &item {
+                Val::Unknown(unknown) => Err(Fail::unknown(unknown.clone())),
+                item => field(cx, item, "changed"),
+            };
+            if tally.either(holds, false)? {
                 return Ok(true);
             }
         }
+        return tally.unless(false);
     }
     Ok(false)
 }

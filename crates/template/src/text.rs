@@ -64,7 +64,7 @@ fn write(cx: &Cx<'_>, out: &mut String, val: &Val, style: Style) -> Res<()> {
     let _level = cx.level()?;
     match val {
         Val::Undef(undef) => Err(undef.trip()),
-        Val::Unknown(unknown) => Err(Fail::runtime(unknown.words())),
+        Val::Unknown(unknown) => Err(Fail::unknown(unknown.clone())),
         Val::None => push(out, "None"),
         Val::Bool(true) => push(out, "True"),
         Val::Bool(false) => push(out, "False"),

@@ -17,6 +17,7 @@ use indexmap::IndexMap;
 use crate::context::{Cx, World};
 use crate::fail::{Fail, Res};
 use crate::objects::Object;
+use crate::unknown;
 
 /// A value inside a running template.
 #[derive(Clone)]
@@ -35,6 +36,24 @@ pub(crate) enum Val {
     Object(Rc<Object>),
     /// Not known before a task has run.
     Unknown(Arc<Unknown>),
+}
+
+/// May data have parts that are not known?
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holes {
+    Kept,
+    Refused,
+}
+
+impl Holes {
+    fn allow(self, value: Value) -> Res<Value> {
+        if self == Holes::Refused
+            && let Some(unknown) = value.unknown_part()
+        {
+            return Err(Fail::unknown(Arc::new(unknown)));
+        }
+        Ok(value)
+    }
 }
 
 /// Something that is not there, and why. Using it is the error; asking whether it is defined is not.
@@ -193,6 +212,21 @@ impl List {
         self.change(cx, |items| items.push(val))
     }
 
+    /// See [`unknown::parts`]. An item that cannot be evaluated is another's business.
+    pub(crate) fn unknown_parts(&self, cx: &Cx<'_>, found: &mut Vec<Unknown>) -> Res<()> {
+        if let Some(data) = self.untouched() {
+            found.extend(data.unknown_part());
+            return Ok(());
+        }
+        for index in 0..self.len() {
+            cx.spend(1)?;
+            if let Ok(Some(val)) = self.get(cx, index) {
+                unknown::parts(cx, &val, found)?;
+            }
+        }
+        Ok(())
+    }
+
     fn untouched(&self) -> Option<Value> {
         match &*self.0.borrow() {
             ListRepr::Data { items, seen } if seen.iter().all(|(_, val)| val.untouched()) => {
@@ -322,6 +356,24 @@ impl Dict {
         Ok(result)
     }
 
+    /// See [`unknown::parts`]. A value that cannot be evaluated is another's business.
+    pub(crate) fn unknown_parts(&self, cx: &Cx<'_>, found: &mut Vec<Unknown>) -> Res<()> {
+        if let Some(data) = self.untouched() {
+            found.extend(data.unknown_part());
+            return Ok(());
+        }
+        if let DictRepr::Scope(_) = &*self.0.borrow() {
+            return Ok(());
+        }
+        for key in self.keys() {
+            cx.spend(1)?;
+            if let Ok(Some(val)) = self.get(cx, &key) {
+                unknown::parts(cx, &val, found)?;
+            }
+        }
+        Ok(())
+    }
+
     fn untouched(&self) -> Option<Value> {
         match &*self.0.borrow() {
             DictRepr::Data { map, seen } if seen.iter().all(|(_, val)| val.untouched()) => {
@@ -370,6 +422,7 @@ impl Key {
     pub(crate) fn of(val: &Val) -> Res<Key> {
         Ok(match val {
             Val::Undef(undef) => return Err(undef.trip()),
+            Val::Unknown(unknown) => return Err(Fail::unknown(unknown.clone())),
             Val::None => Key::None,
             Val::Bool(bool) => Key::Bool(*bool),
             Val::Int(int) => Key::Int(*int),
@@ -621,13 +674,23 @@ impl Val {
         }
     }
 
-    /// The value for the outside; `None` if it is `omit`. Omitted items of containers are left out.
+    /// The value as data; `None` if it is `omit`. Omitted items of containers are left out. Fails if part of it is not
+    /// known.
     pub(crate) fn to_value(&self, cx: &Cx<'_>) -> Res<Option<Value>> {
+        self.convert(cx, Holes::Refused)
+    }
+
+    /// The value for the outside, where parts may be unknown.
+    pub(crate) fn result(&self, cx: &Cx<'_>) -> Res<Option<Value>> {
+        self.convert(cx, Holes::Kept)
+    }
+
+    pub(crate) fn convert(&self, cx: &Cx<'_>, holes: Holes) -> Res<Option<Value>> {
         let _level = cx.level()?;
         let all = |items: Vec<Val>| -> Res<Value> {
             let mut out = Vec::with_capacity(items.len());
             for item in items {
-                out.extend(item.to_value(cx)?);
+                out.extend(item.convert(cx, holes)?);
             }
             Ok(Value::from(out))
         };
@@ -640,25 +703,25 @@ impl Val {
             Val::Float(float) => Value::Float(*float),
             Val::Str(text) => Value::Str(text.clone()),
             Val::List(list) => match list.untouched() {
-                Some(data) => data,
+                Some(data) => holes.allow(data)?,
                 None => all(list.items(cx)?)?,
             },
             Val::Seq(seq) => all(seq.items.clone())?,
             Val::Range(_) => all(crate::ops::iterate(cx, self)?)?,
             Val::Dict(dict) => {
                 if let Some(data) = dict.untouched() {
-                    return Ok(Some(data));
+                    return holes.allow(data).map(Some);
                 }
                 let mut map = Map::new();
                 for (key, val) in dict.entries(cx)? {
-                    if let Some(value) = val.to_value(cx)? {
+                    if let Some(value) = val.convert(cx, holes)? {
                         map.insert(key.to_value(), value);
                     }
                 }
                 Value::from(map)
             }
-            Val::Object(object) => object.to_value(cx)?,
-            Val::Unknown(unknown) => Value::Unknown(unknown.clone()),
+            Val::Object(object) => object.to_value(cx, holes)?,
+            Val::Unknown(unknown) => holes.allow(Value::Unknown(unknown.clone()))?,
         }))
     }
 

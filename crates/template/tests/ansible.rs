@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hostler_diag::SourceMap;
-use hostler_template::{Engine, Scope, TemplateErrorKind, Var};
+use hostler_template::{Engine, Scope, TemplateErrorKind, Truth, Var};
 use hostler_value::Value;
 use hostler_yaml::Node;
 
@@ -49,7 +49,7 @@ fn disagreement(
         let mut warnings = Vec::new();
         engine
             .condition(&source, scope, &mut warnings)
-            .map(Value::Bool)
+            .map(|truth| Value::Bool(truth == Truth::Known(true)))
     } else {
         engine.finalise(&source, scope)
     };

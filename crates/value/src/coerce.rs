@@ -88,12 +88,11 @@ impl Value {
             Value::Null => false,
             Value::Bool(bool) => *bool,
             Value::Int(int) => *int != 0,
-            Value::BigInt(_) => true,
+            Value::BigInt(_) | Value::Unknown(_) => true,
             Value::Float(float) => *float != 0.0,
             Value::Str(text) => !text.is_empty(),
             Value::List(items) => !items.is_empty(),
             Value::Map(map) => !map.is_empty(),
-            Value::Unknown(_) => true,
         }
     }
 }

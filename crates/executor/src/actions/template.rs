@@ -136,7 +136,11 @@ pub(super) fn prepare(
         .run
         .engine
         .render_file(&source, &options, &scope, &loader);
-    let text = text.map_err(|error| host.template_failure(&error))?;
+    let rendered = text.map_err(|error| host.template_failure(&error))?;
+    if let Some(unknown) = rendered.unknown {
+        return Err(Failure::Unknown(Arc::new(unknown)));
+    }
+    let text = rendered.text;
     for name in OWN {
         map.remove(name);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hostler_events::Status;
-use hostler_template::Scope;
+use hostler_template::{Scope, Truth};
 use hostler_yaml::Node;
 
 use super::{HostTask, with_locals};
@@ -24,14 +24,18 @@ impl HostTask<'_> {
         Ok(None)
     }
 
-    /// Does a condition hold?
+    /// Does a condition hold? Not to know it is [`Failure::Unknown`].
     pub(crate) fn holds(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<bool, Failure> {
         let mut warnings = Vec::new();
         let holds = self.run.engine.condition(node, scope, &mut warnings);
         for warning in warnings {
             self.run.warn(warning, Some(self.host));
         }
-        holds.map_err(|error| self.template_failure(&error).at(node.span))
+        match holds {
+            Ok(Truth::Known(holds)) => Ok(holds),
+            Ok(Truth::Unknown(unknown)) => Err(Failure::Unknown(unknown)),
+            Err(error) => Err(self.template_failure(&error).at(node.span)),
+        }
     }
 
     /// Lets `changed_when` and `failed_when` decide.

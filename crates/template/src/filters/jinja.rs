@@ -55,12 +55,16 @@ fn mandatory(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     Err(Fail::runtime(message).at(|| span))
 }
 
-fn ternary(_: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
+fn ternary(cx: &Cx<'_>, base: Val, args: Args) -> Res<Val> {
     let [yes, no, none] = args.bind(["true_val", "false_val", "none_val"])?;
     if matches!(base, Val::None)
         && let Some(none) = some(none)
     {
         return Ok(none);
+    }
+    if let Val::Unknown(unknown) = &base {
+        let (yes, no) = (required(yes, "true_val")?, required(no, "false_val")?);
+        return Ok(crate::unknown::either(cx, unknown, &yes, &no));
     }
     let chosen = if ops::truth(&base)? {
         (yes, "true_val")

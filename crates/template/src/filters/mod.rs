@@ -124,6 +124,7 @@ pub(crate) fn invoke(cx: &Cx<'_>, name: &str, run: FilterFn, base: Val, args: Ar
             return Ok(val.clone());
         }
     }
+    crate::unknown::may_filter(cx, name, &base, &args)?;
     run(cx, base, args).map_err(|mut fail| {
         if fail.0.kind == crate::TemplateErrorKind::Runtime && fail.0.span.is_none() {
             fail.0.message = format!(

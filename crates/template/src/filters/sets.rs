@@ -50,6 +50,7 @@ impl Members {
         if let Val::Undef(undef) = item {
             return Err(undef.trip());
         }
+        crate::unknown::known([item])?;
         if let Ok(key) = Key::of(item) {
             return Ok(self.keys.contains(&key));
         }
