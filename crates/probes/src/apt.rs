@@ -83,31 +83,32 @@ fn parse_step(line: &str) -> Option<Step> {
     })
 }
 
-/// What a run of apt would fetch and take, in apt's words.
+/// What a run of apt would fetch and take.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// To download, as `646 kB`; `None` if all is there.
-    pub download: Option<String>,
-    /// `1751 kB of additional disk space`, `12 kB disk space` less.
+    /// Bytes to download: what is in apt's cache or on a disk is not among them.
+    pub download: u64,
+    /// Disk space in apt's words, such as `2877 kB`; with `-` if it is freed; `None` if that is not known or nothing.
     pub disk: Option<String>,
-    /// The disk space is freed.
-    pub freed: bool,
 }
 
-/// Reads what `apt-get --print-uris` says: `Need to get 120 kB/1035 kB of archives.`, where the second is what is there
-/// already, and `After this operation, 2877 kB of additional disk space will be used.`
-pub fn parse_space(output: &str) -> Space {
+/// Reads what `apt-get --print-uris` says of the packages that are wanted: lines of `'http://...' name_version_arch.deb
+/// size hash`, and `After this operation, 2877 kB of additional disk space will be used.` of all.
+pub fn parse_space(output: &str, is_wanted: impl Fn(&str) -> bool) -> Space {
     let mut it = Space::default();
     for line in output.lines() {
-        if let Some(rest) = line.strip_prefix("Need to get ") {
-            let size = rest.split_once(" of archives").map_or(rest, |it| it.0);
-            let size = size.split_once('/').map_or(size, |it| it.0);
-            it.download = Some(size.to_owned()).filter(|it| it != "0 B");
-        } else if let Some(rest) = line.strip_prefix("After this operation, ") {
-            it.freed = rest.ends_with("freed.");
+        if let Some(rest) = line.strip_prefix("After this operation, ") {
+            let sign = if rest.ends_with("freed.") { "-" } else { "" };
             let size = rest.split(" of additional").next().unwrap_or_default();
             let size = size.split(" disk space").next().unwrap_or_default();
-            it.disk = Some(size.to_owned()).filter(|it| it != "0 B");
+            it.disk = (size != "0 B").then(|| format!("{sign}{size}"));
+        } else if line.starts_with('\'') && !line.starts_with("'file:") {
+            let mut words = line.split_whitespace().skip(1);
+            let name = words.next().and_then(|it| it.split('_').next());
+            let size = words.next().and_then(|it| it.parse::<u64>().ok());
+            if let (true, Some(size)) = (name.is_some_and(&is_wanted), size) {
+                it.download = it.download.saturating_add(size);
+            }
         }
     }
     it
@@ -268,16 +269,14 @@ mod tests {
     #[test]
     fn space() {
         let it = parse_space(
-            "Need to get 120 kB/1035 kB of archives.\nAfter this operation, 2877 kB of additional disk space will be used.\n'http://x/y.deb' y.deb 1 MD5Sum:0\n",
+            "Need to get 120 kB/1035 kB of archives.\nAfter this operation, 2877 kB of additional disk space will be used.\n'http://x/a.deb' a_1%3a2_all.deb 100 MD5Sum:0\n'http://x/b.deb' b_1_all.deb 10 \n'file:/x/a.deb' a_1_all.deb 1 \n'http://x/c' c_1\n",
+            |name| name != "b",
         );
-        assert_eq!(it.download.as_deref(), Some("120 kB"));
-        assert_eq!((it.disk.as_deref(), it.freed), (Some("2877 kB"), false));
-        let it = parse_space(
-            "Need to get 0 B/1035 kB of archives.\nAfter this operation, 12.3 MB disk space will be freed.\n",
-        );
-        assert_eq!(it.download, None);
-        assert_eq!((it.disk.as_deref(), it.freed), (Some("12.3 MB"), true));
-        assert_eq!(parse_space("").disk, None);
+        assert_eq!((it.download, it.disk.as_deref()), (100, Some("2877 kB")));
+        let freed = "After this operation, 12.3 MB disk space will be freed.\n";
+        let it = parse_space(freed, |_| true);
+        assert_eq!((it.download, it.disk.as_deref()), (0, Some("-12.3 MB")));
+        assert_eq!(parse_space("", |_| true), Space::default());
     }
 
     #[test]
