@@ -200,6 +200,12 @@ pub trait Inspect {
         Vec::new()
     }
 
+    /// In a preview: the earlier tasks that would have changed what is at this path or below it, in order. Programs
+    /// that look ([`Inspect::look`]) do not see those changes.
+    fn pending(&self, _path: &Path) -> Vec<Cause> {
+        Vec::new()
+    }
+
     /// Can a TCP connection be made within the time? For `wait_for`.
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool;
 

@@ -1,18 +1,24 @@
 //! `apt`: packages of Debian and its kin.
 //!
 //! What an installation would do is never guessed: `apt-get --simulate` resolves it, and its answer is the preview.
-//! Where dpkg's database already shows that all is as wanted, no program is started.
+//! Where dpkg's database already shows that all is as wanted, no program is started. See
+//! `docs/design/0007-package-previews.md`.
 
 mod args;
 mod command;
 mod look;
+mod resolve;
+mod shown;
 mod spec;
 
 use hostler_module_api::prelude::*;
 
 pub(crate) use args::{Args, Generic, PackageState, spec};
 use args::Upgrade;
-use look::{Job, Seen};
+use hostler_change::Effect;
+use hostler_probes::Transaction;
+use look::{LISTS, Seen};
+use resolve::Job;
 
 pub(crate) struct This;
 
@@ -58,7 +64,10 @@ impl Module for This {
 
     fn report(args: &Args, ran: &Ran<'_, Seen>) -> Report {
         let (before, after) = (ran.before, ran.after);
-        let cache_updated = before.update_due && (ran.check || before.lists_s != after.lists_s);
+        let cache_updated = match ran.check {
+            true => before.update_due && is_update_sure(args, before),
+            false => before.update_due && before.lists_s != after.lists_s,
+        };
         let mut report =
             Report::default().with("cache_updated", cache_updated).with("cache_update_time", after.lists_s);
         let does_more = ran.plan.edits.iter().any(|it| changes_packages(&it.deltas));
@@ -72,6 +81,13 @@ impl Module for This {
         let of_jobs: Vec<Applied> =
             programs.filter(|(edit, _)| changes_packages(&edit.deltas)).map(|(_, done)| done.clone()).collect();
         report = report.with_printed(&of_jobs);
+        if ran.check {
+            let jobs = before.jobs.iter().filter(|it| it.does_something());
+            let said: String = jobs.map(|it| it.printed.as_str()).collect();
+            report = if said.is_empty() { report } else { report.with("stdout", said) };
+            let refused = before.jobs.iter().filter_map(|it| it.simulated.as_ref().err());
+            report.warnings = refused.map(|it| format!("{}; refreshed package lists decide that", it.msg)).collect();
+        }
         if let (true, Some(out)) = (args.upgrade != Upgrade::No, report.fields.get("stdout").cloned()) {
             report = report.with("msg", out);
         }
@@ -95,11 +111,18 @@ fn changes_packages(deltas: &[Delta]) -> bool {
 }
 
 fn update(args: &Args, now: &Seen, plan: &mut Plan) {
-    plan.run_always(Delta::action(CACHE, REFRESH), command::update(args, now));
-    if args.cache_valid_time > 0 {
+    let times = hostler_change::Times { atime_ns: None, mtime_ns: Some(now.now_ns) };
+    let times = Edit::SetTimes { path: LISTS.into(), times };
+    let is_time_set = args.cache_valid_time > 0;
+    let run = Run {
+        always: true,
+        effects: if is_time_set { Vec::new() } else { vec![Effect::Edit(times.clone())] },
+        ..Run::new(command::update(args, now))
+    };
+    plan.push(Delta::action(CACHE, REFRESH), Edit::Run(run));
+    if is_time_set {
         // apt leaves the directory's time alone if all lists are current, and the next run would ask again.
-        let times = hostler_change::Times { atime_ns: None, mtime_ns: Some(now.now_ns) };
-        plan.push_all(Vec::new(), Edit::SetTimes { path: "/var/lib/apt/lists".into(), times });
+        plan.push_all(Vec::new(), times);
     }
     plan.incomplete = true;
 }
@@ -109,13 +132,6 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
         Ok(transaction) => transaction,
         // With fresh lists it may be possible; the next round tells.
         Err(_) if now.update_due => return Ok(()),
-        Err(refusal) if refusal.is_missing => {
-            plan.unmet.push(refusal.message().to_owned());
-            let deltas = job.packages.iter();
-            let deltas = deltas.map(|it| Delta::field(package(it), "version", Value::Null, "unknown"));
-            plan.push_all(deltas.collect(), real(job));
-            return Ok(());
-        }
         Err(refusal) => return Err(refusal.clone().into()),
     };
     let held: Vec<&String> = transaction.kept_back.iter().filter(|it| is_held(now, it)).collect();
@@ -123,29 +139,36 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
         let names: Vec<&str> = held.iter().map(|it| it.as_str()).collect();
         plan.warnings.push(format!("held back (apt-mark hold): {}", names.join(", ")));
     }
-    // Versions seen before the lists are refreshed are the least that will be installed.
-    let shown = |version: &String| if now.update_due { format!("{version} or newer") } else { version.clone() };
-    let mut deltas: Vec<Delta> = transaction
-        .steps
-        .iter()
-        .map(|step| {
-            let after = step.after.as_ref().map(shown);
-            let rest_only = step.purged && now.dpkg.installed(&step.package).is_none();
-            let name = if rest_only { "configuration" } else { "version" };
-            let before = step.before.clone().or_else(|| step.purged.then(|| "removed".to_owned()));
-            Delta::field(package(&step.package), name, before, after)
-        })
-        .collect();
-    deltas.extend(job.more.iter().map(|what| Delta::action(CACHE, what.as_str())));
+    let deltas = shown::deltas(job, transaction, now);
     if deltas.is_empty() {
         return Ok(());
     }
-    plan.push_all(deltas, real(job));
+    plan.incomplete |= job.is_vague || (job.work.needs_lists() && !now.decided_by().is_empty());
+    let run = Run::new(job.program.clone()).bringing(effects(transaction));
+    plan.push_all(deltas, Edit::Run(run));
     Ok(())
 }
 
-fn real(job: &Job) -> Edit {
-    Edit::Run(Run::new(job.program.clone()))
+/// What apt brings about. What is purged is declared twice: removed, and then its configuration.
+fn effects(transaction: &Transaction) -> Vec<Effect> {
+    let effect = |name: &String, version: &Option<String>| {
+        let (name, version) = (name.clone(), version.clone());
+        Effect::Package { name, version }
+    };
+    let mut effects = Vec::new();
+    for step in &transaction.steps {
+        effects.push(effect(&step.package, &step.after));
+        if step.purged && step.before.is_some() {
+            effects.push(effect(&step.package, &None));
+        }
+    }
+    effects
+}
+
+/// Does refreshing the lists count as a change for sure? Where the time of the lists is set, or where there are new
+/// sources; else only if a mirror has something new.
+fn is_update_sure(args: &Args, now: &Seen) -> bool {
+    args.cache_valid_time > 0 || !now.sources_by.is_empty() || now.lists_s == 0
 }
 
 fn is_held(now: &Seen, name: &str) -> bool {

@@ -1,6 +1,5 @@
 //! What apt says: simulations, candidates, and who holds its locks.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use hostler_module_api::{Follow, Inspect};
@@ -29,9 +28,11 @@ pub struct Step {
     pub after: Option<String>,
     /// It is removed with its configuration files.
     pub purged: bool,
+    /// Where the new version comes from, in apt's words: `Debian:12.5/stable`, several with commas.
+    pub origin: Option<String>,
 }
 
-/// Reads `apt-get --simulate`: `Inst name [old] (new Origin [arch])`, `Remv name [old]`, `Purg name [old]`.
+/// Reads `apt-get --simulate`: `Inst name [old] (new Origin, Origin [arch])`, `Remv name [old]`, `Purg name [old]`.
 pub fn parse_simulation(output: &str) -> Transaction {
     let mut it = Transaction::default();
     let mut list: Option<fn(&mut Transaction) -> &mut Vec<String>> = None;
@@ -49,49 +50,117 @@ pub fn parse_simulation(output: &str) -> Transaction {
             }
             _ => None,
         };
-        let mut words = line.split_whitespace();
-        let (verb, Some(package)) = (words.next().unwrap_or_default(), words.next()) else {
-            continue;
-        };
-        if !["Inst", "Remv", "Purg"].contains(&verb) {
-            continue;
-        }
-        let rest: Vec<&str> = words.collect();
-        let before = rest
-            .first()
-            .and_then(|it| it.strip_prefix('[')?.strip_suffix(']'))
-            .map(str::to_owned);
-        let after = rest
-            .iter()
-            .find_map(|it| it.strip_prefix('('))
-            .map(|it| it.trim_end_matches(')').to_owned());
-        let after = after.filter(|_| verb == "Inst");
-        it.steps.push(Step {
-            package: package.to_owned(),
-            before,
-            after,
-            purged: verb == "Purg",
-        });
+        it.steps.extend(parse_step(line));
     }
     it
 }
 
-/// Reads `apt-cache policy`: candidate version by package; packages without a candidate are not in it.
-pub fn parse_policy(output: &str) -> BTreeMap<String, String> {
-    let mut candidates = BTreeMap::new();
-    let mut package = "";
+fn parse_step(line: &str) -> Option<Step> {
+    let (verb, rest) = line.split_once(' ')?;
+    if !["Inst", "Remv", "Purg"].contains(&verb) {
+        return None;
+    }
+    let (package, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let before = rest
+        .strip_prefix('[')
+        .and_then(|it| Some(it.split_once(']')?.0));
+    let new = rest.split_once('(').filter(|_| verb == "Inst");
+    let new = new.and_then(|(_, it)| Some(it.rsplit_once(')')?.0));
+    let (after, origin) = new.map_or((None, None), |it| {
+        let (version, origin) = it.split_once(' ').unwrap_or((it, ""));
+        let origin = origin.rsplit_once('[').map_or(origin, |it| it.0).trim();
+        (
+            Some(version),
+            Some(origin.to_owned()).filter(|it| !it.is_empty()),
+        )
+    });
+    Some(Step {
+        package: package.to_owned(),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+        purged: verb == "Purg",
+        origin,
+    })
+}
+
+/// What a run of apt would fetch and take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes to download: what is in apt's cache or on a disk is not among them.
+    pub download: u64,
+    /// Disk space in apt's words, such as `2877 kB`; with `-` if it is freed; `None` if that is not known or nothing.
+    pub disk: Option<String>,
+}
+
+/// Reads what `apt-get --print-uris` says of the packages that are wanted: lines of `'http://...' name_version_arch.deb
+/// size hash`, and `After this operation, 2877 kB of additional disk space will be used.` of all.
+pub fn parse_space(output: &str, is_wanted: impl Fn(&str) -> bool) -> Space {
+    let mut it = Space::default();
     for line in output.lines() {
-        if let Some(name) = line.strip_suffix(':').filter(|it| !it.starts_with(' ')) {
-            package = name;
-        } else if let Some(version) = line
-            .trim()
-            .strip_prefix("Candidate: ")
-            .filter(|it| *it != "(none)")
-        {
-            candidates.insert(package.to_owned(), version.to_owned());
+        if let Some(rest) = line.strip_prefix("After this operation, ") {
+            let sign = if rest.ends_with("freed.") { "-" } else { "" };
+            let size = rest.split(" of additional").next().unwrap_or_default();
+            let size = size.split(" disk space").next().unwrap_or_default();
+            it.disk = (size != "0 B").then(|| format!("{sign}{size}"));
+        } else if line.starts_with('\'') && !line.starts_with("'file:") {
+            let mut words = line.split_whitespace().skip(1);
+            let name = words.next().and_then(|it| it.split('_').next());
+            let size = words.next().and_then(|it| it.parse::<u64>().ok());
+            if let (true, Some(size)) = (name.is_some_and(&is_wanted), size) {
+                it.download = it.download.saturating_add(size);
+            }
         }
     }
-    candidates
+    it
+}
+
+/// Options that keep a simulation from writing the caches that apt makes of its lists and of dpkg's database: none
+/// where they are new enough, since apt then only reads them. Otherwise it makes them in memory, which takes a second or
+/// two.
+pub fn read_only_options(host: &dyn Inspect) -> Vec<&'static str> {
+    let time = |path: &Path, changed: bool| {
+        let stat = host.stat(path, Follow::Yes).ok()??;
+        Some(if changed {
+            stat.ctime_ns
+        } else {
+            stat.mtime_ns
+        })
+    };
+    let newest = |paths: &[&str]| {
+        let mut newest = i64::MIN;
+        for path in paths.iter().map(Path::new) {
+            // An earlier task of a preview "refreshed" the directory; what apt reads is the files.
+            if host.pending(path).is_empty() {
+                newest = newest.max(time(path, true).unwrap_or(i64::MIN));
+            }
+            for name in host.list_dir(path).ok().flatten().unwrap_or_default() {
+                // What apt itself writes while it works.
+                if name.as_os_str() != "partial" && name.as_os_str() != "lock" {
+                    newest = newest.max(time(&path.join(name), true).unwrap_or(i64::MIN));
+                }
+            }
+        }
+        newest
+    };
+    let made = |name: &str| time(&Path::new("/var/cache/apt").join(name), false);
+    let sources = newest(&[
+        "/var/lib/apt/lists",
+        "/etc/apt/sources.list",
+        "/etc/apt/sources.list.d",
+        "/etc/apt/apt.conf",
+        "/etc/apt/apt.conf.d",
+        "/var/lib/dpkg/arch",
+    ]);
+    let status = newest(&["/var/lib/dpkg/status"]);
+    let (of_sources, of_all) = (made("srcpkgcache.bin"), made("pkgcache.bin"));
+    let mut options = Vec::new();
+    if of_all.is_none_or(|it| it <= sources.max(status)) {
+        options.extend(["-o", "Dir::Cache::pkgcache="]);
+        if of_sources.is_none_or(|it| it <= sources) {
+            options.extend(["-o", "Dir::Cache::srcpkgcache="]);
+        }
+    }
+    options
 }
 
 /// When the package lists were refreshed last, in seconds since the epoch; 0 if they never were. Ansible looks at the
@@ -149,6 +218,8 @@ fn parse_lock(locks: &str, inode: u64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hostler_change::{Edit, Planned, Times};
+    use hostler_module_api::Applier as _;
     use hostler_module_api::fake::FakeHost;
 
     #[test]
@@ -175,17 +246,78 @@ mod tests {
             ),
             (None, false, true)
         );
+        assert_eq!(it.steps[0].origin.as_deref(), Some("Debian:12.5/stable"));
+        let several =
+            "Inst a:i386 [1 x] (1.2 Docker CE:stable, Debian:12/stable [i386]) [b:amd64 ]";
+        let step = parse_step(several).unwrap();
+        assert_eq!(
+            (
+                step.package.as_str(),
+                step.before.as_deref(),
+                step.after.as_deref()
+            ),
+            ("a:i386", Some("1 x"), Some("1.2"))
+        );
+        assert_eq!(
+            step.origin.as_deref(),
+            Some("Docker CE:stable, Debian:12/stable")
+        );
+        assert_eq!(parse_step("Conf a (1 D [all])"), None);
+        assert_eq!(parse_step("Inst").or(parse_step("")), None);
     }
 
     #[test]
-    fn policies() {
-        let it = parse_policy(
-            "jq:\n  Installed: (none)\n  Candidate: 1.6-2.1\n  Version table:\n     1.6-2.1 500\nnone:\n  Installed: (none)\n  Candidate: (none)\n",
+    fn space() {
+        let it = parse_space(
+            "Need to get 120 kB/1035 kB of archives.\nAfter this operation, 2877 kB of additional disk space will be used.\n'http://x/a.deb' a_1%3a2_all.deb 100 MD5Sum:0\n'http://x/b.deb' b_1_all.deb 10 \n'file:/x/a.deb' a_1_all.deb 1 \n'http://x/c' c_1\n",
+            |name| name != "b",
         );
-        assert_eq!(
-            it.into_iter().collect::<Vec<_>>(),
-            [("jq".to_owned(), "1.6-2.1".to_owned())]
+        assert_eq!((it.download, it.disk.as_deref()), (100, Some("2877 kB")));
+        let freed = "After this operation, 12.3 MB disk space will be freed.\n";
+        let it = parse_space(freed, |_| true);
+        assert_eq!((it.download, it.disk.as_deref()), (0, Some("-12.3 MB")));
+        assert_eq!(parse_space("", |_| true), Space::default());
+    }
+
+    #[test]
+    fn caches_are_read_if_they_are_new_enough() {
+        let set = |host: &mut FakeHost, path: &str, mtime_ns: i64| {
+            let times = Times {
+                atime_ns: None,
+                mtime_ns: Some(mtime_ns),
+            };
+            let edit = Edit::SetTimes {
+                path: path.into(),
+                times,
+            };
+            host.apply(&Planned {
+                edit,
+                deltas: Vec::new(),
+            })
+            .unwrap();
+        };
+        let (all, some) = (
+            "/var/cache/apt/pkgcache.bin",
+            "/var/cache/apt/srcpkgcache.bin",
         );
+        let mut host = FakeHost::bare()
+            .dir("/var/lib/apt/lists", 0o755)
+            .file("/var/lib/apt/lists/x_Packages", "")
+            .file("/var/lib/dpkg/status", "");
+        assert_eq!(read_only_options(&host).len(), 4);
+        host = host.file(all, "").file(some, "");
+        set(&mut host, all, 10);
+        set(&mut host, some, 10);
+        assert!(read_only_options(&host).is_empty());
+        set(&mut host, "/var/lib/dpkg/status", 20);
+        assert_eq!(read_only_options(&host), ["-o", "Dir::Cache::pkgcache="]);
+        set(&mut host, "/var/lib/apt/lists/x_Packages", 20);
+        assert_eq!(read_only_options(&host).len(), 4);
+        set(&mut host, all, 30);
+        assert!(read_only_options(&host).is_empty());
+        set(&mut host, "/var/lib/apt/lists", 40);
+        assert_eq!(read_only_options(&host).len(), 4);
+        assert!(read_only_options(&host.touched(1, "/var/lib/apt/lists")).is_empty());
     }
 
     #[test]

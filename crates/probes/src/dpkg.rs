@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use hostler_change::Effect;
 use hostler_module_api::{Inspect, InspectError};
 
 use crate::text;
@@ -25,6 +26,8 @@ pub struct Package {
     pub held: bool,
     /// Whether it is installed, or how much of it.
     pub state: PackageState,
+    /// Something of it stays when it is removed without being purged.
+    pub has_configuration: bool,
 }
 
 /// How much of a package is there.
@@ -50,9 +53,20 @@ pub struct Dpkg {
     provided: BTreeSet<String>,
     /// The architecture of dpkg itself.
     native: String,
+    /// What earlier tasks of a preview would do, by name.
+    pending: BTreeMap<String, Pending>,
 }
 
-/// Reads the database; empty if there is none.
+/// What earlier tasks of a preview would do to a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The version that is installed on the host itself.
+    pub real: Option<String>,
+    /// The version that would be installed.
+    pub then: Option<String>,
+}
+
+/// Reads the database; empty if there is none. In a preview it is as earlier tasks would leave it.
 ///
 /// # Errors
 /// If it is there and cannot be read.
@@ -60,7 +74,23 @@ pub fn dpkg(host: &dyn Inspect) -> Result<Dpkg, InspectError> {
     let bytes = host
         .read(Path::new(STATUS), STATUS_MAX)?
         .unwrap_or_default();
-    Ok(Dpkg::parse(&String::from_utf8_lossy(&bytes)))
+    let mut dpkg = Dpkg::parse(&String::from_utf8_lossy(&bytes));
+    for declared in host.declared() {
+        if let Effect::Package { name, version } = declared.effect {
+            let script = format!("/var/lib/dpkg/info/{name}.postrm");
+            dpkg.foresee(&name, version, || crate::exists(host, &script));
+        }
+    }
+    Ok(dpkg)
+}
+
+/// Was dpkg interrupted, so that apt refuses to do anything before `dpkg --configure -a`? As apt finds out: a journal is
+/// left, a file with a number for its name.
+pub fn dpkg_interrupted(host: &dyn Inspect) -> bool {
+    let journals = crate::names(host, "/var/lib/dpkg/updates");
+    journals
+        .iter()
+        .any(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 impl Dpkg {
@@ -79,6 +109,7 @@ impl Dpkg {
                     "Version" => value.clone_into(&mut package.version),
                     "Architecture" => value.clone_into(&mut package.architecture),
                     "Provides" => provides = value,
+                    "Conffiles" => package.has_configuration = true,
                     "Status" => {
                         let mut words = value.split(' ');
                         package.held = words.next() == Some("hold");
@@ -110,6 +141,42 @@ impl Dpkg {
                 .push(package);
         }
         dpkg
+    }
+
+    /// Takes what a task of a preview would do into the view. What is removed once leaves its configuration, if it has any
+    /// or a script that tidies up after it; what is removed when it is not installed is purged.
+    fn foresee(&mut self, name: &str, version: Option<String>, has_script: impl FnOnce() -> bool) {
+        let now = self.get(name).cloned();
+        let installed = now
+            .as_ref()
+            .filter(|it| it.state == PackageState::Installed);
+        let real = installed.map(|it| it.version.clone());
+        let change = self
+            .pending
+            .entry(name.to_owned())
+            .or_insert(Pending { real, then: None });
+        change.then.clone_from(&version);
+        let (base, architecture) = name.split_once(':').unwrap_or((name, &self.native));
+        let mut package = now.unwrap_or_else(|| Package {
+            architecture: architecture.to_owned(),
+            ..Package::default()
+        });
+        package.state = match (&version, package.state) {
+            (Some(_), _) => PackageState::Installed,
+            (None, PackageState::ConfigFiles | PackageState::Absent) => PackageState::Absent,
+            (None, _) if package.has_configuration || has_script() => PackageState::ConfigFiles,
+            (None, _) => PackageState::Absent,
+        };
+        package.version = version.unwrap_or(package.version);
+        let all = self.packages.entry(base.to_owned()).or_default();
+        all.retain(|it| it.architecture != package.architecture);
+        all.push(package);
+    }
+
+    /// What earlier tasks of a preview would do to packages, by name; what comes to nothing is left out.
+    pub fn pending(&self) -> impl Iterator<Item = (&str, &Pending)> {
+        let all = self.pending.iter().map(|it| (it.0.as_str(), it.1));
+        all.filter(|(_, it)| it.real != it.then)
     }
 
     /// A package by `name` (of the native architecture, or of all) or `name:architecture`.
@@ -226,6 +293,7 @@ fn digits<'a>(part: &mut &'a [u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hostler_module_api::fake::FakeHost;
 
     const STATUS: &str = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.21.22\n
 Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.36-9\nDescription: x\n Package: not one\n
@@ -245,6 +313,46 @@ Package: bad\nStatus: install ok half-configured\nArchitecture: amd64\nVersion: 
         assert!(it.installed("bad").is_none() && it.get("bad").is_some());
         assert_eq!(it.names().count(), 5);
         assert_eq!(Dpkg::parse(""), Dpkg::default());
+    }
+
+    #[test]
+    fn a_preview_sees_what_earlier_tasks_would_install_and_remove() {
+        let package = |name: &str, version: Option<&str>| Effect::Package {
+            name: name.into(),
+            version: version.map(str::to_owned),
+        };
+        let host = FakeHost::bare()
+            .file(
+                "/var/lib/dpkg/status",
+                STATUS.replace("Provides", "Conffiles:\n /etc/x 1\nProvides"),
+            )
+            .declaring(1, package("jq", Some("1.6")))
+            .declaring(1, package("nginx", None))
+            .declaring(2, package("libc6:i386", Some("2.36-9")))
+            .declaring(3, package("dpkg", None))
+            .declaring(4, package("tar", Some("1")))
+            .declaring(5, package("tar", None));
+        let it = dpkg(&host).unwrap();
+        assert_eq!(it.installed("jq").unwrap().version, "1.6");
+        assert_eq!(it.get("nginx").unwrap().state, PackageState::ConfigFiles);
+        assert_eq!(it.get("dpkg").unwrap().state, PackageState::Absent);
+        assert_eq!(it.installed("libc6:i386").unwrap().version, "2.36-9");
+        assert_eq!(it.installed("libc6").unwrap().version, "2.36-9");
+        let pending: Vec<&str> = it.pending().map(|it| it.0).collect();
+        assert_eq!(pending, ["dpkg", "jq", "libc6:i386", "nginx"]);
+        let purged = dpkg(&host.declaring(6, package("nginx", None))).unwrap();
+        assert_eq!(purged.get("nginx").unwrap().state, PackageState::Absent);
+    }
+
+    #[test]
+    fn an_interrupted_dpkg_leaves_a_journal() {
+        let host = FakeHost::bare()
+            .dir("/var/lib/dpkg/updates", 0o755)
+            .file("/var/lib/dpkg/updates/tmp.i", "");
+        assert!(!dpkg_interrupted(&host));
+        assert!(dpkg_interrupted(
+            &host.file("/var/lib/dpkg/updates/0001", "")
+        ));
     }
 
     #[test]

@@ -18,11 +18,14 @@ mod text;
 mod virt;
 
 pub use apt::{
-    LockHolder, Step, Transaction, lists_refreshed_s, lock_holder, parse_policy, parse_simulation,
+    LockHolder, Space, Step, Transaction, lists_refreshed_s, lock_holder, parse_simulation,
+    parse_space, read_only_options,
 };
 pub use cpu::{Cpus, count_list, parse_cpuinfo};
 pub use distribution::{Distribution, OsRelease, distribution, os_release, parse_os_release};
-pub use dpkg::{Dpkg, Package, PackageState, auto_installed, compare_versions, dpkg};
+pub use dpkg::{
+    Dpkg, Package, PackageState, Pending, auto_installed, compare_versions, dpkg, dpkg_interrupted,
+};
 pub use manager::{package_manager, service_manager, systemd_is_running};
 pub use memory::{Memory, parse_meminfo};
 pub use mounts::{Mount, disk_links, mounts, parse_bind_mounts, parse_mounts};

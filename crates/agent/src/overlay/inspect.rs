@@ -9,6 +9,7 @@ use hostler_module_api::{
     Account, Declared, FileStat, Follow, FsSpace, Group, Identity, Inspect, InspectError, Receive,
     digest,
 };
+use hostler_value::Cause;
 use rustix::io::Errno;
 
 use super::files::{Body, Found, Source, not_known};
@@ -225,6 +226,14 @@ impl Inspect for OverlayHost<'_> {
 
     fn declared(&self) -> Vec<Declared> {
         self.overlay.snapshot().declared.clone()
+    }
+
+    fn pending(&self, path: &Path) -> Vec<Cause> {
+        let pending = self.overlay.snapshot();
+        let below = pending.touched.iter().filter(|it| it.0.starts_with(path));
+        let mut by: Vec<Cause> = below.map(|it| it.1.clone()).collect();
+        by.dedup();
+        by
     }
 
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool {

@@ -16,6 +16,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_change::{Applied, Planned};
@@ -38,6 +39,8 @@ struct Pending {
     files: Files,
     people: People,
     declared: Vec<Declared>,
+    /// Paths that edits were kept for, and by whom.
+    touched: Vec<(PathBuf, Cause)>,
 }
 
 impl Overlay {

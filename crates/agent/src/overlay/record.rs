@@ -29,11 +29,33 @@ struct Recorder<'a> {
     by: &'a Cause,
 }
 
+/// What an edit changes by itself.
+fn path_of(edit: &Edit) -> Option<&Path> {
+    match edit {
+        Edit::WriteFile(write) => Some(&write.path),
+        Edit::Remove(remove) => Some(&remove.path),
+        Edit::MakeDir(dir) => Some(&dir.path),
+        Edit::Link(link) => Some(&link.path),
+        Edit::SetAttrs { path, .. } | Edit::SetTimes { path, .. } => Some(path),
+        Edit::Fetch(fetch) => Some(&fetch.path),
+        Edit::Run(_) => None,
+    }
+}
+
 /// `None`: the edit would fail.
 type Recorded = Result<Option<()>, InspectError>;
 
 impl Recorder<'_> {
     fn edit(&mut self, edit: &Edit) -> Recorded {
+        let kept = self.keep(edit)?;
+        if let (Some(()), Some(path)) = (kept, path_of(edit)) {
+            let touched = (path.to_owned(), self.by.clone());
+            self.pending.touched.push(touched);
+        }
+        Ok(kept)
+    }
+
+    fn keep(&mut self, edit: &Edit) -> Recorded {
         match edit {
             Edit::WriteFile(write) => self.write(write),
             Edit::Remove(remove) => self.remove(&remove.path),

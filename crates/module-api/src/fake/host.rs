@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, FileKind, Program};
+use hostler_value::Cause;
 
-use crate::{Account, FileStat, Follow, Group, Identity, Inspect, InspectError, Receive};
+use crate::{Account, Declared, FileStat, Follow, Group, Identity, Inspect, InspectError, Receive};
 
 /// Something at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct FakeHost {
     identity: Identity,
     payload: Option<Content>,
     services: Vec<Service>,
+    declared: Vec<Declared>,
+    touched: Vec<(PathBuf, Cause)>,
     pub(super) downloads: BTreeMap<String, Vec<u8>>,
     clock: Cell<Duration>,
     /// Lines of the programs that were run as edits, in order.
@@ -85,6 +88,28 @@ impl FakeHost {
     #[must_use]
     pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.with(path, FileKind::File, 0o644, content.as_ref())
+    }
+
+    /// As if an earlier task of a preview, number `task`, had declared an effect.
+    #[must_use]
+    pub fn declaring(mut self, task: u32, effect: hostler_change::Effect) -> Self {
+        let by = Cause {
+            task,
+            ..Cause::default()
+        };
+        self.declared.push(Declared { by, effect });
+        self
+    }
+
+    /// As if an earlier task of a preview, number `task`, had changed what is at a path.
+    #[must_use]
+    pub fn touched(mut self, task: u32, path: &str) -> Self {
+        let by = Cause {
+            task,
+            ..Cause::default()
+        };
+        self.touched.push((path.into(), by));
+        self
     }
 
     /// Adds a directory, owned by root.
@@ -388,6 +413,15 @@ impl Inspect for FakeHost {
     fn groups(&self) -> Result<Vec<Group>, InspectError> {
         let text = self.text("/etc/group").unwrap_or_default();
         Ok(text.lines().filter_map(Group::parse).collect())
+    }
+
+    fn declared(&self) -> Vec<Declared> {
+        self.declared.clone()
+    }
+
+    fn pending(&self, path: &Path) -> Vec<Cause> {
+        let below = self.touched.iter().filter(|it| it.0.starts_with(path));
+        below.map(|it| it.1.clone()).collect()
     }
 
     fn can_connect(&self, host: &str, port: u16, _: Duration) -> bool {

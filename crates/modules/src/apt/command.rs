@@ -6,6 +6,7 @@ use hostler_module_api::prelude::*;
 
 use super::args::{Args, PackageState, Upgrade};
 use super::look::Seen;
+use super::spec::base_name;
 
 /// Runs apt so that it never asks and never waits for an answer.
 fn quiet(mut program: Program, needrestart_is_set: bool) -> Program {
@@ -71,6 +72,7 @@ pub(super) fn fetch(url: &str, path: &Path) -> Edit {
 }
 
 /// The verb and what it is applied to, as both the simulation and the real run have it.
+#[derive(Clone)]
 pub(super) struct Work {
     /// `install`, `remove`, ...
     verb: Vec<&'static str>,
@@ -135,10 +137,58 @@ impl Work {
         &self.packages
     }
 
-    /// Says what would be done.
-    pub(super) fn simulated(&self) -> Program {
-        let words = ["apt-get", "-q", "-y", "--simulate"].map(str::to_owned);
-        quiet(Program::new(self.words(words.to_vec())), true)
+    /// Is this package one of those that it is about?
+    pub(super) fn is_about(&self, package: &str) -> bool {
+        self.packages.iter().any(|it| base_name(it) == base_name(package))
+    }
+
+    /// Does it ask the lists what there is? Removing does not.
+    pub(super) fn needs_lists(&self) -> bool {
+        !self.verb[0].starts_with("auto") && self.verb[0] != "remove"
+    }
+
+    /// The same at the same time as more, in the words of `apt-get install`; `None` where that cannot be said.
+    pub(super) fn along_with(&self, more: Vec<String>) -> Option<Self> {
+        let mut work = self.clone();
+        match self.verb[0] {
+            _ if more.is_empty() => return None,
+            "build-dep" | "autoclean" => return None,
+            "remove" => {
+                work.verb = vec!["install"];
+                work.packages.iter_mut().for_each(|it| it.push('-'));
+            }
+            "autoremove" => {
+                work.verb = vec!["install"];
+                work.options.push("--auto-remove".to_owned());
+            }
+            _ => {}
+        }
+        work.packages.extend(more);
+        Some(work)
+    }
+
+    /// Says what would be done, and writes nothing: not even the log of what it was asked to plan.
+    pub(super) fn simulated(&self, options: &[&str]) -> Program {
+        self.asked("--simulate", options)
+    }
+
+    /// Says what would be downloaded.
+    pub(super) fn measured(&self, options: &[&str]) -> Program {
+        self.asked("--print-uris", options)
+    }
+
+    fn asked(&self, how: &str, options: &[&str]) -> Program {
+        let start = ["apt-get", "-q", "-y", how].map(str::to_owned).to_vec();
+        let shown = Program::new(self.words(start.clone())).shown().to_string();
+        let silent = ["-o", "Dir::Log::Planner="].iter().chain(options);
+        let words = start.into_iter().chain(silent.map(|it| (*it).to_owned()));
+        quiet(Program::new(self.words(words.collect())), true).shown_as(shown)
+    }
+
+    /// What people call it.
+    pub(super) fn shown(&self) -> String {
+        let start = ["apt-get", "-q", "-y"].map(str::to_owned).to_vec();
+        Program::new(self.words(start)).shown().to_string()
     }
 
     /// Does it.

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use hostler_module_api::prelude::*;
-use hostler_probes::{Dpkg, LockHolder, PackageState as Installed, Transaction, names, parse_simulation};
+use hostler_probes::{Dpkg, LockHolder, PackageState as Installed, names, read_only_options};
+use hostler_value::Cause;
 
 use super::args::{Args, PackageState, Upgrade};
 use super::command::Work;
+use super::resolve::{Job, add, refuse_too_old, unknown};
 use super::spec::{self, Spec};
 
 /// What was seen.
@@ -27,40 +29,31 @@ pub(crate) struct Seen {
     /// Packages to download, and where to.
     pub(super) to_fetch: Vec<(String, PathBuf)>,
     pub(super) lock_holder: Option<LockHolder>,
+    /// Earlier tasks of a preview that would refresh the lists.
+    pub(super) lists_by: Vec<Cause>,
+    /// Earlier tasks of a preview that would change where packages come from, or which are preferred.
+    pub(super) sources_by: Vec<Cause>,
     /// The task's environment has a say about needrestart.
     pub(super) needrestart_is_set: bool,
 }
 
-impl Refusal {
-    pub(super) fn message(&self) -> &str {
-        &self.msg
-    }
-}
+/// Where the package lists are.
+pub(super) const LISTS: &str = "/var/lib/apt/lists";
+/// What says where packages come from, and which are preferred.
+const SOURCES: [&str; 4] = [
+    "/etc/apt/sources.list",
+    "/etc/apt/sources.list.d",
+    "/etc/apt/preferences",
+    "/etc/apt/preferences.d",
+];
 
-/// Something for apt to do.
-pub(super) struct Job {
-    /// Packages that it is about, if it is about any by name.
-    pub(super) packages: Vec<String>,
-    pub(super) program: Program,
-    /// What it would do.
-    pub(super) simulated: Result<Transaction, Refusal>,
-    /// More that it would do, in words.
-    pub(super) more: Vec<String>,
-}
-
-/// Why apt would not do it.
-#[derive(Clone, Debug)]
-pub(super) struct Refusal {
-    msg: String,
-    /// Something is not there that other lists or sources may have.
-    pub(super) is_missing: bool,
-    output: CommandOutput,
-}
-
-impl From<Refusal> for ModuleError {
-    fn from(it: Refusal) -> Self {
-        let error = ModuleError::new(it.msg).field("rc", it.output.rc);
-        error.field("stdout", it.output.stdout_text()).field("stderr", it.output.stderr_text())
+impl Seen {
+    /// Earlier tasks of a preview that decide which packages there are to install.
+    pub(super) fn decided_by(&self) -> Vec<Cause> {
+        let mut all: Vec<Cause> = self.lists_by.iter().chain(&self.sources_by).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
     }
 }
 
@@ -85,9 +78,15 @@ pub(super) fn look(args: &Args, host: &dyn Inspect) -> Result<Seen, ModuleError>
         marked_auto: Vec::new(),
         to_fetch: Vec::new(),
         lock_holder: None,
+        lists_by: host.pending(Path::new(LISTS)),
+        sources_by: SOURCES.iter().flat_map(|it| host.pending(Path::new(it))).collect(),
         needrestart_is_set: host.identity().env.iter().any(|(name, _)| name.starts_with("NEEDRESTART_")),
     };
     jobs(args, host, &mut seen)?;
+    if seen.jobs.iter().any(Job::does_something) && hostler_probes::dpkg_interrupted(host) {
+        let words = "dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.";
+        return Err(ModuleError::new(words));
+    }
     if !seen.jobs.is_empty() || !seen.marked_auto.is_empty() {
         seen.lock_holder = hostler_probes::lock_holder(host);
     }
@@ -156,7 +155,8 @@ fn expanded(args: &Args, host: &dyn Inspect, seen: &Seen) -> Result<Vec<Spec>, M
             continue;
         }
         if known.is_none() {
-            let output = host.look(&Program::new(["apt-cache", "pkgnames"]))?;
+            let words = ["apt-cache", "pkgnames"].into_iter().chain(read_only_options(host));
+            let output = host.look(&Program::new(words).shown_as("apt-cache pkgnames"))?;
             let mut all: Vec<String> = output.stdout_text().lines().map(str::to_owned).collect();
             all.extend(seen.dpkg.names().map(str::to_owned));
             all.sort();
@@ -166,69 +166,12 @@ fn expanded(args: &Args, host: &dyn Inspect, seen: &Seen) -> Result<Vec<Spec>, M
         let found = known.iter().flatten().filter(|it| spec::matches(&spec.name, it));
         let found: Vec<Spec> = found.map(|it| Spec { name: it.clone(), version: spec.version.clone() }).collect();
         if found.is_empty() && !seen.update_due {
-            return Err(ModuleError::new(format!("No package(s) matching '{}' available", spec.name)));
+            let none = format!("No package(s) matching '{}' available", spec.name);
+            return Err(unknown(none, seen.decided_by()));
         }
         specs.extend(found);
     }
     Ok(specs)
-}
-
-/// Lets apt say what it would do.
-fn add(work: &Work, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleError> {
-    let output = host.look(&work.simulated())?;
-    let stdout = output.stdout_text();
-    let more = stdout.lines().filter(|it| it.starts_with("Del ")).map(|it| it.replacen("Del", "delete", 1)).collect();
-    let selected = stdout.lines().find(|it| it.starts_with("Note, selecting") && it.contains(" for regex "));
-    let simulated = if !output.success() {
-        Err(refusal(work, output))
-    } else if let Some(line) = selected {
-        let name = line.rsplit('\'').nth(1).unwrap_or_default();
-        Err(Refusal { msg: format!("No package matching '{name}' is available"), is_missing: true, output })
-    } else {
-        Ok(parse_simulation(&stdout))
-    };
-    let program = work.real(args, seen.needrestart_is_set);
-    seen.jobs.push(Job { packages: work.packages().to_vec(), program, simulated, more });
-    Ok(())
-}
-
-/// apt's refusal in Ansible's words where it has some.
-fn refusal(work: &Work, output: CommandOutput) -> Refusal {
-    let stderr = output.stderr_text();
-    let stdout = output.stdout_text();
-    let errors: Vec<&str> = stderr.lines().chain(stdout.lines()).filter_map(|it| it.strip_prefix("E: ")).collect();
-    let quoted = |line: &str| line.split('\'').nth(1).unwrap_or_default().to_owned();
-    let known = errors.iter().find_map(|line| {
-        if let Some(name) = line.strip_prefix("Unable to locate package ") {
-            Some(format!("No package matching '{name}' is available"))
-        } else if line.contains("has no installation candidate") {
-            Some(format!("no available installation candidate for {}", quoted(line)))
-        } else if line.starts_with("Version '") && line.ends_with("was not found") {
-            let package = line.split('\'').nth(3).unwrap_or_default();
-            Some(format!("no available installation candidate for {package}={}", quoted(line)))
-        } else {
-            None
-        }
-    });
-    let shown = work.simulated().shown().to_string().replacen(" --simulate", "", 1);
-    let reason = if errors.is_empty() { stderr.trim().to_owned() } else { errors.join("; ") };
-    Refusal { is_missing: known.is_some(), msg: known.unwrap_or_else(|| format!("'{shown}' failed: {reason}")), output }
-}
-
-/// A candidate that is older than "at least" must not be installed.
-fn refuse_too_old(unmet: &[Spec], seen: &mut Seen) {
-    let Some(job) = seen.jobs.last_mut() else { return };
-    let Ok(transaction) = &job.simulated else { return };
-    for spec in unmet {
-        let spec::Version::AtLeast(least) = &spec.version else { continue };
-        let step = transaction.steps.iter().find(|it| it.package == spec.name);
-        let offered = step.and_then(|it| it.after.as_deref());
-        if offered.is_none_or(|it| hostler_probes::compare_versions(it, least).is_lt()) {
-            let msg = format!("no available installation candidate for {}>={least}", spec.name);
-            job.simulated = Err(Refusal { msg, is_missing: true, output: CommandOutput::default() });
-            return;
-        }
-    }
 }
 
 /// A downloaded package is looked at once; a later run downloads it again, since it may be another by then.
@@ -251,6 +194,10 @@ fn debs(list: &str, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<
         } else {
             return Err(ModuleError::new(format!("Unable to install package: '{file}' is not an absolute path")));
         };
+        let by = host.pending(&path);
+        if !by.is_empty() {
+            return Err(unknown(format!("what package {file} is"), by));
+        }
         let shown = path.display().to_string();
         let output = host.look(&Program::new(["dpkg-deb", "-f", &shown, "Package", "Version", "Architecture"]))?;
         if !output.success() {

@@ -87,6 +87,14 @@ impl Spec {
     }
 }
 
+/// The name in words of apt-get: without version, release and architecture.
+pub(super) fn base_name(words: &str) -> &str {
+    if words.starts_with('/') {
+        return words;
+    }
+    words.split(['=', '/', ':', '_']).next().unwrap_or(words)
+}
+
 fn word(text: &str) -> Option<String> {
     let text = text.trim();
     let plain = |ch: char| ch.is_ascii_graphic() && !"='\"\\".contains(ch);

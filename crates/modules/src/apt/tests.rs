@@ -3,11 +3,18 @@ use hostler_module_api::fake::{Checked, FakeHost, check_fails, check_module};
 use hostler_module_api::{Mode, execute};
 use serde_json::json;
 
+mod previews;
+
 const OPTIONS: &str =
     "apt-get -q -y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=60";
 const NGINX: &str =
     "Package: nginx\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.22.1-9\nProvides: httpd\n";
 const INSTALL_JQ: &str = "Inst libjq1 (1.6-2.1 Debian:12 [amd64])\nInst jq (1.6-2.1 Debian:12 [amd64])\n";
+
+const JQ_URIS: &str = "After this operation, 441 kB of additional disk space will be used.
+'http://deb.debian.org/jq_1.6-2.1_amd64.deb' jq_1.6-2.1_amd64.deb 64432 MD5Sum:1
+'http://deb.debian.org/libjq1_1.6-2.1_amd64.deb' libjq1_1.6-2.1_amd64.deb 136460 MD5Sum:2
+";
 
 fn args(json: serde_json::Value) -> Value {
     serde_json::from_value(json).unwrap()
@@ -29,8 +36,12 @@ fn with(package: &str, version: &str) -> String {
     format!("{NGINX}\nPackage: {package}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n")
 }
 
-/// The lists of a fake host are as old as the epoch, and refreshing them finds nothing new.
-fn refreshing(host: FakeHost) -> FakeHost {
+/// The lists of a fake host are nearly as old as the epoch, and refreshing them finds nothing new.
+fn refreshing(mut host: FakeHost) -> FakeHost {
+    use hostler_module_api::Applier as _;
+    let times = hostler_change::Times { atime_ns: None, mtime_ns: Some(2_000_000_000) };
+    let edit = Edit::SetTimes { path: LISTS.into(), times };
+    host.apply(&hostler_change::Planned { edit, deltas: Vec::new() }).unwrap();
     host.on("apt-get update", |_| CommandOutput::default())
 }
 
@@ -45,14 +56,22 @@ fn what_is_installed_needs_no_program() {
 fn installs_once_and_shows_what_apt_resolves() {
     let host = debian()
         .answers("apt-get -q -y --simulate install jq", 0, INSTALL_JQ)
+        .answers("apt-get -q -y --print-uris install jq", 0, JQ_URIS)
         .on(&format!("{OPTIONS} install jq"), |host| {
             host.set_text("/var/lib/dpkg/status", &with("jq", "1.6-2.1"));
             CommandOutput { stdout: b"Setting up jq".to_vec(), ..CommandOutput::default() }
         });
     let done = run(json!({"name": ["nginx", "jq"]}), host);
     assert!(done.check.changed && done.first.changed && !done.second.changed);
-    assert_eq!(done.check.deltas.len(), 2);
-    assert_eq!(done.check.deltas[1], Delta::field("package jq", "version", Value::Null, "1.6-2.1"));
+    let shown = [
+        Delta::action("apt", "2 packages to install; 200 kB to download, 441 kB more disk space"),
+        Delta::field("package libjq1", "version", Value::Null, "1.6-2.1"),
+        Delta::field("package jq", "version", Value::Null, "1.6-2.1"),
+        Delta::action("apt", "new dependencies: libjq1"),
+        Delta::action("apt", "from Debian:12: libjq1, jq"),
+    ];
+    assert_eq!(done.check.deltas, shown);
+    assert_eq!(done.check.fields.get("stdout"), Some(&Value::str(INSTALL_JQ)));
     assert_eq!(done.first.fields.get("stdout"), Some(&Value::str("Setting up jq")));
 }
 
@@ -60,6 +79,7 @@ fn installs_once_and_shows_what_apt_resolves() {
 fn latest_asks_apt_each_time() {
     let simulate = "apt-get -q -y --simulate install nginx";
     let host = debian()
+        .answers("apt-get -q -y --print-uris install nginx", 0, "")
         .answers(simulate, 0, "Inst nginx [1.22.1-9] (1.22.1-10 Debian:12 [amd64])\n")
         .on(&format!("{OPTIONS} install nginx"), move |host| {
             host.set_text("/var/lib/dpkg/status", &NGINX.replace("-9", "-10"));
@@ -71,10 +91,10 @@ fn latest_asks_apt_each_time() {
 }
 
 #[test]
-fn refreshed_lists_alone_are_a_change_only_if_they_changed() {
+fn refreshed_lists_are_a_change_only_if_they_changed_which_a_preview_cannot_know() {
     let done = run(json!({"update_cache": true}), refreshing(debian()));
-    assert!(done.check.changed && done.check.incomplete && !done.first.changed);
-    assert_eq!(done.check.fields.get("cache_updated"), Some(&Value::Bool(true)));
+    assert!(!done.check.changed && done.check.incomplete && !done.first.changed);
+    assert_eq!(done.check.fields.get("cache_updated"), Some(&Value::Bool(false)));
     let both = run(json!({"update_cache": true, "name": "nginx"}), refreshing(debian()));
     assert!(!both.first.changed && both.check.incomplete);
 }
@@ -94,7 +114,7 @@ fn lists_that_are_new_enough_are_left_alone() {
 #[test]
 fn a_package_that_only_fresh_lists_have_is_installed_in_the_second_round() {
     let simulate = "apt-get -q -y --simulate install jq";
-    let mut host = debian();
+    let mut host = debian().answers("apt-get -q -y --print-uris install jq", 0, JQ_URIS);
     host.answer(simulate, 100, "E: Unable to locate package jq\n");
     let host = host
         .on("apt-get update", move |host| {
@@ -107,7 +127,8 @@ fn a_package_that_only_fresh_lists_have_is_installed_in_the_second_round() {
         });
     let done = run(json!({"name": "jq", "update_cache": true}), host);
     assert!(done.check.incomplete && done.first.changed);
-    assert_eq!(done.first.deltas.len(), 3);
+    assert_eq!(done.check.warnings, ["No package matching 'jq' is available; refreshed package lists decide that"]);
+    assert_eq!(done.first.deltas.len(), 6);
 }
 
 #[test]
@@ -126,6 +147,7 @@ fn upgrades_all_and_says_what_is_held() {
     let held = NGINX.replace("install ok", "hold ok");
     let host = debian()
         .file("/var/lib/dpkg/status", held)
+        .answers("apt-get -q -y --print-uris dist-upgrade", 0, "")
         .answers(simulate, 0, "The following packages have been kept back:\n  nginx\nInst tar [1.34] (1.35 Debian:12 [amd64])\n")
         .on(&format!("{OPTIONS} dist-upgrade"), move |host| {
             host.answer(simulate, 0, "The following packages have been kept back:\n  nginx\n");
@@ -153,6 +175,7 @@ fn a_package_file() {
     let fields = "dpkg-deb -f /root/x.deb Package Version Architecture";
     let host = debian()
         .answers(fields, 0, "Package: nginx\nVersion: 2\nArchitecture: amd64\n")
+        .answers("apt-get -q -y --print-uris install /root/x.deb", 0, "")
         .answers("apt-get -q -y --simulate install /root/x.deb", 0, "Inst nginx [1.22.1-9] (2 local-deb [amd64])\n")
         .on_writes(&format!("{OPTIONS} install /root/x.deb"), &[("/var/lib/dpkg/status", &NGINX.replace("1.22.1-9", "2"))]);
     let done = run(json!({"deb": "/root/x.deb"}), host);
@@ -179,6 +202,7 @@ fn from(json: serde_json::Value) -> Args {
 #[test]
 fn refusals() {
     let mut host = debian();
+    host.answer("apt-get -q -y --print-uris install nginx", 0, "");
     host.answer("apt-get -q -y --simulate install nope", 100, "E: Unable to locate package nope\n");
     host.answer("apt-get -q -y --simulate install nginx=9", 100, "E: Version '9' for 'nginx' was not found\n");
     host.answer("apt-get -q -y --simulate install nginx", 0, "Inst nginx [1.22.1-9] (1.22.1-10 D [amd64])\n");
