@@ -29,7 +29,7 @@ fn connector() -> Connector {
         local: LocalUser {
             home: "/nonexistent".into(),
             name: "me".into(),
-            uid: 0,
+            maker: hostler_protocol::Maker::default(),
             hostname: "here".into(),
         },
         config: SshConfig::default(),
@@ -169,7 +169,7 @@ async fn a_cut_before_the_banner_is_tried_again_and_then_a_penalty() {
         local: LocalUser {
             home: "/nonexistent".into(),
             name: "me".into(),
-            uid: 0,
+            maker: hostler_protocol::Maker::default(),
             hostname: "here".into(),
         },
         config: SshConfig::default(),

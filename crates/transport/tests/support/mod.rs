@@ -157,7 +157,7 @@ impl Sshd {
         LocalUser {
             home: self.path("client"),
             name: "root".into(),
-            uid: 0,
+            maker: hostler_protocol::Maker::default(),
             hostname: "controller".into(),
         }
     }
