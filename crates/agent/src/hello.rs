@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::time::SystemTime;
 
 use hostler_module_api::Identity;
-use hostler_protocol::Hello;
+use hostler_protocol::{Hello, Maker};
 use rustix::process::{getegid, geteuid, umask};
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,11 @@ pub(crate) fn hello(identity: &Identity) -> io::Result<Hello> {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Ok(Hello {
         sha256: own_hash()?,
-        uid: identity.uid,
+        maker: Maker {
+            uid: identity.uid,
+            gid: identity.gid,
+            umask: identity.umask,
+        },
         user: identity.user.clone(),
         home: identity.home.display().to_string(),
         hostname: rustix::system::uname()

@@ -19,7 +19,7 @@ use crate::hello::clock_us;
 use crate::task::Task;
 
 /// Directories that are searched behind the search path: administration programs are not in an ordinary user's.
-const SBIN: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
+pub(crate) const SBIN: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// From the request to end to the order.
 const GRACE: Duration = Duration::from_secs(2);
 /// How often cancellation and deadlines are looked at while a program says nothing.

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::crash;
 use crate::host::{Host, Shared};
-use crate::overlay::Preview;
+use crate::overlay::{Ground, Preview};
 
 /// Tasks that run at the same time; more wait for their turn.
 const RUNNING_MAX: usize = 32;
@@ -224,6 +224,9 @@ impl Work {
     fn run_items(mut self) -> Host {
         let run = self.run.clone();
         let mut host = Host::new(self.shared.clone(), self.task.clone(), &run.environment);
+        if let Some(preview) = &run.preview {
+            self.shared.overlay.catch_up(&host, preview);
+        }
         while let Some(item) = run.items.get(self.at) {
             let outcome = if self.task.is_cancelled() {
                 Outcome::failure(CANCELLED)
@@ -245,12 +248,19 @@ impl Work {
         let mode = Mode {
             check: self.run.check,
             diff: self.run.diff,
-            forecast: self.run.preview.as_ref().is_some_and(|it| it.forecast),
+            forecast: self
+                .run
+                .preview
+                .as_ref()
+                .is_some_and(|it| it.forecast || it.keep),
         };
         let run = self.tasks.run_module;
         let outcome = if let Some(preview) = self.run.preview.as_ref().filter(|_| self.run.check) {
-            let mut preview = Preview::new(host, &self.shared.overlay, preview);
-            run(self.module(), args, mode, &mut preview)
+            let ground = Ground::new(&self.shared.overlay, preview);
+            let mut preview = Preview::new(host, ground.overlay(), preview);
+            let mut outcome = run(self.module(), args, mode, &mut preview);
+            outcome.iter_mut().for_each(|it| preview.finish(it));
+            outcome
         } else {
             run(self.module(), args, mode, host)
         };

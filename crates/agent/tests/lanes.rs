@@ -107,7 +107,7 @@ impl Stage {
         let ids = format!("--reuid {id} --regid {id} --clear-groups");
         let line = format!("exec setpriv {ids} {}", agent.display());
         let mut session = Session::spawn(&mut self.command(&line));
-        assert_eq!(session.hello(0).uid, id);
+        assert_eq!(session.hello(0).maker.uid, id);
         session
     }
 }
@@ -137,7 +137,7 @@ fn name_on_lane(session: &mut Session, lane: u16, how: Become) -> (u32, String) 
     );
     let outcome = session.run_task(lane, run).pop().unwrap();
     let name = outcome.fields.get("stdout").and_then(Value::as_str);
-    (hello.uid, name.unwrap_or_default().to_owned())
+    (hello.maker.uid, name.unwrap_or_default().to_owned())
 }
 
 fn refusal(session: &mut Session, how: Become) -> (LaneErrorKind, String) {

@@ -38,6 +38,29 @@ pub enum Effect {
     },
     /// A unit of the service manager is as said.
     Unit(UnitEffect),
+    /// A line of `shadow(5)` is as said.
+    Shadow(ShadowEffect),
+    /// A parameter of the running kernel.
+    Sysctl {
+        /// Its name, with dots.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// The host's name.
+    Hostname {
+        /// The running kernel's; `None`: as it was.
+        running: Option<String>,
+        /// The one that is kept for the next start, where a program keeps it; `None`: as it was.
+        kept: Option<String>,
+    },
+    /// The crontab of a user, as `crontab -l` shows it.
+    Crontab {
+        /// The user's name.
+        user: String,
+        /// The whole table.
+        table: Vec<u8>,
+    },
     /// Something that the program does to files, as an edit would. The edit of a program stands for that one's
     /// effects.
     Edit(Edit),
@@ -71,4 +94,30 @@ pub struct UserEffect {
     pub home: Option<String>,
     /// Login shell.
     pub shell: Option<String>,
+}
+
+/// How an account's password and its ages are afterwards. `None`: as they were. Days as in `shadow(5)`; -1 is an empty
+/// field.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowEffect {
+    /// The account's name.
+    pub user: String,
+    /// The whole field: a hash, with `!` before it if the account is locked.
+    pub password: Option<String>,
+    /// Days between changes, at least.
+    pub min: Option<i64>,
+    /// Days until it must be changed.
+    pub max: Option<i64>,
+    /// Days of warning before that.
+    pub warn: Option<i64>,
+    /// Days after that until the account is disabled.
+    pub inactive: Option<i64>,
+    /// Day since the epoch on which the account ends.
+    pub expires: Option<i64>,
+}
+
+impl std::fmt::Debug for ShadowEffect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ShadowEffect({})", self.user)
+    }
 }

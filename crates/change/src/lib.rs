@@ -17,7 +17,7 @@ pub use delta::{Change, Delta, TEXT_SHOWN_MAX};
 pub use edit::{
     Attrs, Content, Edit, Fetch, FileKind, Link, MakeDir, Owner, Remove, Run, Times, WriteFile,
 };
-pub use effect::{Effect, UnitEffect, UserEffect};
+pub use effect::{Effect, ShadowEffect, UnitEffect, UserEffect};
 pub use forecast::{Basis, Forecast};
 pub use outcome::{Applied, ModuleFailure, Outcome};
 pub use plan::{Plan, Planned};

@@ -27,8 +27,8 @@ pub struct Plan {
     /// are applied once, as ansible-core does, and the host is not held against a second plan.
     pub once: bool,
     /// What must be so before the edits can be carried out, and is not: a group, a service, a package that is not there.
-    /// A real run fails with the first of these and changes nothing. A preview warns instead, since an earlier task of
-    /// the same run may be what brings it about, and shows the edits.
+    /// The task fails with the first of these and changes nothing; in a preview it is unknown if a package that an
+    /// earlier task would install may bring it.
     pub unmet: Vec<String>,
     /// What the edits do cannot be known without doing them (`command`): check mode skips the task.
     pub unpredictable: bool,

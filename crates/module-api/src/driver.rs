@@ -1,6 +1,8 @@
 //! The order of calls: observe, plan, apply, observe and plan again, report.
 
-use hostler_change::{Applied, Change, Delta, Forecast, ModuleFailure, Outcome, Plan, Planned};
+use hostler_change::{
+    Applied, Change, Delta, Edit, Effect, Forecast, ModuleFailure, Outcome, Plan, Planned,
+};
 use hostler_value::Value;
 
 use crate::{Inspect, Module, ModuleError, Ran, Report, from_value};
@@ -27,9 +29,27 @@ pub trait Applier {
     /// What went wrong; nothing half-done is left of this edit, and later edits of the plan are not tried.
     fn apply(&mut self, edit: &Planned) -> Result<Applied, ModuleError>;
 
-    /// Check mode: keeps an edit in mind instead of carrying it out, so that [`Applier::host`] shows later tasks of
-    /// the same preview what it would have done. Keeps nothing unless implemented.
-    fn preview(&mut self, _edit: &Planned) {}
+    /// Check mode: keeps the edits of a plan in mind instead of carrying them out, so that [`Applier::host`] shows what
+    /// they would have done, also to later tasks of the same preview. True if it does so; it does not unless
+    /// implemented.
+    ///
+    /// # Errors
+    /// An edit would fail, or whether it would is not known. None is kept then.
+    fn preview(&mut self, _edits: &[Planned]) -> Result<bool, ModuleError> {
+        Ok(false)
+    }
+
+    /// Check mode: from now on [`Applier::host`] shows nothing where packages that an earlier task would install may
+    /// bring something, and [`Applier::preview`] takes only edits that are right all the same. False if there is no
+    /// such view.
+    fn suppose(&mut self) -> bool {
+        false
+    }
+
+    /// Compares what programs have declared with what the host is now that they have run. Each difference is a sentence.
+    fn faults(&self, _declared: &[&Effect]) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The host as it is now.
     fn host(&self) -> &dyn Inspect;
@@ -75,33 +95,15 @@ fn run<M: Module>(
             ..Outcome::default()
         });
     }
+    if mode.check {
+        return foresee::<M>(args, mode, applier);
+    }
     let before = M::observe(args, applier.host())?;
     let plan = M::plan(args, &before)?;
-    if !mode.check {
-        met(&plan)?;
-    }
-    if mode.check || plan.is_empty() {
-        let ran = Ran {
-            before: &before,
-            after: &before,
-            plan: &plan,
-            applied: &[],
-            check: mode.check,
-        };
-        let report = M::report(args, &ran);
-        let changed = !plan.is_empty() && !plan.unpredictable;
-        let mut outcome = outcome(report, &plan, changed, mode);
-        if mode.forecast {
-            let edits = plan.edits.clone();
-            outcome.forecast = Some(Box::new(Forecast {
-                edits,
-                basis: Vec::new(),
-            }));
-        }
-        if outcome.failed.is_none() && !outcome.skipped && !plan.unpredictable {
-            plan.edits.iter().for_each(|edit| applier.preview(edit));
-        }
-        return Ok(outcome);
+    met(&plan, applier)?;
+    if plan.is_empty() {
+        let report = M::report(args, &nothing_done(&before, &before, &plan, false));
+        return Ok(outcome(report, &plan, false, mode));
     }
     let mut done = Done {
         applied: Vec::new(),
@@ -132,14 +134,85 @@ fn run<M: Module>(
     let report = M::report(args, &ran);
     let mut outcome = outcome(report, &plan, done.changed, mode);
     outcome.deltas = shown(done.deltas.iter(), mode);
+    if outcome.failed.is_none() {
+        outcome.faults = applier.faults(&declared(&plan));
+    }
     Ok(outcome)
 }
 
-/// Fails with what the plan lacks.
-fn met(plan: &Plan) -> Result<(), ModuleError> {
-    plan.unmet
-        .first()
-        .map_or(Ok(()), |it| Err(ModuleError::new(it)))
+/// What the programs of a plan declare.
+fn declared(plan: &Plan) -> Vec<&Effect> {
+    let runs = plan.edits.iter().filter_map(|it| match &it.edit {
+        Edit::Run(run) => Some(run),
+        _ => None,
+    });
+    runs.flat_map(|run| &run.effects).collect()
+}
+
+/// Check mode.
+fn foresee<M: Module>(
+    args: &M::Args,
+    mode: Mode,
+    applier: &mut dyn Applier,
+) -> Result<Outcome, ModuleError> {
+    match foreseen::<M>(args, mode, applier) {
+        Err(error) if !error.unknown.is_empty() && applier.suppose() => {
+            // What would be written is certain if nothing of what is there has a part in it.
+            let supposed = foreseen::<M>(args, mode, applier).ok();
+            supposed.filter(|it| it.changed).ok_or(error)
+        }
+        other => other,
+    }
+}
+
+fn foreseen<M: Module>(
+    args: &M::Args,
+    mode: Mode,
+    applier: &mut dyn Applier,
+) -> Result<Outcome, ModuleError> {
+    let before = M::observe(args, applier.host())?;
+    let plan = M::plan(args, &before)?;
+    met(&plan, applier)?;
+    let mut report = M::report(args, &nothing_done(&before, &before, &plan, true));
+    let changed = !plan.is_empty() && !plan.unpredictable;
+    let mut forecast = None;
+    if changed && report.failed.is_none() && !report.skipped {
+        let shows = applier.preview(&plan.edits)?;
+        // Numbers and paths that come of the change are return values, too.
+        if let (true, Ok(after)) = (shows, M::observe(args, applier.host())) {
+            report = M::report(args, &nothing_done(&before, &after, &plan, true));
+        }
+        forecast = mode.forecast.then(|| {
+            let edits = plan.edits.clone();
+            let basis = Vec::new();
+            Box::new(Forecast { edits, basis })
+        });
+    }
+    let outcome = outcome(report, &plan, changed, mode);
+    Ok(Outcome {
+        forecast,
+        ..outcome
+    })
+}
+
+fn nothing_done<'a, S>(before: &'a S, after: &'a S, plan: &'a Plan, check: bool) -> Ran<'a, S> {
+    Ran {
+        before,
+        after,
+        plan,
+        applied: &[],
+        check,
+    }
+}
+
+/// Fails with what the plan lacks, unless a package that an earlier task of a preview would install may bring it.
+fn met(plan: &Plan, applier: &dyn Applier) -> Result<(), ModuleError> {
+    let Some(lacks) = plan.unmet.first() else {
+        return Ok(());
+    };
+    let mut error = ModuleError::new(lacks);
+    error.unknown = applier.host().new_packages();
+    Err(error)
 }
 
 struct Done {
@@ -158,7 +231,7 @@ fn settle<M: Module>(
     let mut plan = first.clone();
     for round in 0..ROUNDS_MAX {
         for edit in &plan.edits {
-            let always = matches!(&edit.edit, hostler_change::Edit::Run(run) if run.always);
+            let always = matches!(&edit.edit, Edit::Run(run) if run.always);
             if round > 0 && always {
                 continue;
             }
@@ -175,7 +248,7 @@ fn settle<M: Module>(
             return Ok(state);
         }
         plan = M::plan(args, &state)?;
-        met(&plan)?;
+        met(&plan, applier)?;
         if plan.is_settled() {
             return Ok(state);
         }
@@ -212,11 +285,6 @@ fn outcome(report: Report, plan: &Plan, changed: bool, mode: Mode) -> Outcome {
         facts,
         warnings,
     } = report;
-    // Only a preview comes here with any.
-    let unmet = plan
-        .unmet
-        .iter()
-        .map(|it| format!("{it}; an earlier task has to change that"));
     Outcome {
         changed: overruled.unwrap_or(changed) && !skipped,
         skipped,
@@ -224,13 +292,7 @@ fn outcome(report: Report, plan: &Plan, changed: bool, mode: Mode) -> Outcome {
         fields,
         facts,
         deltas: shown(plan.deltas(), mode),
-        warnings: plan
-            .warnings
-            .iter()
-            .cloned()
-            .chain(unmet)
-            .chain(warnings)
-            .collect(),
+        warnings: plan.warnings.iter().cloned().chain(warnings).collect(),
         incomplete: plan.incomplete && mode.check,
         ..Outcome::default()
     }

@@ -206,6 +206,13 @@ pub trait Inspect {
         Vec::new()
     }
 
+    /// In a preview: the tasks that would install packages which the host does not have. What those bring (units,
+    /// accounts, programs) is not known: who finds nothing where they may bring something says
+    /// [`InspectError::Unknown`]. Files and accounts are looked up with that in mind already.
+    fn new_packages(&self) -> Vec<Cause> {
+        Vec::new()
+    }
+
     /// Can a TCP connection be made within the time? For `wait_for`.
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool;
 

@@ -122,8 +122,9 @@ pub(crate) struct State {
 /// Where the table is.
 enum Place {
     File(PathBuf),
-    /// A crontab of another user, or (`None`) of the current one.
-    User(Option<String>),
+    /// A crontab of another user, or (`None`) of the current one; whether there is such a user; and who the current
+    /// one is.
+    User { name: Option<String>, known: bool, me: String },
 }
 
 pub(crate) struct This;
@@ -147,7 +148,11 @@ impl Module for This {
         }
         let me = &host.identity().user;
         let user = args.user.clone().filter(|user| user != me);
-        let output = host.look(&Program::new(crontab(user.as_deref(), "-l")))?;
+        let known = match &user {
+            Some(user) => host.account(user)?.is_some_and(|it| it.name == *user),
+            None => true,
+        };
+        let output = hostler_probes::crontab(host, user.as_deref())?;
         // 1 can mean that there are no jobs.
         if !matches!(output.rc, 0 | 1) {
             return Err(ModuleError::new("Unable to read crontab")
@@ -161,7 +166,7 @@ impl Module for This {
         };
         let listed = if output.success() { output.stdout } else { Vec::new() };
         Ok(State {
-            place: Place::User(user),
+            place: Place::User { name: user, known, me: me.clone() },
             text: Some(crate::edited::from_bytes(&listed)),
             backup,
         })
@@ -175,8 +180,12 @@ impl Module for This {
         match (edit(args, before)?.text, &now.place) {
             (None, _) => {}
             (Some(text), Place::File(path)) => plan_file(args, now, path, &text, &mut plan),
-            (Some(text), Place::User(user)) => {
-                plan_crontab(now, user.as_deref(), before, &text, &mut plan);
+            (Some(text), Place::User { name, known, me }) => {
+                if !known {
+                    let name = name.as_deref().unwrap_or_default();
+                    plan.unmet.push(format!("crontab: user `{name}' unknown"));
+                }
+                plan_crontab(now, (name.as_deref(), me), before, &text, &mut plan);
             }
         }
         Ok(plan)
@@ -206,9 +215,10 @@ impl Module for This {
     }
 }
 
-fn crontab(user: Option<&str>, last: &str) -> Vec<String> {
+/// Replaces a crontab by what is on its input.
+fn crontab(user: Option<&str>) -> Vec<&str> {
     let of_user = user.map(|user| ["-u", user]).into_iter().flatten();
-    ["crontab"].into_iter().chain(of_user).chain([last]).map(str::to_owned).collect()
+    ["crontab"].into_iter().chain(of_user).chain(["-"]).collect()
 }
 
 /// A file is removed with its last job; with its last variable it stays, empty, as ansible-core leaves it.
@@ -245,7 +255,7 @@ fn plan_file(args: &Args, now: &State, path: &Path, text: &str, plan: &mut Plan)
     );
 }
 
-fn plan_crontab(now: &State, user: Option<&str>, before: &str, text: &str, plan: &mut Plan) {
+fn plan_crontab(now: &State, (user, me): (Option<&str>, &str), before: &str, text: &str, plan: &mut Plan) {
     if let Some(backup) = &now.backup {
         let content = to_bytes(before);
         let delta = Delta::content(backup.display().to_string(), None, Some(&content));
@@ -270,7 +280,9 @@ fn plan_crontab(now: &State, user: Option<&str>, before: &str, text: &str, plan:
     };
     let after = to_bytes(text);
     let delta = Delta::content(subject, Some(&to_bytes(before)), Some(&after));
-    plan.run(delta, Program::new(crontab(user, "-")).stdin(after));
+    let brings = Effect::Crontab { user: user.unwrap_or(me).to_owned(), table: after.clone() };
+    let run = Run::new(Program::new(crontab(user)).stdin(after)).bringing(vec![brings]);
+    plan.push(delta, Edit::Run(run));
 }
 
 fn check(args: &Args) -> Result<(), ModuleError> {

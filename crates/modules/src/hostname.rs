@@ -95,8 +95,13 @@ impl Module for This {
             let name = strategy.name_in(&text);
             (name.clone(), name)
         };
-        let fqdn = host.look(&Program::new(["hostname", "-f"]));
-        let fqdn = fqdn.ok().filter(CommandOutput::success).map(|it| it.stdout_text());
+        let fqdn = match hostler_probes::declared_node_name(host) {
+            Some(name) => Some(hostler_probes::full_name(host, &name)),
+            None => {
+                let output = host.look(&Program::new(["hostname", "-f"]));
+                output.ok().filter(CommandOutput::success).map(|it| it.stdout_text())
+            }
+        };
         Ok(State {
             fqdn: fqdn.map_or_else(|| current.clone(), |it| it.trim().to_owned()),
             strategy,
@@ -119,18 +124,30 @@ impl Module for This {
                 plan_file(file, args, now, delta, &mut plan);
             } else {
                 let argv = ["hostnamectl", "--pretty", "--static", "set-hostname", name];
-                plan.run(delta, Program::new(argv));
+                let kept = Effect::Hostname { running: None, kept: Some(name.to_owned()) };
+                let file = WriteFile {
+                    path: "/etc/hostname".into(),
+                    content: Content::Bytes(format!("{name}\n").into_bytes()),
+                    attrs: Attrs { mode: Some(0o644), ..Attrs::default() },
+                    backup: false,
+                    validate: None,
+                    unsafe_writes: true,
+                };
+                let effects = vec![kept, Effect::Edit(Edit::WriteFile(file))];
+                plan.push(delta, Edit::Run(Run::new(Program::new(argv)).bringing(effects)));
             }
         }
         if now.current != name {
             let delta = Delta::field("hostname", "current", now.current.as_str(), name);
+            let running = vec![Effect::Hostname { running: Some(name.to_owned()), kept: None }];
             match now.strategy {
                 Strategy::Systemd => {
                     let argv = ["hostnamectl", "--transient", "set-hostname", name];
-                    plan.run(delta, Program::new(argv));
+                    plan.push(delta, Edit::Run(Run::new(Program::new(argv)).bringing(running)));
                 }
                 Strategy::Alpine => {
-                    plan.run(delta, Program::new(["hostname", "-F", "/etc/hostname"]));
+                    let program = Program::new(["hostname", "-F", "/etc/hostname"]);
+                    plan.push(delta, Edit::Run(Run::new(program).bringing(running)));
                 }
                 _ => {}
             }
@@ -178,7 +195,7 @@ fn plan_file(file: &str, args: &Args, now: &State, delta: Delta, plan: &mut Plan
 }
 
 fn hostnamectl(which: &str, host: &dyn Inspect) -> Result<String, ModuleError> {
-    let output = host.look(&Program::new(["hostnamectl", which, "status"]))?;
+    let output = hostler_probes::hostnamectl(host, which)?;
     let (out, err) = (output.stdout_text(), output.stderr_text());
     if !output.success() {
         let msg = format!("Command failed rc={}, out={out}, err={err}", output.rc);

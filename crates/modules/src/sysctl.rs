@@ -80,10 +80,9 @@ impl Module for This {
             wanted(args)?;
         }
         let file = real_path(&expand_path(&args.sysctl_file, host)?, host)?;
-        let output = host.look(&Program::new(["sysctl", "-e", "-n", name]))?;
         Ok(State {
             content: host.read(&file, FILE_BYTES_MAX)?,
-            running: output.success().then(|| output.stdout_text()),
+            running: hostler_probes::sysctl(host, name)?,
             file,
         })
     }
@@ -103,11 +102,13 @@ impl Module for This {
         if args.sysctl_set && differs && running.is_some() {
             let value = value.as_deref().unwrap_or_default();
             let delta = Delta::field(name, "value", running.map(str::trim), value);
-            run(args, delta, &["-w", &format!("{name}={value}")], &mut plan);
+            let sets = vec![sets(name, value)];
+            run(args, delta, &["-w", &format!("{name}={value}")], sets, &mut plan);
         }
         let shown = now.file.display().to_string();
+        let fixed = if write { fixed(&text, name, value.as_deref()) } else { text.clone() };
         if write {
-            let after = to_bytes(&fixed(&text, name, value.as_deref()));
+            let after = to_bytes(&fixed);
             let delta = Delta::content(&shown, now.content.as_deref(), Some(&after));
             plan.write(
                 vec![delta],
@@ -123,7 +124,8 @@ impl Module for This {
         }
         if args.reload && (write || differs) {
             let delta = Delta::action(&shown, "the kernel reads it again");
-            run(args, delta, &["-p", &shown], &mut plan);
+            let all = fixed.lines().filter_map(setting).map(|(key, value)| sets(key, value));
+            run(args, delta, &["-p", &shown], all.collect(), &mut plan);
         }
         Ok(plan)
     }
@@ -148,15 +150,20 @@ impl Module for This {
     }
 }
 
-/// Adds a run of `sysctl`.
-fn run(args: &Args, delta: Delta, arguments: &[&str], plan: &mut Plan) {
+fn sets(key: &str, value: &str) -> Effect {
+    Effect::Sysctl { key: key.trim_start_matches('-').trim().to_owned(), value: value.to_owned() }
+}
+
+/// Adds a run of `sysctl`. What it sets is declared unless the kernel may refuse it.
+fn run(args: &Args, delta: Delta, arguments: &[&str], sets: Vec<Effect>, plan: &mut Plan) {
     let mut argv = vec!["sysctl"];
     if args.ignoreerrors {
         argv.push("-e");
     }
     argv.extend(arguments);
     let program = Program::new(argv).env("LANG", "C").env("LC_ALL", "C");
-    plan.run(delta, program);
+    let sets = if args.ignoreerrors { Vec::new() } else { sets };
+    plan.push(delta, Edit::Run(Run::new(program).bringing(sets)));
 }
 
 /// Older `sysctl` programs exit with 0 although the kernel refused the value.

@@ -1,7 +1,10 @@
 //! `systemd_service`: units of systemd.
 
 use hostler_module_api::prelude::*;
-use hostler_probes::{Scope, Unit, systemctl};
+use std::path::PathBuf;
+
+use hostler_change::{Link, MakeDir, Remove, UnitEffect};
+use hostler_probes::{Scope, Unit, enabling_links, masking_link, systemctl, unit_name};
 
 /// Start, stop, enable or mask a unit.
 ///
@@ -114,6 +117,8 @@ pub(crate) struct Seen {
     chroot: bool,
     /// A `systemctl` to which words are added.
     program: Program,
+    /// Links that enabling makes, and what they point to; of units of the host.
+    links: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Module for This {
@@ -140,6 +145,10 @@ impl Module for This {
             unit,
             chroot: offline || (first_root.is_some() && first_root != at("/")),
             program: systemctl(host, scope, []),
+            links: match (args.enabled, &args.name, scope) {
+                (Some(_), Some(name), Scope::System) => enabling_links(host, name),
+                _ => Vec::new(),
+            },
         })
     }
 
@@ -156,7 +165,14 @@ impl Module for This {
         if let Some(masked) = args.masked.filter(|it| *it != unit.is_masked()) {
             let verb = if masked { "mask" } else { "unmask" };
             let delta = Delta::field(subject(name), "masked", !masked, masked);
-            plan.run(delta, words(args, now, [verb, name]));
+            let link = Link { path: masking_link(name), target: "/dev/null".into(), hard: false };
+            let file = if masked { Edit::Link(link) } else { gone(link.path) };
+            let mut effects = brings(args, name, |it| it.masked = Some(masked));
+            if !effects.is_empty() {
+                effects.push(Effect::Edit(file));
+            }
+            let run = Run::new(words(args, now, [verb, name])).bringing(effects);
+            plan.push(delta, Edit::Run(run));
         }
         // A unit that is not known may be by the time that the manager has read its files again.
         let asks = args.enabled.is_some() || args.state.is_some();
@@ -243,7 +259,9 @@ fn enable(args: &Args, now: &Seen, name: &str, unit: &Unit, plan: &mut Plan) {
     // These words stay what they are, whatever is done.
     let stubborn = ["static", "indirect", "alias", "generated", "transient"].contains(&unit.file_state());
     let program = words(args, now, [if enabled { "enable" } else { "disable" }, name]);
-    let run = Run { always: stubborn || !exists(unit), ..Run::new(program) };
+    let mut effects = brings(args, name, |it| it.enabled = Some(enabled));
+    effects.extend(now.links.iter().flat_map(|(link, file)| linked(link, file, enabled)).map(Effect::Edit));
+    let run = Run { always: stubborn || !exists(unit), ..Run::new(program).bringing(effects) };
     plan.push(Delta::field(subject(name), "enabled", before, enabled), Edit::Run(run));
 }
 
@@ -270,8 +288,40 @@ fn change_state(args: &Args, now: &Seen, name: &str, state: State, plan: &mut Pl
     };
     // A unit may rightly end by itself after it was started (`Type=oneshot`), so seeing it stopped again afterwards
     // is no reason to start it again.
-    plan.run_always(delta, words(args, now, [verb, name]));
+    let effects = brings(args, name, |it| {
+        it.active = match state {
+            State::Stopped => Some(false),
+            _ => unit.stays().then_some(true),
+        };
+    });
+    let run = Run::new(words(args, now, [verb, name])).bringing(effects);
+    plan.push(delta, Edit::Run(Run { always: true, ..run }));
     Ok(())
+}
+
+/// An effect on the unit, if it is one of the host: those of users are not looked at through a preview.
+fn brings(args: &Args, name: &str, how: impl FnOnce(&mut UnitEffect)) -> Vec<Effect> {
+    let mut effect = UnitEffect { name: unit_name(name), ..UnitEffect::default() };
+    how(&mut effect);
+    match args.scope.into() {
+        Scope::System => vec![Effect::Unit(effect)],
+        Scope::User | Scope::Global => Vec::new(),
+    }
+}
+
+/// What enabling does to files, or disabling.
+fn linked(link: &std::path::Path, file: &std::path::Path, enabled: bool) -> Vec<Edit> {
+    if !enabled {
+        return vec![gone(link.to_owned())];
+    }
+    let dir = link.parent().unwrap_or(link).to_owned();
+    let dir = MakeDir { path: dir, attrs: Attrs { mode: Some(0o755), ..Attrs::default() } };
+    let link = Link { path: link.to_owned(), target: file.to_owned(), hard: false };
+    vec![Edit::MakeDir(dir), Edit::Link(link)]
+}
+
+fn gone(path: PathBuf) -> Edit {
+    Edit::Remove(Remove { path, recursive: false })
 }
 
 /// What Ansible says of a service that is not there; playbooks look for these words.

@@ -168,10 +168,8 @@ fn create(args: &Args, now: &Seen, plan: &mut Plan) {
     given("expires", args.expires.map(|it| Value::from(password::date_of(it))));
     push(tools::add(args, now), deltas, || effects::created(args, now), plan);
     if let Some(password) = &args.password {
-        plan.run(
-            Delta::field(&subject, "password", Value::Null, password::HIDDEN),
-            tools::set_password(args, password),
-        );
+        let delta = Delta::field(&subject, "password", Value::Null, password::HIDDEN);
+        plan.push(delta, Edit::Run(password::set(args, password)));
     }
     password::ages(args, None, plan);
     // The key belongs to an account whose numbers are known only when it is there.
@@ -185,10 +183,8 @@ fn modify(args: &Args, account: &Account, now: &Seen, plan: &mut Plan) {
     if let Some(password) = args.password.as_deref().filter(|_| args.update_password == UpdatePassword::Always) {
         let current = now.shadow.as_ref().map_or("", Shadow::unlocked);
         if current != password.trim_start_matches('!') || (now.shadow.is_none() && !password.is_empty()) {
-            plan.run(
-                Delta::field(args.subject(), "password", password::HIDDEN, password::HIDDEN_NEW),
-                tools::set_password(args, password),
-            );
+            let delta = Delta::field(args.subject(), "password", password::HIDDEN, password::HIDDEN_NEW);
+            plan.push(delta, Edit::Run(password::set(args, password)));
         }
     }
     now.home.make(account, plan);

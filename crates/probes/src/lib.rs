@@ -5,6 +5,7 @@
 
 mod apt;
 mod cpu;
+mod declared;
 mod distribution;
 mod dpkg;
 mod manager;
@@ -15,6 +16,7 @@ mod resolver;
 mod shadow;
 mod systemd;
 mod text;
+mod unit_file;
 mod virt;
 
 pub use apt::{
@@ -22,6 +24,9 @@ pub use apt::{
     parse_space, read_only_options,
 };
 pub use cpu::{Cpus, count_list, parse_cpuinfo};
+pub use declared::{
+    crontab, declared_node_name, declared_unit, hostnamectl, init_script_runs, node_name, sysctl,
+};
 pub use distribution::{Distribution, OsRelease, distribution, os_release, parse_os_release};
 pub use dpkg::{
     Dpkg, Package, PackageState, Pending, auto_installed, compare_versions, dpkg, dpkg_interrupted,
@@ -32,6 +37,9 @@ pub use mounts::{Mount, disk_links, mounts, parse_bind_mounts, parse_mounts};
 pub use network::{DefaultRoute, Ipv4, Ipv6, Network, network};
 pub use resolver::{Resolver, full_name, full_name_in_hosts, parse_resolv_conf};
 pub use shadow::{Shadow, shadow};
-pub use systemd::{Scope, Unit, parse_show, starts_at_boot, systemctl, unit};
+pub use systemd::{
+    Scope, Unit, enabling_links, masking_link, parse_show, starts_at_boot, systemctl, unit,
+};
 pub use text::{exists, names, program, text, word};
+pub use unit_file::unit_name;
 pub use virt::{Virtualization, virtualization};

@@ -1,7 +1,12 @@
 //! Units of systemd, as `systemctl` shows them.
 
-use hostler_change::Program;
-use hostler_module_api::{Inspect, InspectError};
+use std::path::{Path, PathBuf};
+
+use hostler_change::{Program, UnitEffect};
+use hostler_module_api::{Follow, Inspect, InspectError};
+
+use crate::unit_file::{ADMIN, unit_file};
+use crate::{declared_unit, unit_name};
 
 /// Whose manager is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,11 +66,44 @@ pub fn systemctl<'a>(
     program.env("XDG_RUNTIME_DIR", format!("/run/user/{}", identity.uid))
 }
 
-/// Asks for a unit. Two programs at most, one where systemd runs.
+/// Asks for a unit. Two programs at most, one where systemd runs. What the manager has not read yet is read from the
+/// unit's file; what tasks of a preview would do to the unit counts as done.
 ///
 /// # Errors
-/// If `systemctl` cannot be started.
+/// If `systemctl` cannot be started, or if a package that a preview would install may bring the unit.
 pub fn unit(host: &dyn Inspect, scope: Scope, name: &str) -> Result<Unit, InspectError> {
+    let mut unit = answered(host, scope, name)?;
+    if scope == Scope::System {
+        unit.read_file(host, &unit_name(name));
+        unit.put_on_top(&declared_unit(host, name));
+    }
+    let by = host.new_packages();
+    if !unit.is_known() && !unit.init_script && !by.is_empty() {
+        let what = format!("unit {}", unit_name(name));
+        return Err(InspectError::Unknown { what, by });
+    }
+    Ok(unit)
+}
+
+/// Links that enabling a unit of the host makes and disabling removes, and what they point to; empty if its file does
+/// not tell.
+pub fn enabling_links(host: &dyn Inspect, name: &str) -> Vec<(PathBuf, PathBuf)> {
+    let name = unit_name(name);
+    let file = unit_file(host, &name).filter(|it| !it.masked);
+    let links = file.map(|file| {
+        let links = file.links(&name).into_iter();
+        links.map(|link| (link, file.path.clone())).collect()
+    });
+    links.unwrap_or_default()
+}
+
+/// The link that masks a unit of the host.
+pub fn masking_link(name: &str) -> PathBuf {
+    Path::new(ADMIN).join(unit_name(name))
+}
+
+/// What the host's programs say.
+fn answered(host: &dyn Inspect, scope: Scope, name: &str) -> Result<Unit, InspectError> {
     let shown = host.look(&systemctl(host, scope, ["show", name]))?;
     let (stdout, stderr) = (shown.stdout_text(), shown.stderr_text());
     let mut unit = Unit {
@@ -77,7 +115,7 @@ pub fn unit(host: &dyn Inspect, scope: Scope, name: &str) -> Result<Unit, Inspec
         unit.complaint = Some(format!("{}{}", stdout.trim(), stderr.trim()));
     }
     let script = name.strip_suffix(".service").unwrap_or(name);
-    unit.init_script = host.access(std::path::Path::new(&format!("/etc/init.d/{script}")), 1);
+    unit.init_script = host.access(Path::new(&format!("/etc/init.d/{script}")), 1);
     unit.init_script_enabled = unit.init_script && starts_at_boot(host, script);
     let told = unit
         .get("UnitFileState")
@@ -100,6 +138,83 @@ pub fn starts_at_boot(host: &dyn Inspect, script: &str) -> bool {
 }
 
 impl Unit {
+    fn set(&mut self, name: &str, value: &str) {
+        match self.properties.iter_mut().find(|(key, _)| key == name) {
+            Some((_, old)) => value.clone_into(old),
+            None => self.properties.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    /// Sets the state of the unit file, in the place where the manager tells it.
+    fn set_file_state(&mut self, word: &str) {
+        if self.properties.is_empty() {
+            self.enabled_word = Some(word.to_owned());
+        } else {
+            self.set("UnitFileState", word);
+        }
+    }
+
+    /// A file that is there, of a unit that the manager does not know: it reads it when it is asked to do something.
+    /// And the other way round: it forgets a unit that is not running when its file is gone.
+    fn read_file(&mut self, host: &dyn Inspect, name: &str) {
+        if self.is_known() {
+            let fragment = self.get("FragmentPath").filter(|it| !it.is_empty());
+            let gone = fragment
+                .is_some_and(|path| matches!(host.stat(Path::new(path), Follow::Yes), Ok(None)));
+            if gone && self.get("ActiveState") == Some("inactive") {
+                self.set("LoadState", "not-found");
+                self.set("UnitFileState", "");
+                self.enabled_word = None;
+            }
+            return;
+        }
+        let Some(file) = unit_file(host, name).filter(|_| !self.init_script) else {
+            return;
+        };
+        if !self.properties.is_empty() {
+            self.set("LoadState", if file.masked { "masked" } else { "loaded" });
+            self.set("FragmentPath", &file.path.display().to_string());
+            for (key, value) in &file.service {
+                self.set(key, value);
+            }
+        }
+        self.set_file_state(file.state(host, name));
+    }
+
+    fn put_on_top(&mut self, declared: &UnitEffect) {
+        if let (Some(active), false) = (declared.active, self.properties.is_empty()) {
+            let (state, sub) = if active {
+                ("active", "running")
+            } else {
+                ("inactive", "dead")
+            };
+            self.set("ActiveState", state);
+            self.set("SubState", sub);
+        }
+        let word = |enabled: bool| if enabled { "enabled" } else { "disabled" };
+        if let Some(masked) = declared.masked.filter(|it| *it != self.is_masked()) {
+            if !self.properties.is_empty() {
+                self.set("LoadState", if masked { "masked" } else { "loaded" });
+            }
+            self.set_file_state(if masked {
+                "masked"
+            } else {
+                word(declared.enabled == Some(true))
+            });
+        }
+        // Words such as `static` stay what they are, whatever is done.
+        let may_change =
+            ["enabled", "enabled-runtime", "linked", "disabled", ""].contains(&self.file_state());
+        if let Some(enabled) = declared.enabled.filter(|_| may_change) {
+            self.set_file_state(word(enabled));
+        }
+    }
+
+    /// Does starting it leave it running? Not if it does one thing and ends.
+    pub fn stays(&self) -> bool {
+        self.get("Type") != Some("oneshot") || self.get("RemainAfterExit") == Some("yes")
+    }
+
     /// A property.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.properties

@@ -20,6 +20,6 @@ mod message;
 
 pub use frame::{FRAME_MAX, FrameError, Frames, HEADER_LEN, MAGIC, decode, encode};
 pub use message::{
-    Become, BecomeMethod, Blob, FromAgent, Hello, Item, LaneError, LaneErrorKind, PendingEdit,
-    PreviewTask, RunTask, ToAgent,
+    Become, BecomeMethod, Blob, FromAgent, Hello, Item, LaneError, LaneErrorKind, Maker,
+    PendingEdit, PreviewTask, RunTask, ToAgent,
 };

@@ -75,8 +75,21 @@ pub struct PreviewTask {
 pub struct PendingEdit {
     /// The task that would make it.
     pub by: Cause,
+    /// As whom.
+    pub maker: Maker,
     /// The edit.
     pub edit: Edit,
+}
+
+/// What new files of a user have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maker {
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// File mode mask.
+    pub umask: u32,
 }
 
 /// One set of arguments.
@@ -191,8 +204,8 @@ pub enum FromAgent {
 pub struct Hello {
     /// SHA-256 of the agent's own binary; the controller refuses any but the one that it carries.
     pub sha256: [u8; 32],
-    /// Effective user number.
-    pub uid: u32,
+    /// Effective user and group, and mask.
+    pub maker: Maker,
     /// The user's name.
     pub user: String,
     /// The user's home directory.

@@ -69,7 +69,7 @@ impl Agent {
     fn hello(&self, user: &str) -> FromAgent {
         FromAgent::Hello(Hello {
             sha256: self.sha256,
-            uid: 0,
+            maker: hostler_protocol::Maker::default(),
             user: user.to_owned(),
             home: "/".to_owned(),
             hostname: "fake".to_owned(),

@@ -77,7 +77,7 @@ fn run_program(host: &Host, run: &Run) -> Result<Applied, ModuleError> {
 }
 
 /// "cannot write /x: No space left on device", with what to do about it where that is known.
-fn cannot(what: &str, path: &Path, error: impl Into<io::Error>) -> ModuleError {
+pub(crate) fn cannot(what: &str, path: &Path, error: impl Into<io::Error>) -> ModuleError {
     let error = error.into();
     let number = error.raw_os_error().map(Errno::from_raw_os_error);
     let hint = match number {

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_change::FileKind;
-use hostler_module_api::{FileStat, Follow, Inspect, InspectError};
+use hostler_module_api::{FileStat, Follow, Identity, Inspect, InspectError};
+use hostler_value::Cause;
 use rustix::io::Errno;
 
 /// Symbolic links that are followed on the way to a file, as the kernel does.
@@ -18,6 +18,9 @@ const LINKS_MAX: usize = 40;
 const KERNEL: &str = "/proc";
 /// Inode numbers that a preview makes up start here: no real file system counts so far, and they fit a signed number.
 const FIRST_INO: u64 = 1 << 52;
+/// Times that a preview makes up start here, in the year 2255, one second for each inode.
+const FIRST_TIME_S: i64 = 9_000_000_000;
+const NS: i64 = 1_000_000_000;
 
 /// Names a [`Node`].
 pub(super) type NodeId = u64;
@@ -36,6 +39,8 @@ pub(super) struct Files {
 pub(super) struct Node {
     pub(super) stat: FileStat,
     pub(super) body: Body,
+    /// The task that made or changed it.
+    pub(super) by: Cause,
 }
 
 /// What an inode holds.
@@ -72,8 +77,9 @@ pub(super) enum Found {
     Real(PathBuf, FileStat),
     /// Nothing, in a directory that is there.
     Free(PathBuf),
-    /// Nothing, and no directory for it either.
-    Nowhere,
+    /// Nothing, and no directory for it either: the first part that is missing, and all of the path. Both are empty if
+    /// what is on the way is no directory.
+    Nowhere(PathBuf, PathBuf),
 }
 
 impl Files {
@@ -109,7 +115,7 @@ impl Files {
         let mut links = 0;
         while let Some(part) = left.pop() {
             if !self.is_dir(&found) {
-                return Ok(Found::Nowhere);
+                return Ok(Found::Nowhere(PathBuf::new(), PathBuf::new()));
             }
             if part == ".." {
                 here.pop();
@@ -117,6 +123,7 @@ impl Files {
                 continue;
             }
             let next = here.join(&part);
+            self.may_pass(real, &found, &next)?;
             if next == Path::new(KERNEL) {
                 return kernel(real, next, left, follow);
             }
@@ -141,8 +148,16 @@ impl Files {
             }
             if let Found::Node(path, _) | Found::Real(path, _) = &found {
                 here.clone_from(path);
-            } else if !left.is_empty() {
-                return Ok(Found::Nowhere);
+            } else if let (Found::Free(missing), false) = (&found, left.is_empty()) {
+                let whole = left
+                    .iter()
+                    .rev()
+                    .fold(missing.clone(), |path, part| path.join(part));
+                // Kept for a directory that a package will bring.
+                return Ok(match self.names.get(&whole) {
+                    Some(Some(id)) => Found::Node(whole, *id),
+                    _ => Found::Nowhere(missing.clone(), whole),
+                });
             }
         }
         Ok(found)
@@ -167,8 +182,57 @@ impl Files {
                 matches!(body, Some(Body::Dir { .. }))
             }
             Found::Real(_, stat) => stat.kind == FileKind::Dir,
-            Found::Free(_) | Found::Nowhere => false,
+            Found::Free(_) | Found::Nowhere(..) => false,
         }
+    }
+
+    /// The way to pending things leads through directories that the host would not let this user pass.
+    fn may_pass(&self, real: &dyn Inspect, dir: &Found, next: &Path) -> Result<(), InspectError> {
+        let me = real.identity();
+        let allowed = match dir {
+            _ if me.uid == 0 || !self.names.contains_key(next) => true,
+            Found::Node(_, id) => self
+                .node(*id)
+                .is_some_and(|node| permits(&node.stat, 1, me)),
+            Found::Real(path, _) => real.access(path, 1),
+            Found::Free(_) | Found::Nowhere(..) => true,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(denied("stat", next))
+        }
+    }
+
+    /// Has an edit decided that nothing is at a path?
+    pub(super) fn is_decided(&self, path: &Path) -> bool {
+        let under = path.parent().is_some_and(|dir| self.is_made(dir));
+        under || path.ancestors().any(|it| self.names.get(it) == Some(&None))
+    }
+
+    /// The inode whose number, time or size a value is, if a preview made that up.
+    pub(super) fn made_up(&self, value: i64) -> Option<&Node> {
+        let number = u64::try_from(value).ok()?;
+        let id = match number.checked_sub(FIRST_INO) {
+            Some(id) => id,
+            None => u64::try_from(value.checked_sub(FIRST_TIME_S)?).ok()?,
+        };
+        self.node(id)
+    }
+
+    /// A number that stands for one of this inode that is not known.
+    pub(super) fn placeholder(id: NodeId) -> u64 {
+        FIRST_INO + id
+    }
+
+    /// Likewise a time, in nanoseconds.
+    pub(super) fn time_ns(id: NodeId) -> i64 {
+        let seconds = i64::try_from(id)
+            .ok()
+            .and_then(|id| FIRST_TIME_S.checked_add(id));
+        seconds
+            .and_then(|it| it.checked_mul(NS))
+            .unwrap_or(i64::MAX)
     }
 
     /// Is it a pending directory without a real one under it?
@@ -194,11 +258,46 @@ impl Files {
         }
     }
 
+    /// Names in a directory, sorted; `None` if there is none.
+    pub(super) fn list(
+        &self,
+        real: &dyn Inspect,
+        path: &Path,
+    ) -> Result<Option<Vec<PathBuf>>, InspectError> {
+        let (dir, in_real) = match self.find(real, path, Follow::Yes)? {
+            Found::Node(dir, id) => match self.node(id) {
+                Some(Node {
+                    body: Body::Dir { real: in_real },
+                    stat,
+                    ..
+                }) => {
+                    if !permits(stat, 4, real.identity()) {
+                        return Err(denied("list", path));
+                    }
+                    (dir, *in_real)
+                }
+                _ => return Ok(None),
+            },
+            Found::Real(dir, stat) if stat.kind == FileKind::Dir => (dir, true),
+            _ => return Ok(None),
+        };
+        let mut names = if in_real {
+            real.list_dir(&dir)?.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        for (name, there) in self.names_in(&dir) {
+            names.retain(|it| *it != name);
+            if there {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(Some(names))
+    }
+
     /// Pending names directly in a directory: there, or removed.
-    pub(super) fn names_in<'a>(
-        &'a self,
-        dir: &'a Path,
-    ) -> impl Iterator<Item = (PathBuf, bool)> + 'a {
+    fn names_in<'a>(&'a self, dir: &'a Path) -> impl Iterator<Item = (PathBuf, bool)> + 'a {
         // Paths are ordered by their parts, so what is below a directory follows it at once.
         let below = self.names.range(dir.to_owned()..);
         let below = below.take_while(move |(path, _)| path.starts_with(dir));
@@ -209,8 +308,15 @@ impl Files {
     /// Names a new inode, in place of what is there.
     pub(super) fn put(&mut self, path: PathBuf, mut node: Node) -> NodeId {
         self.last += 1;
-        if node.stat.ino == 0 {
-            node.stat.ino = FIRST_INO + self.last;
+        let stat = &mut node.stat;
+        if stat.ino == 0 {
+            stat.ino = Files::placeholder(self.last);
+            stat.atime_ns = Files::time_ns(self.last);
+            stat.mtime_ns = stat.atime_ns;
+            stat.ctime_ns = stat.atime_ns;
+        }
+        if let Body::File(Source::Unknown { .. }) = node.body {
+            stat.size = Files::placeholder(self.last);
         }
         self.nodes.insert(self.last, node);
         self.unname(&path);
@@ -275,16 +381,37 @@ fn kernel(
     let follow = if follow { Follow::Yes } else { Follow::No };
     Ok(match real.stat(&path, follow)? {
         Some(stat) => Found::Real(path, stat),
-        None => Found::Nowhere,
+        None => Found::Nowhere(PathBuf::new(), PathBuf::new()),
     })
 }
 
-/// A failure to look at something whose content is not known yet.
-pub(super) fn not_known(path: &Path) -> InspectError {
-    let words = "its content is known only when an earlier task has downloaded it";
+/// A failure that says so: the user may not.
+pub(super) fn denied(what: &'static str, path: &Path) -> InspectError {
     InspectError::Io {
-        what: "read",
+        what,
         path: path.to_owned(),
-        source: io::Error::other(words),
+        source: crate::host::plain(Errno::ACCESS.into()),
     }
+}
+
+/// Something of which an earlier task decides.
+pub(super) fn not_known(what: impl Into<String>, by: Vec<Cause>) -> InspectError {
+    let what = what.into();
+    InspectError::Unknown { what, by }
+}
+
+/// By owner, group and mode, as the kernel without access lists and capabilities.
+pub(super) fn permits(stat: &FileStat, wanted: u32, me: &Identity) -> bool {
+    let mode = stat.perm();
+    if me.uid == 0 {
+        return wanted & 1 == 0 || stat.kind == FileKind::Dir || mode & 0o111 != 0;
+    }
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    let in_group = stat.gid == me.gid || groups.iter().any(|it| it.as_raw() == stat.gid);
+    let bits = match (stat.uid == me.uid, in_group) {
+        (true, _) => mode >> 6,
+        (false, true) => mode >> 3,
+        (false, false) => mode,
+    };
+    bits & wanted & 7 == wanted & 7
 }

@@ -1,31 +1,40 @@
 //! The host as earlier tasks of a preview would have left it.
 //!
 //! ```text
-//! module ─ looks ─→ OverlayHost ─┬→ Pending   what the preview's edits would have made: inodes, names, accounts
-//!        └ plan ──→ Preview ─────┘→ Inspect   the host itself, for all else
+//! module ─ looks ─→ OverlayHost ─┬→ Pending   what the preview's edits would have made: inodes, names, accounts,
+//!        └ plan ──→ Preview ─────┤            what programs have declared, packages that are not there yet
+//!                                └→ Inspect   the host itself, for all else
 //! ```
 //!
-//! An [`Overlay`] belongs to an agent, so that it lasts as long as the connection and each user that tasks become has
-//! one. It changes only by [`Preview`], which the driver hands the edits of each plan. Looking works on a snapshot:
-//! no lock is held while the host is looked at. See `docs/design/0005-overlay.md`.
+//! An [`Overlay`] belongs to an agent. Each user that tasks become has an agent of its own: what others have kept comes
+//! with the next task ([`PreviewTask::earlier`]). It changes only by [`Preview`], which the driver hands the edits of each
+//! plan. Looking works on a snapshot: no lock is held while the host is looked at. See
+//! `docs/design/0005-overlay.md`.
 
+mod effects;
 mod files;
+mod fog;
 mod inspect;
 mod people;
 mod record;
+mod reveal;
 #[cfg(test)]
 mod tests;
+mod views;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_change::{Applied, Planned};
-use hostler_module_api::{Applier, Declared, Inspect, ModuleError};
-use hostler_protocol::PreviewTask;
+use hostler_change::{Applied, Edit, Outcome, Planned};
+use hostler_module_api::{Applier, Declared, Follow, Inspect, ModuleError};
+use hostler_protocol::{Maker, PreviewTask};
 use hostler_value::Cause;
 
-use files::Files;
+use files::{Files, Found};
+use fog::Fog;
 use people::People;
+use record::Recorder;
 
 /// What the tasks of a preview would have done so far.
 #[derive(Default)]
@@ -41,6 +50,27 @@ struct Pending {
     declared: Vec<Declared>,
     /// Paths that edits were kept for, and by whom.
     touched: Vec<(PathBuf, Cause)>,
+    fog: Fog,
+}
+
+impl Pending {
+    /// Is the host's answer about a path the right one?
+    fn changes_no_files(&self) -> bool {
+        self.files.is_empty() && self.people.is_empty() && self.fog.causes().is_empty()
+    }
+
+    /// The tasks that install packages which may bring what is not there.
+    fn may_come(&self, found: &Found) -> Vec<Cause> {
+        let (missing, whole) = match found {
+            Found::Free(place) => (place, place),
+            Found::Nowhere(missing, whole) => (missing, whole),
+            Found::Node(..) | Found::Real(..) => return Vec::new(),
+        };
+        if self.files.is_decided(missing) {
+            return Vec::new();
+        }
+        self.fog.over(missing, whole)
+    }
 }
 
 impl Overlay {
@@ -51,10 +81,45 @@ impl Overlay {
             .clone()
     }
 
-    /// Changes are made to a copy if somebody looks at a snapshot just now.
-    fn change(&self, change: impl FnOnce(&mut Pending)) {
+    /// All or nothing. Changes are made to a copy.
+    fn change<T, E>(&self, change: impl FnOnce(&mut Pending) -> Result<T, E>) -> Result<T, E> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut pending));
+        let mut copy = Pending::clone(&pending);
+        let done = change(&mut copy)?;
+        *pending = Arc::new(copy);
+        Ok(done)
+    }
+
+    /// Keeps what tasks of other agents on this host would have done. What this one cannot see is left out.
+    pub(crate) fn catch_up(&self, real: &dyn Inspect, task: &PreviewTask) {
+        if task.earlier.is_empty() {
+            return;
+        }
+        let kept: Result<(), std::convert::Infallible> = self.change(|pending| {
+            let mut dpkg = None;
+            for earlier in &task.earlier {
+                let mut recorder = Recorder {
+                    pending,
+                    real,
+                    by: &earlier.by,
+                    maker: earlier.maker,
+                    checks: false,
+                    supposing: true,
+                    dpkg: dpkg.take(),
+                };
+                let _left_out = recorder.edit(&earlier.edit);
+                dpkg = recorder.dpkg;
+            }
+            Ok(())
+        });
+        let Ok(()) = kept;
+    }
+
+    /// A copy that goes its own way.
+    fn branch(&self) -> Overlay {
+        Overlay {
+            pending: Mutex::new(self.snapshot()),
+        }
     }
 }
 
@@ -62,20 +127,86 @@ impl Overlay {
 pub(crate) struct OverlayHost<'a> {
     real: &'a dyn Inspect,
     overlay: &'a Overlay,
+    /// Who decides what the module was told is not known, or was told is not there although a package may bring it.
+    missed: RefCell<Vec<Cause>>,
+    /// What packages may bring counts as not there: see [`Applier::suppose`]. Of the path that is asked for first, the
+    /// directories on the way count as there.
+    supposing: Option<RefCell<Option<PathBuf>>>,
 }
 
 /// What a task of a preview gets instead of an applier: it keeps edits in mind and carries out none.
 pub(crate) struct Preview<'a> {
     host: OverlayHost<'a>,
-    task: &'a PreviewTask,
+    by: Cause,
+}
+
+/// What a preview of one item works on: the agent's overlay, or a copy if later tasks are not to see what it would do.
+pub(crate) enum Ground<'a> {
+    Shared(&'a Overlay),
+    Own(Overlay),
+}
+
+impl<'a> Ground<'a> {
+    pub(crate) fn new(overlay: &'a Overlay, task: &PreviewTask) -> Self {
+        if task.keep {
+            Ground::Shared(overlay)
+        } else {
+            Ground::Own(overlay.branch())
+        }
+    }
+
+    pub(crate) fn overlay(&self) -> &Overlay {
+        match self {
+            Ground::Shared(overlay) => overlay,
+            Ground::Own(overlay) => overlay,
+        }
+    }
 }
 
 impl<'a> Preview<'a> {
-    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &'a PreviewTask) -> Self {
+    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &PreviewTask) -> Self {
+        let by = Cause {
+            task: task.task,
+            ..Cause::default()
+        };
         Preview {
-            host: OverlayHost { real, overlay },
-            task,
+            host: OverlayHost::new(real, overlay),
+            by,
         }
+    }
+
+    /// Puts "unknown" in place of what was made up, and of a failure that may come only of what is not known.
+    pub(crate) fn finish(&self, outcome: &mut Outcome) {
+        let pending = self.host.overlay.snapshot();
+        reveal::reveal(&pending, outcome);
+        let mut missed = self.host.missed.borrow().clone();
+        missed.sort();
+        missed.dedup();
+        if let (Some(failure), false) = (&outcome.failed, missed.is_empty()) {
+            outcome.fields.insert("msg", failure.msg.as_str());
+            outcome.failed = None;
+            outcome.unknown = missed;
+        }
+    }
+
+    /// With nothing known of what is there, only what replaces it as a whole is right, and a link to what the preview
+    /// itself would have made.
+    fn is_certain(&self, edits: &[Planned]) -> bool {
+        let whole = self.host.real.payload();
+        let ours = |target: &std::path::Path, link: &std::path::Path| {
+            let target = link.parent().unwrap_or(link).join(target);
+            let pending = self.host.overlay.snapshot();
+            matches!(
+                pending.files.find(self.host.real, &target, Follow::Yes),
+                Ok(Found::Node(..))
+            )
+        };
+        let certain = |edit: &Planned| match &edit.edit {
+            Edit::WriteFile(write) => whole == Some(&write.content),
+            Edit::Link(link) => ours(&link.target, &link.path),
+            _ => false,
+        };
+        !edits.is_empty() && edits.iter().all(certain)
     }
 }
 
@@ -84,18 +215,35 @@ impl Applier for Preview<'_> {
         Err(ModuleError::new("a preview changes nothing"))
     }
 
-    fn preview(&mut self, planned: &Planned) {
-        if !self.task.keep {
-            return;
+    fn preview(&mut self, edits: &[Planned]) -> Result<bool, ModuleError> {
+        let supposing = self.host.supposing.is_some();
+        if supposing && !self.is_certain(edits) {
+            return Err(ModuleError::new("what is there decides"));
         }
-        let real = self.host.real;
-        let by = Cause {
-            task: self.task.task,
-            ..Cause::default()
-        };
-        self.host
-            .overlay
-            .change(|pending| record::record(pending, real, &by, &planned.edit));
+        let (real, by) = (self.host.real, &self.by);
+        let me = real.identity();
+        self.host.overlay.change(|pending| {
+            let mut recorder = Recorder {
+                pending,
+                real,
+                by,
+                maker: Maker {
+                    uid: me.uid,
+                    gid: me.gid,
+                    umask: me.umask,
+                },
+                checks: true,
+                supposing,
+                dpkg: None,
+            };
+            edits.iter().try_for_each(|it| recorder.edit(&it.edit))
+        })?;
+        Ok(true)
+    }
+
+    fn suppose(&mut self) -> bool {
+        self.host.supposing = Some(RefCell::default());
+        true
     }
 
     fn host(&self) -> &dyn Inspect {

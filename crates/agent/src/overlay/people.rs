@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use hostler_change::ShadowEffect;
 use hostler_module_api::{Account, Group, Inspect, InspectError};
+use hostler_value::Cause;
 
 /// Numbers of accounts and groups whose numbers a tool will pick start here. Nothing else uses this range: systemd's
 /// list of user and group numbers ends its last range below it, and calls it unassigned.
@@ -13,15 +15,28 @@ pub(super) const FIRST_PLACEHOLDER: u32 = 0xf000_0000;
 pub(super) struct People {
     pub(super) users: BTreeMap<String, Option<Account>>,
     pub(super) groups: BTreeMap<String, Option<Group>>,
-    placeholders: u32,
+    /// Lines of `shadow(5)`, joined.
+    pub(super) shadow: BTreeMap<String, ShadowEffect>,
+    /// For each number that stands for one that is not known, who decides it.
+    placeholders: Vec<Cause>,
 }
 
 impl People {
     /// A number for something whose number is not known.
-    pub(super) fn placeholder(&mut self) -> u32 {
-        let number = FIRST_PLACEHOLDER.saturating_add(self.placeholders);
-        self.placeholders += 1;
-        number
+    pub(super) fn placeholder(&mut self, by: &Cause) -> u32 {
+        let count = u32::try_from(self.placeholders.len()).unwrap_or(u32::MAX);
+        self.placeholders.push(by.clone());
+        FIRST_PLACEHOLDER.saturating_add(count)
+    }
+
+    /// Who decides a number, if it stands for one that is not known.
+    pub(super) fn made_up(&self, value: i64) -> Option<&Cause> {
+        let index = value.checked_sub(i64::from(FIRST_PLACEHOLDER))?;
+        self.placeholders.get(usize::try_from(index).ok()?)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.groups.is_empty() && self.shadow.is_empty()
     }
 
     pub(super) fn accounts(&self, real: &dyn Inspect) -> Result<Vec<Account>, InspectError> {

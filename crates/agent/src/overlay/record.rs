@@ -1,32 +1,38 @@
-//! What an edit would do, kept in mind.
-//!
-//! An edit that would fail (its directory is not there) is not kept: what the plan could not know, a preview does not
-//! know either.
+//! What an edit would do, kept in mind; or that it would fail, in the applier's words.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use hostler_change::{
-    Attrs, Content, Edit, Effect, Fetch, FileKind, Link, MakeDir, Owner, Times, UserEffect,
-    WriteFile,
+    Attrs, Content, Edit, Fetch, FileKind, Link, MakeDir, Owner, Remove, Run, Times, WriteFile,
 };
-use hostler_module_api::{Account, Declared, FileStat, Follow, Group, Inspect, InspectError};
+use hostler_module_api::{FileStat, Follow, Inspect, ModuleError};
+use hostler_protocol::Maker;
 use hostler_value::Cause;
+use rustix::io::Errno;
 
 use super::Pending;
-use super::files::{Body, Found, Node, NodeId, Source};
+use super::files::{Body, Files, Found, Node, NodeId, Source, not_known, permits};
+use crate::apply::cannot;
+use crate::process::SBIN;
 
 const SET_GROUP_ID: u32 = 0o2000;
+/// Times so near to now mean "now".
+const NOW_NS: i64 = 60_000_000_000;
 
-/// Keeps an edit in mind.
-pub(super) fn record(pending: &mut Pending, real: &dyn Inspect, by: &Cause, edit: &Edit) {
-    let _ = Recorder { pending, real, by }.edit(edit);
-}
-
-struct Recorder<'a> {
-    pending: &'a mut Pending,
-    real: &'a dyn Inspect,
-    by: &'a Cause,
+/// Keeps edits of one task in mind.
+pub(super) struct Recorder<'a> {
+    pub(super) pending: &'a mut Pending,
+    pub(super) real: &'a dyn Inspect,
+    /// The task.
+    pub(super) by: &'a Cause,
+    /// Who makes the edits.
+    pub(super) maker: Maker,
+    /// May the maker do it? Not asked of edits of another agent, which has asked already.
+    pub(super) checks: bool,
+    /// Directories that a package may bring count as there.
+    pub(super) supposing: bool,
+    pub(super) dpkg: Option<hostler_probes::Dpkg>,
 }
 
 /// What an edit changes by itself.
@@ -42,23 +48,24 @@ fn path_of(edit: &Edit) -> Option<&Path> {
     }
 }
 
-/// `None`: the edit would fail.
-type Recorded = Result<Option<()>, InspectError>;
+pub(super) type Recorded = Result<(), ModuleError>;
 
 impl Recorder<'_> {
-    fn edit(&mut self, edit: &Edit) -> Recorded {
-        let kept = self.keep(edit)?;
-        if let (Some(()), Some(path)) = (kept, path_of(edit)) {
+    /// # Errors
+    /// What would make it fail, or that this is not known; part of it may be in `pending` then.
+    pub(super) fn edit(&mut self, edit: &Edit) -> Recorded {
+        self.keep(edit)?;
+        if let Some(path) = path_of(edit) {
             let touched = (path.to_owned(), self.by.clone());
             self.pending.touched.push(touched);
         }
-        Ok(kept)
+        Ok(())
     }
 
     fn keep(&mut self, edit: &Edit) -> Recorded {
         match edit {
             Edit::WriteFile(write) => self.write(write),
-            Edit::Remove(remove) => self.remove(&remove.path),
+            Edit::Remove(remove) => self.remove(remove),
             Edit::MakeDir(dir) => self.make_dir(dir),
             Edit::Link(link) => self.link(link),
             Edit::SetAttrs {
@@ -67,30 +74,39 @@ impl Recorder<'_> {
                 follow,
             } => {
                 let follow = if *follow { Follow::Yes } else { Follow::No };
-                let id = self.adopt(path, follow)?;
-                Ok(id.map(|id| self.set_attrs(id, attrs)))
+                let id = self.adopt("set attributes of", path, follow)?;
+                self.set_attrs(path, id, attrs)
             }
             Edit::SetTimes { path, times } => self.set_times(path, times),
-            Edit::Run(run) => {
-                for effect in &run.effects {
-                    self.effect(effect)?;
-                }
-                Ok(Some(()))
-            }
+            Edit::Run(run) => self.run(run),
             Edit::Fetch(fetch) => self.fetch(fetch),
         }
     }
 
-    fn find(&self, path: &Path, follow: Follow) -> Result<Found, InspectError> {
-        self.pending.files.find(self.real, path, follow)
+    fn find(&self, path: &Path, follow: Follow) -> Result<Found, ModuleError> {
+        Ok(self.pending.files.find(self.real, path, follow)?)
+    }
+
+    /// Nothing is at a path: an error, or not known.
+    fn absent(&self, what: &str, path: &Path, found: &Found) -> ModuleError {
+        let by = self.pending.may_come(found);
+        if by.is_empty() {
+            return cannot(what, path, Errno::NOENT);
+        }
+        not_known(path.display().to_string(), by).into()
     }
 
     /// The inode at a path, made pending if it is the host's.
-    fn adopt(&mut self, path: &Path, follow: Follow) -> Result<Option<NodeId>, InspectError> {
+    fn adopt(&mut self, what: &str, path: &Path, follow: Follow) -> Result<NodeId, ModuleError> {
         let (place, stat) = match self.find(path, follow)? {
-            Found::Node(_, id) => return Ok(Some(id)),
+            Found::Node(_, id) => {
+                if let Some(node) = self.pending.files.node_mut(id) {
+                    node.by = self.by.clone();
+                }
+                return Ok(id);
+            }
             Found::Real(place, stat) => (place, stat),
-            Found::Free(_) | Found::Nowhere => return Ok(None),
+            found => return Err(self.absent(what, path, &found)),
         };
         let body = match stat.kind {
             FileKind::Dir => Body::Dir { real: true },
@@ -98,31 +114,69 @@ impl Recorder<'_> {
             FileKind::Other => Body::Other(place.clone()),
             FileKind::Link => match self.real.read_link(&place)? {
                 Some(target) => Body::Link(target),
-                None => return Ok(None),
+                None => return Err(cannot(what, path, Errno::NOENT)),
             },
         };
-        Ok(Some(self.pending.files.put(place, Node { stat, body })))
+        Ok(self.put(place, stat, body))
     }
 
-    fn stat_of(&self, found: &Found) -> Option<FileStat> {
+    fn put(&mut self, place: PathBuf, stat: FileStat, body: Body) -> NodeId {
+        let by = self.by.clone();
+        self.pending.files.put(place, Node { stat, body, by })
+    }
+
+    pub(super) fn stat_of(&self, found: &Found) -> Option<FileStat> {
         match found {
             Found::Node(_, id) => self.pending.files.node(*id).map(|node| node.stat.clone()),
             Found::Real(_, stat) => Some(stat.clone()),
-            Found::Free(_) | Found::Nowhere => None,
+            Found::Free(_) | Found::Nowhere(..) => None,
         }
     }
 
-    /// What a new inode has: the identity's owner, or the group of a directory that hands its own on.
+    /// Where a name is made, replaced or removed, and what has it now. The directory must let the user do that.
+    fn place(&self, what: &str, path: &Path) -> Result<(PathBuf, Option<FileStat>), ModuleError> {
+        let found = self.find(path, Follow::No)?;
+        let old = self.stat_of(&found);
+        let place = match found {
+            Found::Node(place, _) | Found::Real(place, _) | Found::Free(place) => place,
+            Found::Nowhere(ref missing, ref whole)
+                if self.supposing && !self.pending.fog.over(missing, whole).is_empty() =>
+            {
+                return Ok((whole.clone(), None));
+            }
+            Found::Nowhere(..) => return Err(self.absent(what, path, &found)),
+        };
+        let me = self.real.identity();
+        let dir = place.parent().unwrap_or(&place);
+        let allowed = me.uid == 0
+            || !self.checks
+            || match self.find(dir, Follow::Yes)? {
+                Found::Node(_, id) => {
+                    let node = self.pending.files.node(id);
+                    node.is_some_and(|node| permits(&node.stat, 3, me))
+                }
+                Found::Real(dir, _) => self.real.access(&dir, 3),
+                Found::Free(_) | Found::Nowhere(..) => true,
+            };
+        if allowed {
+            Ok((place, old))
+        } else {
+            Err(cannot(what, path, Errno::ACCESS))
+        }
+    }
+
+    /// What a new inode has: the identity's owner, or the group of a directory that hands its own on. Its number and
+    /// times are made up.
     fn new_stat(
         &self,
         place: &Path,
         kind: FileKind,
         mode: u32,
         size: u64,
-    ) -> Result<FileStat, InspectError> {
+    ) -> Result<FileStat, ModuleError> {
         let parent = self.find(place.parent().unwrap_or(place), Follow::Yes)?;
         let parent = self.stat_of(&parent);
-        let me = self.real.identity();
+        let me = self.maker;
         let handed = parent
             .as_ref()
             .filter(|it| it.st_mode & SET_GROUP_ID != 0)
@@ -132,7 +186,6 @@ impl Recorder<'_> {
             FileKind::Link => (0o120_000, 0),
             FileKind::File | FileKind::Other => (0o100_000, 0),
         };
-        let now = self.now_ns();
         Ok(FileStat {
             kind,
             st_mode: kind_bits | mode | inherited,
@@ -145,56 +198,66 @@ impl Recorder<'_> {
             rdev: 0,
             blocks: size.div_ceil(4096) * 8,
             block_size: 4096,
-            atime_ns: now,
-            mtime_ns: now,
-            ctime_ns: now,
+            atime_ns: 0,
+            mtime_ns: 0,
+            ctime_ns: 0,
         })
     }
 
-    fn now_ns(&self) -> i64 {
-        let since = self.real.now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |it| i64::try_from(it.as_nanos()).unwrap_or(i64::MAX))
-    }
-
-    fn set_attrs(&mut self, id: NodeId, attrs: &Attrs) {
-        let uid = attrs.owner.as_ref().and_then(|it| self.uid(it));
-        let gid = attrs.group.as_ref().and_then(|it| self.gid(it));
-        let now = self.now_ns();
+    fn set_attrs(&mut self, path: &Path, id: NodeId, attrs: &Attrs) -> Recorded {
+        let uid = attrs.owner.as_ref().map(|it| self.uid(it)).transpose()?;
+        let gid = attrs.group.as_ref().map(|it| self.gid(it)).transpose()?;
+        let refused = self.checks && self.maker.uid != 0;
+        let me = self.maker.uid;
         let Some(node) = self.pending.files.node_mut(id) else {
-            return;
+            return Ok(());
         };
         let stat = &mut node.stat;
+        if refused && uid.is_some_and(|uid| uid != stat.uid) {
+            return Err(cannot("change the owner of", path, Errno::PERM));
+        }
+        if refused && attrs.mode.is_some() && stat.uid != me {
+            return Err(cannot("change the mode of", path, Errno::PERM));
+        }
         stat.uid = uid.unwrap_or(stat.uid);
         stat.gid = gid.unwrap_or(stat.gid);
         if let Some(mode) = attrs.mode.filter(|_| stat.kind != FileKind::Link) {
             stat.st_mode = stat.st_mode & !0o7777 | mode & 0o7777;
         }
-        stat.ctime_ns = now;
+        stat.ctime_ns = Files::time_ns(id);
+        Ok(())
     }
 
-    fn uid(&self, owner: &Owner) -> Option<u32> {
-        match owner {
-            Owner::Id(id) => Some(*id),
-            Owner::Name(name) => {
-                let found = self.pending.people.account(self.real, name).ok()??;
-                Some(found.uid)
-            }
-        }
+    fn uid(&self, owner: &Owner) -> Result<u32, ModuleError> {
+        let name = match owner {
+            Owner::Id(id) => return Ok(*id),
+            Owner::Name(name) => name,
+        };
+        let found = self.pending.people.account(self.real, name)?;
+        let failure = format!("chown failed: failed to look up user {name}");
+        found.map(|it| it.uid).ok_or_else(|| self.nobody(failure))
     }
 
-    fn gid(&self, group: &Owner) -> Option<u32> {
-        match group {
-            Owner::Id(id) => Some(*id),
-            Owner::Name(name) => {
-                let found = self.pending.people.group(self.real, name).ok()??;
-                Some(found.gid)
-            }
-        }
+    pub(super) fn gid(&self, group: &Owner) -> Result<u32, ModuleError> {
+        let name = match group {
+            Owner::Id(id) => return Ok(*id),
+            Owner::Name(name) => name,
+        };
+        let found = self.pending.people.group(self.real, name)?;
+        let failure = format!("chgrp failed: failed to look up group {name}");
+        found.map(|it| it.gid).ok_or_else(|| self.nobody(failure))
+    }
+
+    /// A failure, or unknown if a package may bring who is missing.
+    pub(super) fn nobody(&self, failure: String) -> ModuleError {
+        let mut error = ModuleError::new(failure);
+        error.unknown = self.pending.fog.causes();
+        error
     }
 
     /// Content and its size.
-    fn source(&self, content: &Content) -> Result<Option<(Source, u64)>, InspectError> {
-        Ok(Some(match content {
+    fn source(&self, content: &Content) -> Result<(Source, u64), ModuleError> {
+        Ok(match content {
             Content::Bytes(bytes) => (Source::Bytes(bytes.as_slice().into()), bytes.len() as u64),
             Content::Blob { sha256, size } => {
                 let (sha256, size) = (*sha256, *size);
@@ -206,198 +269,152 @@ impl Recorder<'_> {
                     Some(Node {
                         stat,
                         body: Body::File(source),
+                        ..
                     }) => (source.clone(), stat.size),
-                    _ => return Ok(None),
+                    _ => return Err(cannot("read", path, Errno::ISDIR)),
                 },
-                Found::Free(_) | Found::Nowhere => return Ok(None),
+                found => return Err(self.absent("read", path, &found)),
             },
-        }))
+        })
     }
 
     /// A new inode takes the name; it has the old one's owner and mode where nothing else is asked for.
     fn put_file(&mut self, path: &Path, source: Source, size: u64, attrs: &Attrs) -> Recorded {
-        let found = self.find(path, Follow::No)?;
-        let old = self.stat_of(&found);
-        let (Found::Node(place, _) | Found::Real(place, _) | Found::Free(place)) = found else {
-            return Ok(None);
-        };
+        let (place, old) = self.place("write", path)?;
         if old.as_ref().is_some_and(|it| it.kind == FileKind::Dir) {
-            return Ok(None);
+            return Err(cannot("write", path, Errno::ISDIR));
         }
-        let mode = 0o666 & !self.real.identity().umask;
+        let mode = 0o666 & !self.maker.umask;
         let mut stat = self.new_stat(&place, FileKind::File, mode, size)?;
         if let Some(old) = old.filter(|it| it.kind == FileKind::File) {
             (stat.uid, stat.gid) = (old.uid, old.gid);
             stat.st_mode = stat.st_mode & !0o7777 | old.perm();
         }
-        let body = Body::File(source);
-        let id = self.pending.files.put(place, Node { stat, body });
-        self.set_attrs(id, attrs);
-        Ok(Some(()))
+        let id = self.put(place, stat, Body::File(source));
+        self.set_attrs(path, id, attrs)
     }
 
-    fn write(&mut self, write: &WriteFile) -> Recorded {
-        let Some((source, size)) = self.source(&write.content)? else {
-            return Ok(None);
-        };
+    pub(super) fn write(&mut self, write: &WriteFile) -> Recorded {
+        let (source, size) = self.source(&write.content)?;
         self.put_file(&write.path, source, size, &write.attrs)
     }
 
-    /// A file that is there counts as unchanged: whether a download differs is not known.
+    /// What it holds afterwards is known only by its hash, if one was given.
     fn fetch(&mut self, fetch: &Fetch) -> Recorded {
-        if let Some(id) = self.adopt(&fetch.path, Follow::Yes)? {
-            self.set_attrs(id, &fetch.attrs);
-            return Ok(Some(()));
-        }
-        let source = Source::Unknown {
-            hash: fetch.checksum.clone(),
-        };
-        self.put_file(&fetch.path, source, 0, &fetch.attrs)
+        let hash = fetch.checksum.clone();
+        self.put_file(&fetch.path, Source::Unknown { hash }, 0, &fetch.attrs)
     }
 
     fn make_dir(&mut self, dir: &MakeDir) -> Recorded {
-        let id = match self.find(&dir.path, Follow::No)? {
-            Found::Free(place) => {
-                let mode = 0o777 & !self.real.identity().umask;
+        let what = "make directory";
+        let found = self.find(&dir.path, Follow::No)?;
+        let id = match self.stat_of(&found) {
+            Some(stat) if stat.kind == FileKind::Dir => self.adopt(what, &dir.path, Follow::No)?,
+            Some(_) => return Err(cannot(what, &dir.path, Errno::EXIST)),
+            None => {
+                let (place, _) = self.place(what, &dir.path)?;
+                let mode = 0o777 & !self.maker.umask;
                 let stat = self.new_stat(&place, FileKind::Dir, mode, 4096)?;
-                let body = Body::Dir { real: false };
-                Some(self.pending.files.put(place, Node { stat, body }))
+                self.put(place, stat, Body::Dir { real: false })
             }
-            Found::Real(_, stat) if stat.kind != FileKind::Dir => None,
-            _ => self.adopt(&dir.path, Follow::No)?,
         };
-        Ok(id.map(|id| self.set_attrs(id, &dir.attrs)))
+        self.set_attrs(&dir.path, id, &dir.attrs)
     }
 
     fn link(&mut self, link: &Link) -> Recorded {
-        let found = self.find(&link.path, Follow::No)?;
-        let there = self.stat_of(&found);
-        let (Found::Node(place, _) | Found::Real(place, _) | Found::Free(place)) = found else {
-            return Ok(None);
-        };
+        let (place, there) = self.place("make link", &link.path)?;
         if there.is_some_and(|it| it.kind == FileKind::Dir) {
-            return Ok(None);
+            return Err(cannot("replace by a link", &link.path, Errno::ISDIR));
         }
         if link.hard {
-            let Some(id) = self.adopt(&link.target, Follow::No)? else {
-                return Ok(None);
-            };
+            let id = self.adopt("make link", &link.target, Follow::No)?;
             self.pending.files.name(place, id);
-            return Ok(Some(()));
+            return Ok(());
         }
         let size = link.target.as_os_str().len() as u64;
         let stat = self.new_stat(&place, FileKind::Link, 0o777, size)?;
-        let body = Body::Link(link.target.clone());
-        self.pending.files.put(place, Node { stat, body });
-        Ok(Some(()))
+        self.put(place, stat, Body::Link(link.target.clone()));
+        Ok(())
     }
 
-    fn remove(&mut self, path: &Path) -> Recorded {
-        if let Found::Node(place, _) | Found::Real(place, _) = self.find(path, Follow::No)? {
-            self.pending.files.remove(place);
+    fn remove(&mut self, remove: &Remove) -> Recorded {
+        let path = &remove.path;
+        let found = self.find(path, Follow::No)?;
+        if let Found::Free(_) | Found::Nowhere(..) = found {
+            return Ok(());
         }
-        Ok(Some(()))
+        let (place, old) = self.place("remove", path)?;
+        let is_dir = old.is_some_and(|it| it.kind == FileKind::Dir);
+        if is_dir && !remove.recursive {
+            let names = self.pending.files.list(self.real, path)?;
+            if names.is_some_and(|it| !it.is_empty()) {
+                return Err(cannot("remove", path, Errno::NOTEMPTY));
+            }
+        }
+        self.pending.files.remove(place);
+        Ok(())
     }
 
     fn set_times(&mut self, path: &Path, times: &Times) -> Recorded {
         if let Found::Free(place) = self.find(path, Follow::Yes)? {
             self.put_file(&place, Source::Bytes([].into()), 0, &Attrs::default())?;
         }
-        let Some(id) = self.adopt(path, Follow::Yes)? else {
-            return Ok(None);
+        let id = self.adopt("touch", path, Follow::Yes)?;
+        let since = self
+            .real
+            .now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let now = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        // "Now" will be another time when it is done.
+        let made_up = |ns: i64| {
+            if (now - ns).abs() < NOW_NS {
+                Files::time_ns(id)
+            } else {
+                ns
+            }
         };
-        let now = self.now_ns();
         if let Some(node) = self.pending.files.node_mut(id) {
             let stat = &mut node.stat;
-            stat.atime_ns = times.atime_ns.unwrap_or(stat.atime_ns);
-            stat.mtime_ns = times.mtime_ns.unwrap_or(stat.mtime_ns);
-            stat.ctime_ns = now;
+            stat.atime_ns = times.atime_ns.map_or(stat.atime_ns, made_up);
+            stat.mtime_ns = times.mtime_ns.map_or(stat.mtime_ns, made_up);
+            stat.ctime_ns = Files::time_ns(id);
         }
-        Ok(Some(()))
-    }
-
-    fn effect(&mut self, effect: &Effect) -> Recorded {
-        match effect {
-            Effect::Edit(edit) => return self.edit(edit),
-            Effect::Package { .. } | Effect::Unit(_) => {
-                let (by, effect) = (self.by.clone(), effect.clone());
-                self.pending.declared.push(Declared { by, effect });
-            }
-            Effect::User(user) => self.user(user)?,
-            Effect::NoUser(name) => {
-                self.pending.people.users.insert(name.clone(), None);
-                for group in self.pending.people.groups(self.real)? {
-                    if group.members.contains(name) {
-                        self.member(name, &group.name, false)?;
-                    }
-                }
-            }
-            Effect::Group { name, gid } => {
-                let people = &mut self.pending.people;
-                let now = people.group(self.real, name)?;
-                let mut group = match now.filter(|it| it.name == *name) {
-                    Some(group) => group,
-                    None => Group {
-                        name: name.clone(),
-                        gid: gid.unwrap_or_else(|| people.placeholder()),
-                        members: Vec::new(),
-                    },
-                };
-                group.gid = gid.unwrap_or(group.gid);
-                people.groups.insert(name.clone(), Some(group));
-            }
-            Effect::NoGroup(name) => {
-                self.pending.people.groups.insert(name.clone(), None);
-            }
-            Effect::Member {
-                user,
-                group,
-                present,
-            } => self.member(user, group, *present)?,
-        }
-        Ok(Some(()))
-    }
-
-    fn user(&mut self, effect: &UserEffect) -> Result<(), InspectError> {
-        let gid = effect.group.as_ref().and_then(|it| self.gid(it));
-        let people = &mut self.pending.people;
-        let now = people.account(self.real, &effect.name)?;
-        let mut account = match now.filter(|it| it.name == effect.name) {
-            Some(account) => account,
-            None => Account {
-                name: effect.name.clone(),
-                uid: effect.uid.unwrap_or_else(|| people.placeholder()),
-                gid: gid.unwrap_or_else(|| people.placeholder()),
-                gecos: String::new(),
-                home: format!("/home/{}", effect.name),
-                shell: "/bin/sh".into(),
-            },
-        };
-        account.uid = effect.uid.unwrap_or(account.uid);
-        account.gid = gid.unwrap_or(account.gid);
-        for (field, value) in [
-            (&mut account.gecos, &effect.gecos),
-            (&mut account.home, &effect.home),
-            (&mut account.shell, &effect.shell),
-        ] {
-            if let Some(value) = value {
-                field.clone_from(value);
-            }
-        }
-        people.users.insert(effect.name.clone(), Some(account));
         Ok(())
     }
 
-    fn member(&mut self, user: &str, group: &str, present: bool) -> Result<(), InspectError> {
-        let people = &mut self.pending.people;
-        let Some(mut group) = people.group(self.real, group)? else {
+    fn run(&mut self, run: &Run) -> Recorded {
+        if self.checks {
+            self.starts(run)?;
+        }
+        run.effects
+            .iter()
+            .try_for_each(|effect| self.effect(effect))
+    }
+
+    /// The program must be there.
+    fn starts(&self, run: &Run) -> Recorded {
+        let program = &run.program;
+        let name = program.argv.first().map(String::as_str).unwrap_or_default();
+        let there = |path: &Path| {
+            let found = self.pending.files.find(self.real, path, Follow::Yes);
+            !matches!(found, Ok(Found::Free(_) | Found::Nowhere(..)))
+        };
+        let all = self.real.identity().env.iter().chain(&program.env);
+        let path = all
+            .rev()
+            .find(|(key, _)| key == "PATH")
+            .map_or("", |(_, value)| value);
+        let mut dirs = path.split(':').chain(SBIN.iter().copied());
+        // A relative name, or one that is looked up elsewhere, is the applier's business.
+        let known = name.starts_with('/') || !name.contains('/');
+        if !known || there(Path::new(name)) && name.starts_with('/') {
             return Ok(());
-        };
-        group.members.retain(|it| it != user);
-        if present {
-            group.members.push(user.to_owned());
         }
-        people.groups.insert(group.name.clone(), Some(group));
-        Ok(())
+        if !name.contains('/') && dirs.any(|dir| there(&Path::new(dir).join(name))) {
+            return Ok(());
+        }
+        let why = crate::host::plain(Errno::NOENT.into());
+        Err(self.nobody(format!("Error executing command: {why}: {name}")))
     }
 }

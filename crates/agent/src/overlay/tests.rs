@@ -14,6 +14,11 @@ use hostler_protocol::PreviewTask;
 use super::people::FIRST_PLACEHOLDER;
 use super::{Overlay, OverlayHost, Preview};
 
+/// With the program that the tests' effects are of.
+fn bare() -> FakeHost {
+    FakeHost::bare().file("/usr/bin/true", "")
+}
+
 fn foreseen(real: &FakeHost, overlay: &Overlay, edits: impl IntoIterator<Item = Edit>) {
     for edit in edits {
         let deltas = vec![Delta::action("test", "change")];
@@ -21,7 +26,9 @@ fn foreseen(real: &FakeHost, overlay: &Overlay, edits: impl IntoIterator<Item = 
             keep: true,
             ..PreviewTask::default()
         };
-        Preview::new(real, overlay, &task).preview(&Planned { edit, deltas });
+        let mut preview = Preview::new(real, overlay, &task);
+        let kept = preview.preview(&[Planned { edit, deltas }]);
+        assert!(kept.unwrap(), "it shows what it keeps");
     }
 }
 
@@ -93,12 +100,9 @@ fn names(host: &OverlayHost<'_>, path: &str) -> Option<Vec<String>> {
 
 #[test]
 fn an_empty_overlay_is_the_host() {
-    let real = FakeHost::bare().file("/etc/motd", "hi\n");
+    let real = bare().file("/etc/motd", "hi\n");
     let overlay = Overlay::default();
-    let host = OverlayHost {
-        real: &real,
-        overlay: &overlay,
-    };
+    let host = OverlayHost::new(&real, &overlay);
     assert_eq!(read(&host, "/etc/motd").as_deref(), Some("hi\n"));
     assert_eq!(stat(&host, "/etc/nothing"), None);
     assert_eq!(host.accounts().unwrap(), real.accounts().unwrap());
@@ -106,7 +110,7 @@ fn an_empty_overlay_is_the_host() {
 
 #[test]
 fn a_file_in_a_directory_that_is_not_there_yet() {
-    let real = FakeHost::bare().dir("/srv", 0o755);
+    let real = bare().dir("/srv", 0o755);
     let before = real.snapshot().clone();
     let overlay = Overlay::default();
     let mode = Some(0o750);
@@ -119,10 +123,7 @@ fn a_file_in_a_directory_that_is_not_there_yet() {
         &overlay,
         [dir("/srv/x", wanted), text("/srv/x/y", "one\n")],
     );
-    let host = OverlayHost {
-        real: &real,
-        overlay: &overlay,
-    };
+    let host = OverlayHost::new(&real, &overlay);
     let made = stat(&host, "/srv/x").unwrap();
     assert_eq!((made.kind, made.perm()), (FileKind::Dir, 0o750));
     let file = stat(&host, "/srv/x/y").unwrap();
@@ -163,7 +164,7 @@ fn a_file_in_a_directory_that_is_not_there_yet() {
 
 #[test]
 fn nothing_is_kept_of_an_edit_that_would_fail() {
-    let real = FakeHost::bare().file("/etc/motd", "hi\n");
+    let real = bare().file("/etc/motd", "hi\n");
     let overlay = Overlay::default();
     foreseen(
         &real,
@@ -181,7 +182,7 @@ fn nothing_is_kept_of_an_edit_that_would_fail() {
 
 #[test]
 fn links_are_followed_in_both_worlds() {
-    let real = FakeHost::bare()
+    let real = bare()
         .dir("/srv", 0o755)
         .dir("/srv/real", 0o755)
         .file("/srv/real/a", "a");
@@ -198,10 +199,7 @@ fn links_are_followed_in_both_worlds() {
             link("/srv/dangling", "/srv/later", false),
         ],
     );
-    let host = OverlayHost {
-        real: &real,
-        overlay: &overlay,
-    };
+    let host = OverlayHost::new(&real, &overlay);
     let at = Path::new("/srv/current");
     let kind = host.stat(at, Follow::No).unwrap().unwrap().kind;
     assert_eq!(kind, FileKind::Link);
@@ -238,7 +236,7 @@ fn links_are_followed_in_both_worlds() {
 
 #[test]
 fn a_removed_tree_is_gone_and_a_new_one_is_empty() {
-    let real = FakeHost::bare()
+    let real = bare()
         .dir("/srv", 0o755)
         .dir("/srv/x", 0o755)
         .dir("/srv/x/sub", 0o755)
@@ -250,10 +248,7 @@ fn a_removed_tree_is_gone_and_a_new_one_is_empty() {
         &overlay,
         [text("/srv/x/sub/b", "b"), remove("/srv/x")],
     );
-    let host = OverlayHost {
-        real: &real,
-        overlay: &overlay,
-    };
+    let host = OverlayHost::new(&real, &overlay);
     for path in ["/srv/x", "/srv/x/sub", "/srv/x/sub/a", "/srv/x/sub/b"] {
         assert_eq!(stat(&host, path), None, "{path}");
     }
@@ -268,7 +263,7 @@ fn a_removed_tree_is_gone_and_a_new_one_is_empty() {
 
 #[test]
 fn copies_keep_what_they_were_copied_from() {
-    let real = FakeHost::bare().file("/etc/a", "old");
+    let real = bare().file("/etc/a", "old");
     let overlay = Overlay::default();
     let from_a = |path| file(path, Content::HostFile("/etc/a".into()));
     foreseen(
@@ -281,10 +276,7 @@ fn copies_keep_what_they_were_copied_from() {
             remove("/etc/a"),
         ],
     );
-    let host = OverlayHost {
-        real: &real,
-        overlay: &overlay,
-    };
+    let host = OverlayHost::new(&real, &overlay);
     assert_eq!(read(&host, "/etc/a"), None);
     assert_eq!(read(&host, "/etc/b").as_deref(), Some("old"));
     assert_eq!(read(&host, "/etc/c").as_deref(), Some("new"));
@@ -296,7 +288,7 @@ fn copies_keep_what_they_were_copied_from() {
 
 #[test]
 fn touching_makes_a_file_and_sets_times() {
-    let real = FakeHost::bare();
+    let real = bare();
     let overlay = Overlay::default();
     let times = Times {
         atime_ns: None,
@@ -304,17 +296,14 @@ fn touching_makes_a_file_and_sets_times() {
     };
     let path = "/etc/touched".into();
     foreseen(&real, &overlay, [Edit::SetTimes { path, times }]);
-    let host = OverlayHost {
-        real: &real,
-        overlay: &overlay,
-    };
+    let host = OverlayHost::new(&real, &overlay);
     let made = stat(&host, "/etc/touched").unwrap();
     assert_eq!((made.size, made.mtime_ns), (0, 5));
 }
 
 #[test]
 fn declared_accounts_own_files() {
-    let real = FakeHost::bare();
+    let real = bare();
     let overlay = Overlay::default();
     let user = UserEffect {
         name: "shop".into(),
@@ -347,10 +336,7 @@ fn declared_accounts_own_files() {
             dir("/home/shop", owned_by("shop", Some(0o700))),
         ],
     );
-    let host = OverlayHost {
-        real: &real,
-        overlay: &overlay,
-    };
+    let host = OverlayHost::new(&real, &overlay);
     let home = stat(&host, "/home/shop").unwrap();
     assert_eq!(
         (home.uid, home.gid, home.perm()),

@@ -279,6 +279,6 @@ impl HostSession {
 
     /// Root who becomes root needs no program for it.
     fn is_already(&self, request: &BecomeRequest) -> bool {
-        self.session.hello().uid == 0 && matches!(request.user.as_str(), "root" | "0")
+        self.session.hello().maker.uid == 0 && matches!(request.user.as_str(), "root" | "0")
     }
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use hostler_module_api::prelude::*;
-use hostler_probes::{names, program, text};
+use hostler_change::UnitEffect;
+use hostler_probes::{declared_unit, init_script_runs, names, program, text, unit_name};
 
 use super::Args;
 use crate::systemd_service::{self, State};
@@ -40,7 +41,9 @@ pub(super) fn look(args: &Args, manager: &str, host: &dyn Inspect) -> Result<Ini
     }
     let tools = [("rc-update", Tool::OpenRc), ("update-rc.d", Tool::UpdateRcD), ("chkconfig", Tool::Chkconfig)];
     let tool = tools.into_iter().find(|(name, _)| program(host, name).is_some()).map(|it| it.1);
+    let told = declared_unit(host, &args.name).enabled;
     let enabled = match tool {
+        _ if told.is_some() => told == Some(true),
         Some(Tool::OpenRc) => names(host, format!("/etc/runlevels/{}", args.runlevel)).contains(&args.name),
         _ => hostler_probes::starts_at_boot(host, &args.name),
     };
@@ -48,17 +51,16 @@ pub(super) fn look(args: &Args, manager: &str, host: &dyn Inspect) -> Result<Ini
     Ok(Init { script: Some(script), tool, running, enabled })
 }
 
-/// As the LSB says: the script's `status` exits with 0 if it runs, 1 to 3 if not, 4 if it cannot tell.
 fn is_running(args: &Args, script: &str, host: &dyn Inspect) -> Result<bool, ModuleError> {
-    if let Some(pattern) = &args.pattern {
-        return Ok(has_process(pattern, host));
+    match &args.pattern {
+        Some(pattern) if declared_unit(host, &args.name).active.is_none() => Ok(has_process(pattern, host)),
+        _ => Ok(init_script_runs(host, script, &args.name)?),
     }
-    let mut program = Program::new([script, "status"]).env("LC_ALL", "C");
-    program.timeout_s = Some(60);
-    let output = host.look(&program)?;
-    let said = format!("{}{}", output.stdout_text(), output.stderr_text()).to_lowercase();
-    let denies = ["not running", "stopped", "is dead", "not started"].iter().any(|it| said.contains(it));
-    Ok(output.success() && !denies)
+}
+
+fn brings(args: &Args, active: Option<bool>, enabled: Option<bool>) -> Vec<Effect> {
+    let name = unit_name(&args.name);
+    vec![Effect::Unit(UnitEffect { name, active, enabled, masked: None })]
 }
 
 fn has_process(pattern: &str, host: &dyn Inspect) -> bool {
@@ -82,7 +84,7 @@ impl Init {
         if let Some(enabled) = args.enabled.filter(|it| *it != self.enabled) {
             let mut deltas = vec![Delta::field(&subject, "enabled", !enabled, enabled)];
             for program in self.enable(args, enabled) {
-                let run = Run::new(program);
+                let run = Run::new(program).bringing(brings(args, None, Some(enabled)));
                 plan.push_all(std::mem::take(&mut deltas), Edit::Run(run));
             }
         }
@@ -100,15 +102,18 @@ impl Init {
             let words = [script.as_str(), verb].into_iter().chain(extra);
             Program::new(words).env("LC_ALL", "C")
         };
+        let always = |program: Program| {
+            let run = Run::new(program).bringing(brings(args, Some(state != State::Stopped), None));
+            Edit::Run(Run { always: true, ..run })
+        };
         match (verb, args.sleep) {
             ("restart", Some(seconds)) => {
                 plan.run_always(delta, run("stop"));
-                let wait = Program::new(["sleep".to_owned(), seconds.to_string()]);
-                for program in [wait, run("start")] {
-                    plan.push_all(Vec::new(), Edit::Run(Run { always: true, ..Run::new(program) }));
-                }
+                let wait = Run::new(Program::new(["sleep".to_owned(), seconds.to_string()]));
+                plan.push_all(Vec::new(), Edit::Run(Run { always: true, ..wait }));
+                plan.push_all(Vec::new(), always(run("start")));
             }
-            (verb, _) => plan.run_always(delta, run(verb)),
+            (verb, _) => plan.push(delta, always(run(verb))),
         }
         plan
     }

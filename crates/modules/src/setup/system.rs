@@ -141,7 +141,7 @@ pub(super) fn platform(host: &dyn Inspect, facts: &mut Map) {
     let kernel = |name: &str| word(host, format!("/proc/sys/kernel/{name}")).unwrap_or_default();
     // `arch` is there since Linux 6.1; the agent runs natively, so it is the same as the agent's own.
     let machine = Some(kernel("arch")).filter(|it| !it.is_empty()).unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let nodename = kernel("hostname");
+    let nodename = hostler_probes::node_name(host);
     let fqdn = hostler_probes::full_name(host, &nodename);
     let bits = usize::BITS.to_string();
     facts.insert("system", "Linux");

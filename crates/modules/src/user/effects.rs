@@ -4,7 +4,7 @@ use hostler_change::{MakeDir, Remove};
 use hostler_module_api::Account;
 use hostler_module_api::prelude::*;
 
-use super::{Args, Seen};
+use super::{Args, Seen, password};
 
 /// Primary group of a new account that gets none of its own, as useradd(8) has it without a setting.
 const USERS_GID: u32 = 100;
@@ -23,6 +23,7 @@ pub(super) fn created(args: &Args, now: &Seen) -> Vec<Effect> {
         Owner::Name(args.name.clone())
     };
     effects.push(user(args, Some(group.clone())));
+    effects.extend(password::effects(args, None));
     effects.extend(members(args, now));
     let home = now.home.edits(&Owner::Name(args.name.clone()), &group);
     effects.extend(home.into_iter().map(Effect::Edit));
@@ -32,6 +33,7 @@ pub(super) fn created(args: &Args, now: &Seen) -> Vec<Effect> {
 /// Of `usermod`.
 pub(super) fn modified(args: &Args, account: &Account, now: &Seen) -> Vec<Effect> {
     let mut effects = vec![user(args, args.group.as_deref().map(|it| primary(it, now)))];
+    effects.extend(password::effects(args, now.shadow.as_ref()));
     effects.extend(members(args, now));
     // What is in the old home is not followed to the new one.
     if let Some(home) = args.home.as_ref().filter(|home| args.move_home && **home != account.home) {

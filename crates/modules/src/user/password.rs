@@ -1,5 +1,6 @@
 //! Passwords, their ages, and dates as `usermod` takes them.
 
+use hostler_change::ShadowEffect;
 use hostler_module_api::prelude::*;
 use hostler_probes::Shadow;
 
@@ -58,6 +59,38 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// Sets the hash, locked if the account is to be locked.
+pub(super) fn set(args: &Args, password: &str) -> Run {
+    let password = match args.password_lock {
+        Some(true) => format!("!{}", password.trim_start_matches('!')),
+        _ => password.to_owned(),
+    };
+    let brings = ShadowEffect { password: Some(password.clone()), ..effect(args) };
+    Run::new(tools::set_password(args, &password)).bringing(vec![Effect::Shadow(brings)])
+}
+
+/// An effect on the account's line, with nothing in it.
+fn effect(args: &Args) -> ShadowEffect {
+    ShadowEffect { user: args.name.clone(), ..ShadowEffect::default() }
+}
+
+/// What `useradd` and `usermod` do to the account's line: its end, and its lock.
+pub(super) fn effects(args: &Args, now: Option<&Shadow>) -> Vec<Effect> {
+    let password = now.and_then(|now| match args.password_lock {
+        Some(true) if !now.is_locked() => Some(format!("!{}", now.password)),
+        Some(false) if now.is_locked() => Some(now.unlocked().to_owned()).filter(|it| !it.is_empty()),
+        _ => None,
+    });
+    let effect = ShadowEffect {
+        password,
+        expires: args.expires.map(|it| day_of(it).unwrap_or(-1)),
+        inactive: args.password_expire_account_disable,
+        ..effect(args)
+    };
+    let empty = effect == self::effect(args);
+    if empty { Vec::new() } else { vec![Effect::Shadow(effect)] }
+}
+
 /// Plans the ages of the password with `chage`.
 pub(super) fn ages(args: &Args, now: Option<&Shadow>, plan: &mut Plan) {
     let wanted = [
@@ -76,7 +109,14 @@ pub(super) fn ages(args: &Args, now: Option<&Shadow>, plan: &mut Plan) {
     }
     if !deltas.is_empty() {
         program.argv.push(args.name.clone());
-        plan.push_all(deltas, Edit::Run(Run::new(tools::clean(program))));
+        let brings = ShadowEffect {
+            min: args.password_expire_min,
+            max: args.password_expire_max,
+            warn: args.password_expire_warn,
+            ..effect(args)
+        };
+        let run = Run::new(tools::clean(program)).bringing(vec![Effect::Shadow(brings)]);
+        plan.push_all(deltas, Edit::Run(run));
     }
 }
 

@@ -33,11 +33,9 @@ pub(super) fn remove(args: &Args) -> Program {
     program
 }
 
-/// Sets the hash, locked if the account is to be locked.
+/// Sets a hash.
 pub(super) fn set_password(args: &Args, password: &str) -> Program {
-    let lock = if args.password_lock == Some(true) { "!" } else { "" };
-    let password = if lock.is_empty() { password } else { password.trim_start_matches('!') };
-    clean(Program::new(["chpasswd", "-e"])).stdin(format!("{}:{lock}{password}\n", args.name))
+    clean(Program::new(["chpasswd", "-e"])).stdin(format!("{}:{password}\n", args.name))
 }
 
 /// Makes the account.
