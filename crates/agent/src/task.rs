@@ -224,6 +224,7 @@ impl Work {
     fn run_items(mut self) -> Host {
         let run = self.run.clone();
         let mut host = Host::new(self.shared.clone(), self.task.clone(), &run.environment);
+        host.allowed.clone_from(&run.allowed);
         while let Some(item) = run.items.get(self.at) {
             let outcome = if self.task.is_cancelled() {
                 Outcome::failure(CANCELLED)

@@ -1,6 +1,6 @@
 //! The order of calls: observe, plan, apply, observe and plan again, report.
 
-use hostler_change::{Applied, Change, Delta, Forecast, ModuleFailure, Outcome, Plan, Planned};
+use hostler_change::{Applied, Basis, Change, Delta, Forecast, ModuleFailure, Outcome, Plan, Planned};
 use hostler_value::Value;
 
 use crate::{Inspect, Module, ModuleError, Ran, Report, from_value};
@@ -30,6 +30,20 @@ pub trait Applier {
     /// Check mode: keeps an edit in mind instead of carrying it out, so that [`Applier::host`] shows later tasks of
     /// the same preview what it would have done. Keeps nothing unless implemented.
     fn preview(&mut self, _edit: &Planned) {}
+
+    /// Check mode: the host's own state of what the edits touch and no earlier edit of the preview did. Called before
+    /// [`Applier::preview`]. Nothing unless implemented.
+    fn basis(&mut self, _edits: &[Planned]) -> Vec<Basis> {
+        Vec::new()
+    }
+
+    /// May these edits be carried out? Asked before the first of them.
+    ///
+    /// # Errors
+    /// The run is bound by a plan that does not have one of them.
+    fn permits(&self, _edits: &[Planned]) -> Result<(), ModuleError> {
+        Ok(())
+    }
 
     /// The host as it is now.
     fn host(&self) -> &dyn Inspect;
@@ -93,10 +107,8 @@ fn run<M: Module>(
         let mut outcome = outcome(report, &plan, changed, mode);
         if mode.forecast {
             let edits = plan.edits.clone();
-            outcome.forecast = Some(Box::new(Forecast {
-                edits,
-                basis: Vec::new(),
-            }));
+            let basis = applier.basis(&edits);
+            outcome.forecast = Some(Box::new(Forecast { edits, basis }));
         }
         if outcome.failed.is_none() && !outcome.skipped && !plan.unpredictable {
             plan.edits.iter().for_each(|edit| applier.preview(edit));
@@ -157,6 +169,7 @@ fn settle<M: Module>(
 ) -> Result<M::State, ModuleError> {
     let mut plan = first.clone();
     for round in 0..ROUNDS_MAX {
+        applier.permits(&plan.edits)?;
         for edit in &plan.edits {
             let always = matches!(&edit.edit, hostler_change::Edit::Run(run) if run.always);
             if round > 0 && always {
@@ -189,7 +202,8 @@ fn settle<M: Module>(
     .hint("something on the host undoes the change, or the module is at fault"))
 }
 
-fn describe(delta: &Delta) -> String {
+/// A difference in one line, for messages.
+pub fn describe(delta: &Delta) -> String {
     match &delta.change {
         Change::Field {
             name,

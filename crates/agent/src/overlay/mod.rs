@@ -9,6 +9,7 @@
 //! one. It changes only by [`Preview`], which the driver hands the edits of each plan. Looking works on a snapshot:
 //! no lock is held while the host is looked at. See `docs/design/0005-overlay.md`.
 
+mod basis;
 mod files;
 mod inspect;
 mod people;
@@ -18,7 +19,7 @@ mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_change::{Applied, Planned};
+use hostler_change::{Applied, Basis, Planned};
 use hostler_module_api::{Applier, Declared, Inspect, ModuleError};
 use hostler_protocol::PreviewTask;
 use hostler_value::Cause;
@@ -30,6 +31,7 @@ use people::People;
 #[derive(Default)]
 pub(crate) struct Overlay {
     pending: Mutex<Arc<Pending>>,
+    touched: basis::Touched,
 }
 
 /// All that differs from the host.
@@ -93,6 +95,11 @@ impl Applier for Preview<'_> {
         self.host
             .overlay
             .change(|pending| record::record(pending, real, &by, &planned.edit));
+    }
+
+    fn basis(&mut self, edits: &[Planned]) -> Vec<Basis> {
+        let touched = &self.host.overlay.touched;
+        touched.basis(self.host.real, &self.task.earlier, edits, self.task.keep)
     }
 
     fn host(&self) -> &dyn Inspect {
