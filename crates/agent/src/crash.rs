@@ -130,6 +130,7 @@ mod tests {
                 })
                 .collect(),
             preview: None,
+            allowed: None,
             check: false,
             diff: false,
             environment: Vec::new(),

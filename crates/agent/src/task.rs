@@ -227,6 +227,7 @@ impl Work {
         if let Some(preview) = &run.preview {
             self.shared.overlay.catch_up(&host, preview);
         }
+        host.allowed.clone_from(&run.allowed);
         while let Some(item) = run.items.get(self.at) {
             let outcome = if self.task.is_cancelled() {
                 Outcome::failure(CANCELLED)

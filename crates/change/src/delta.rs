@@ -1,13 +1,14 @@
 //! What differs, for people: the reason for an edit.
 
 use hostler_value::Value;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest text (bytes) that a delta carries for a diff; more is summarised, as ansible-core does.
 pub const TEXT_SHOWN_MAX: usize = 104_448;
 
 /// One difference between what is and what is wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Delta {
     /// What it is about: a path, or `user alice`, `package nginx`, `unit ssh.service`.
     pub subject: String,
@@ -16,7 +17,7 @@ pub struct Delta {
 }
 
 /// A difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// A file's text. `None` is "no file".

@@ -4,6 +4,7 @@
 //! One place in the agent applies edits. The vocabulary is small and closed on purpose: a new variant needs a reason
 //! in `docs/design/`.
 
+mod allowed;
 mod command;
 mod delta;
 mod edit;
@@ -12,6 +13,7 @@ mod forecast;
 mod outcome;
 mod plan;
 
+pub use allowed::Allowed;
 pub use command::{CommandOutput, Program, Shown};
 pub use delta::{Change, Delta, TEXT_SHOWN_MAX};
 pub use edit::{

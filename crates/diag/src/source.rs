@@ -176,6 +176,14 @@ impl SourceMap {
         })
     }
 
+    /// All texts so far, in order of registration.
+    pub fn all(&self) -> Vec<Arc<SourceText>> {
+        self.texts
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
     /// The text that messages call `name`, the newest if there are several: where a [`Location`] leads to.
     pub fn find(&self, name: &str) -> Option<Arc<SourceText>> {
         let texts = self

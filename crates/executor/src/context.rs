@@ -9,6 +9,7 @@ use hostler_template::Engine;
 use hostler_vars::VarStore;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::bound::Bound;
 use crate::files::ControllerFiles;
 use crate::fleet::{ConnectDefaults, Fleet};
 use crate::interrupts::Interrupts;
@@ -54,6 +55,7 @@ pub struct RunContext {
     pub events: mpsc::UnboundedSender<RunEvent>,
     /// The user's wish to stop.
     pub interrupts: Interrupts,
+    bound: Option<Bound>,
     files: ControllerFiles,
     forks: Arc<Semaphore>,
     warned: Mutex<std::collections::HashSet<String>>,
@@ -81,10 +83,28 @@ impl RunContext {
             sources,
             events,
             interrupts,
+            bound: None,
             files,
             forks,
             warned: Mutex::default(),
         }
+    }
+
+    /// Binds the run by a plan.
+    #[must_use]
+    pub fn bound_by(mut self, bound: Bound) -> Self {
+        self.bound = Some(bound);
+        self
+    }
+
+    /// The plan that binds the run, if one does.
+    pub(crate) fn bound(&self) -> Option<&Bound> {
+        self.bound.as_ref()
+    }
+
+    /// Files of the controller that were sent to hosts, with the SHA-256 of their content.
+    pub fn files_sent(&self) -> Vec<(std::path::PathBuf, [u8; 32])> {
+        self.files.sent()
     }
 
     /// Tells the reporters.

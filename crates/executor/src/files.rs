@@ -47,6 +47,19 @@ impl ControllerFiles {
         }
     }
 
+    /// The files that were sent so far, with the hash of their content.
+    pub(crate) fn sent(&self) -> Vec<(PathBuf, [u8; 32])> {
+        let contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let hashed = |(path, sent): (&PathBuf, &Sent)| {
+            let sha256 = match sent {
+                Sent::Inline(bytes) => Sha256::digest(bytes).into(),
+                Sent::OnRequest { sha256, .. } => *sha256,
+            };
+            (path.clone(), sha256)
+        };
+        contents.iter().map(hashed).collect()
+    }
+
     /// A template file, registered so that errors can point into it.
     pub(crate) fn template(&self, path: &Path) -> Result<TemplateSource, Failure> {
         let mut templates = self

@@ -14,6 +14,7 @@
 //! controller itself is an error.
 
 mod actions;
+mod bound;
 mod context;
 mod failure;
 mod fan_out;
@@ -27,6 +28,7 @@ mod result;
 mod strategy;
 
 pub use actions::specs as action_specs;
+pub use bound::{Bound, Execution, Permit};
 pub use context::{RunContext, RunSettings};
 pub use fleet::{ConnectDefaults, Fleet};
 pub use interrupts::{Interrupts, Level};

@@ -1,7 +1,7 @@
 //! The order of calls: observe, plan, apply, observe and plan again, report.
 
 use hostler_change::{
-    Applied, Change, Delta, Edit, Effect, Forecast, ModuleFailure, Outcome, Plan, Planned,
+    Applied, Basis, Change, Delta, Edit, Effect, Forecast, ModuleFailure, Outcome, Plan, Planned,
 };
 use hostler_value::Value;
 
@@ -49,6 +49,20 @@ pub trait Applier {
     /// Compares what programs have declared with what the host is now that they have run. Each difference is a sentence.
     fn faults(&self, _declared: &[&Effect]) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Check mode: the host's own state of what the edits touch and no earlier edit of the preview did. Called before
+    /// [`Applier::preview`]. Nothing unless implemented.
+    fn basis(&mut self, _edits: &[Planned]) -> Vec<Basis> {
+        Vec::new()
+    }
+
+    /// May these edits be carried out? Asked before the first of them.
+    ///
+    /// # Errors
+    /// The run is bound by a plan that does not have one of them.
+    fn permits(&self, _edits: &[Planned]) -> Result<(), ModuleError> {
+        Ok(())
     }
 
     /// The host as it is now.
@@ -177,14 +191,14 @@ fn foreseen<M: Module>(
     let changed = !plan.is_empty() && !plan.unpredictable;
     let mut forecast = None;
     if changed && report.failed.is_none() && !report.skipped {
+        let basis = mode.forecast.then(|| applier.basis(&plan.edits));
         let shows = applier.preview(&plan.edits)?;
         // Numbers and paths that come of the change are return values, too.
         if let (true, Ok(after)) = (shows, M::observe(args, applier.host())) {
             report = M::report(args, &nothing_done(&before, &after, &plan, true));
         }
-        forecast = mode.forecast.then(|| {
+        forecast = basis.map(|basis| {
             let edits = plan.edits.clone();
-            let basis = Vec::new();
             Box::new(Forecast { edits, basis })
         });
     }
@@ -230,6 +244,7 @@ fn settle<M: Module>(
 ) -> Result<M::State, ModuleError> {
     let mut plan = first.clone();
     for round in 0..ROUNDS_MAX {
+        applier.permits(&plan.edits)?;
         for edit in &plan.edits {
             let always = matches!(&edit.edit, Edit::Run(run) if run.always);
             if round > 0 && always {
@@ -262,7 +277,8 @@ fn settle<M: Module>(
     .hint("something on the host undoes the change, or the module is at fault"))
 }
 
-fn describe(delta: &Delta) -> String {
+/// A difference in one line, for messages.
+pub fn describe(delta: &Delta) -> String {
     match &delta.change {
         Change::Field {
             name,

@@ -1,6 +1,6 @@
 //! The messages.
 
-use hostler_change::{Content, Edit, Outcome};
+use hostler_change::{Allowed, Content, Edit, Outcome};
 use hostler_value::{Cause, Value};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,8 @@ pub struct RunTask {
     /// The whole run is in check mode: the task sees what earlier ones would have done. A single task with
     /// `check_mode: true` sees the host as it is and has none.
     pub preview: Option<PreviewTask>,
+    /// The run is bound by a plan: the only edits that the task may make. `None`: any.
+    pub allowed: Option<Allowed>,
     /// Diff mode.
     pub diff: bool,
     /// The task's `environment`.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use hostler_change::Allowed;
 use hostler_protocol::{Become, Hello, Item, PreviewTask, RunTask, ToAgent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -63,6 +64,8 @@ pub struct TaskRequest {
     pub check: bool,
     /// The whole run is in check mode: see [`RunTask::preview`].
     pub preview: Option<PreviewTask>,
+    /// The run is bound by a plan: see [`RunTask::allowed`].
+    pub allowed: Option<Allowed>,
     /// Diff mode.
     pub diff: bool,
     /// The task's `environment`.
@@ -208,6 +211,7 @@ impl Session {
             items,
             check,
             preview,
+            allowed,
             diff,
             environment,
             stop_on_failure,
@@ -219,6 +223,7 @@ impl Session {
             items,
             check,
             preview,
+            allowed,
             diff,
             environment,
             stop_on_failure,

@@ -30,6 +30,7 @@ fn request(module: &str, items: u32) -> TaskRequest {
         items: (0..items).map(item).collect(),
         check: false,
         preview: None,
+        allowed: None,
         diff: false,
         environment: vec![],
         stop_on_failure: false,

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hostler_change::{Applied, Edit, Planned, Run};
-use hostler_module_api::{Applier, Inspect, ModuleError};
+use hostler_module_api::{Applier, Inspect, ModuleError, describe, first_not_allowed};
 use rustix::io::Errno;
 
 use crate::host::{Host, plain};
@@ -35,6 +35,24 @@ impl Applier for Host {
             Edit::Run(run) => run_program(self, run),
             Edit::Fetch(fetch) => fetch::fetch(self, fetch),
         }
+    }
+
+    fn permits(&self, edits: &[Planned]) -> Result<(), ModuleError> {
+        let Some(allowed) = &self.allowed else {
+            return Ok(());
+        };
+        let Some(other) = first_not_allowed(edits, allowed) else {
+            return Ok(());
+        };
+        let needs: Vec<String> = other.deltas.iter().map(describe).collect();
+        let needs = match needs.as_slice() {
+            [] => "a change without a description".to_owned(),
+            some => some.join("; "),
+        };
+        Err(ModuleError::new(format!(
+            "needs something that the plan does not have: {needs}"
+        ))
+        .hint("nothing was changed by this task; make a new plan"))
     }
 
     fn host(&self) -> &dyn Inspect {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hostler_change::Content;
+use hostler_change::{Allowed, Content};
 use hostler_module_api::Identity;
 
 pub(crate) use inspect::{open, plain, temporary_beside};
@@ -37,6 +37,8 @@ pub(crate) struct Host {
     pub(crate) task: Arc<Task>,
     pub(crate) identity: Identity,
     payload: Option<Content>,
+    /// The only edits that the task may make, in a run that is bound by a plan.
+    pub(crate) allowed: Option<Allowed>,
     /// Directories whose entries changed and are not on the disk for certain yet.
     pub(crate) unsynced: BTreeSet<PathBuf>,
 }
@@ -58,6 +60,7 @@ impl Host {
             task,
             identity,
             payload: None,
+            allowed: None,
             unsynced: BTreeSet::new(),
         }
     }

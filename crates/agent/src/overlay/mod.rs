@@ -11,6 +11,7 @@
 //! plan. Looking works on a snapshot: no lock is held while the host is looked at. See
 //! `docs/design/0005-overlay.md`.
 
+mod basis;
 mod effects;
 mod files;
 mod fog;
@@ -26,7 +27,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_change::{Applied, Edit, Outcome, Planned};
+use hostler_change::{Applied, Basis, Edit, Outcome, Planned};
 use hostler_module_api::{Applier, Declared, Follow, Inspect, ModuleError};
 use hostler_protocol::{Maker, PreviewTask};
 use hostler_value::Cause;
@@ -40,6 +41,7 @@ use record::Recorder;
 #[derive(Default)]
 pub(crate) struct Overlay {
     pending: Mutex<Arc<Pending>>,
+    touched: basis::Touched,
 }
 
 /// All that differs from the host.
@@ -107,6 +109,7 @@ impl Overlay {
                     supposing: true,
                     dpkg: dpkg.take(),
                 };
+                self.touched.note(&earlier.edit);
                 let _left_out = recorder.edit(&earlier.edit);
                 dpkg = recorder.dpkg;
             }
@@ -119,6 +122,7 @@ impl Overlay {
     fn branch(&self) -> Overlay {
         Overlay {
             pending: Mutex::new(self.snapshot()),
+            touched: self.touched.clone(),
         }
     }
 }
@@ -244,6 +248,10 @@ impl Applier for Preview<'_> {
     fn suppose(&mut self) -> bool {
         self.host.supposing = Some(RefCell::default());
         true
+    }
+
+    fn basis(&mut self, edits: &[Planned]) -> Vec<Basis> {
+        self.host.overlay.touched.basis(self.host.real, edits)
     }
 
     fn host(&self) -> &dyn Inspect {

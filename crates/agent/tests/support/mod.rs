@@ -102,6 +102,7 @@ impl Session {
             items,
             check: false,
             preview: None,
+            allowed: None,
             diff: true,
             environment: Vec::new(),
             stop_on_failure: false,

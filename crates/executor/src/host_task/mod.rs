@@ -92,6 +92,10 @@ impl HostTask<'_> {
     /// Does it.
     pub(crate) async fn run(&self) -> Finished {
         let start = Instant::now();
+        if let Some(bound) = self.run.bound() {
+            let place = self.run.sources.locate(self.task.span).to_string();
+            bound.begin(self.id, self.host, place);
+        }
         let scope = self.play.scope(self.run, self.host, &self.task.context);
         let (single, items, keywords) = match &self.task.r#loop {
             None => {
@@ -103,6 +107,9 @@ impl HostTask<'_> {
                 (single, Some(count), keywords)
             }
         };
+        if let Some(bound) = self.run.bound() {
+            bound.end(self.id, self.host);
+        }
         self.finish(single, items, keywords.as_ref(), &scope, start)
     }
 

@@ -123,9 +123,13 @@ impl HostTask<'_> {
             preview: self.run.settings.check.then(|| PreviewTask {
                 task: self.id.0,
                 keep: true,
-                forecast: false,
+                forecast: true,
                 earlier: Vec::new(),
             }),
+            allowed: self
+                .run
+                .bound()
+                .and_then(|it| it.allowed(self.id, self.host)),
             diff: keywords.diff,
             environment: keywords.environment.clone(),
             stop_on_failure,
