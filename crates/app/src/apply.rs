@@ -8,8 +8,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Recap, Reporters, RunEvent, RunId};
 use hostler_executor::{
-    Bound, ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext, RunSettings,
-    RunState, run_play,
+    Bound, ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext,
+    RunSettings, RunState, run_play,
 };
 use hostler_inventory::VarFiles;
 use hostler_preview::{Mask, Origin};
@@ -172,11 +172,7 @@ pub(crate) async fn run(
 }
 
 /// Hosts that a plan does not fit any more: told, counted as failed, and left alone.
-fn refuse(
-    refused: &BTreeMap<String, Vec<String>>,
-    state: &mut RunState,
-    emit: &impl Fn(RunEvent),
-) {
+fn refuse(refused: &BTreeMap<String, Vec<String>>, state: &mut RunState, emit: &impl Fn(RunEvent)) {
     for (host, reasons) in refused {
         state.recap.hosts.entry(host.clone()).or_default().failed += 1;
         state.lost.insert(host.clone());

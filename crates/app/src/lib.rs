@@ -21,7 +21,5 @@ pub use apply::apply;
 pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level};
 pub use list::{PlayListing, TaskListing, list};
-pub use plan::{
-    Draft, PlanRequest, apply_plan, is_expired, preview, read_plan, time_words,
-};
+pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
 pub use request::{ApplyRequest, BecomeRequest, ConnectRequest, ExitCode};

@@ -26,7 +26,9 @@ impl Used {
         Used {
             found: Found::new(),
             wanted: run.settings.check,
-            playbooks: playbooks.map(|it| it.playbook.path.display().to_string()).collect(),
+            playbooks: playbooks
+                .map(|it| it.playbook.path.display().to_string())
+                .collect(),
         }
     }
 
@@ -47,11 +49,20 @@ impl Used {
                 if matches!(first.level, Level::Magic | Level::Facts | Level::Loop) {
                     continue;
                 }
-                let group = first.group.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
+                let group = first
+                    .group
+                    .as_ref()
+                    .map(|it| format!(" {it}"))
+                    .unwrap_or_default();
                 let place = first.span.map(|span| run.sources.locate(span));
-                let place = place.map(|it| format!(", {}:{}", it.file, it.line)).unwrap_or_default();
+                let place = place
+                    .map(|it| format!(", {}:{}", it.file, it.line))
+                    .unwrap_or_default();
                 let origin = format!("{}{group}{place}", first.level);
-                self.found.entry((name.clone(), origin)).or_default().insert(host.clone());
+                self.found
+                    .entry((name.clone(), origin))
+                    .or_default()
+                    .insert(host.clone());
             }
         }
     }
@@ -65,7 +76,9 @@ impl Used {
                     || path.components().any(|it| it.as_os_str() == "templates")
             });
             if template || self.playbooks.contains(&source.name) {
-                let words = source.text.split(|char: char| !char.is_alphanumeric() && char != '_');
+                let words = source
+                    .text
+                    .split(|char: char| !char.is_alphanumeric() && char != '_');
                 names.extend(words.filter(|it| is_name(it)).map(str::to_owned));
             }
         }

@@ -58,7 +58,10 @@ impl Collector {
 
 impl Reporter for Collector {
     fn event(&mut self, event: &Stamped) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .event(event);
     }
 }
 
@@ -148,7 +151,9 @@ fn problem(code: &'static str, text: impl Into<String>) -> Vec<Diagnostic> {
 }
 
 fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -160,17 +165,20 @@ impl Draft {
     pub fn save(&self, path: &Path, lasts: Duration) -> Result<(), Vec<Diagnostic>> {
         let failed = |text: String| problem("plan-file", text);
         if self.preview.made.interrupted {
-            return Err(failed("the preview was interrupted: no plan was written".into()));
+            return Err(failed(
+                "the preview was interrupted: no plan was written".into(),
+            ));
         }
-        let key = plan_key::path().and_then(|it| plan_key::read_or_make(&it)).map_err(failed)?;
+        let key = plan_key::path()
+            .and_then(|it| plan_key::read_or_make(&it))
+            .map_err(failed)?;
         let made = &self.preview.made;
-        let lasts = i64::try_from(lasts.as_micros()).unwrap_or(i64::MAX);
         let header = Header {
             hostler: made.version.clone(),
             user: made.user.clone(),
             controller: made.controller.clone(),
             created_us: made.at_us,
-            expires_us: now_us().saturating_add(lasts),
+            expires_us: after(lasts),
             playbooks: made.playbooks.clone(),
             hosts: self.preview.hosts.len(),
             ..Header::default()
@@ -201,7 +209,11 @@ fn scope(request: &ApplyRequest, key: &Key) -> Result<Scope, String> {
         .map_err(|error| format!("the working directory is not known: {error}"))?;
     Ok(Scope {
         directory: directory.display().to_string(),
-        playbooks: request.playbooks.iter().map(|it| it.display().to_string()).collect(),
+        playbooks: request
+            .playbooks
+            .iter()
+            .map(|it| it.display().to_string())
+            .collect(),
         inventory: request.inventory.clone(),
         limit: request.limit.clone(),
         tags: request.tags.clone(),
@@ -239,6 +251,11 @@ pub fn read_plan(path: &Path) -> Result<PlanFile, Vec<Diagnostic>> {
     decode(&bytes).map_err(|error| failed(error.to_string()))
 }
 
+/// The time from now on, microseconds since the epoch.
+pub fn after(time: Duration) -> i64 {
+    now_us().saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// Has a plan's time passed?
 pub fn is_expired(plan: &PlanFile) -> bool {
     plan.header.expires_us <= now_us()
@@ -273,8 +290,7 @@ pub async fn apply_plan(
     request.diff = false;
     let inputs = inputs::load(&request, sources)?;
     check_files(plan, &texts_read(sources))?;
-    let (exit, _, now) =
-        observe(&request, &inputs, sources, watching, interrupts.clone()).await?;
+    let (exit, _, now) = observe(&request, &inputs, sources, watching, interrupts.clone()).await?;
     if interrupts.draining() {
         return Ok(exit);
     }
@@ -294,7 +310,9 @@ pub async fn apply_plan(
 /// Who made it, until when it holds, and what it leaves open.
 fn check_plan(plan: &PlanFile, request: &PlanRequest) -> Result<Key, Vec<Diagnostic>> {
     let failed = |text: String| problem("plan-file", text);
-    let key = plan_key::path().and_then(|it| plan_key::read(&it)).map_err(failed)?;
+    let key = plan_key::path()
+        .and_then(|it| plan_key::read(&it))
+        .map_err(failed)?;
     let header = &plan.header;
     let foreign = || {
         let text = format!(
@@ -315,7 +333,13 @@ fn check_plan(plan: &PlanFile, request: &PlanRequest) -> Result<Key, Vec<Diagnos
         let open = plan.body.preview.unknown.iter().map(|it| {
             let hosts = it.hosts.len();
             let plural = if hosts == 1 { "" } else { "s" };
-            Diagnostic::warning("undecided", format!("`{}` is decided at run time on {hosts} host{plural}", it.name))
+            Diagnostic::warning(
+                "undecided",
+                format!(
+                    "`{}` is decided at run time on {hosts} host{plural}",
+                    it.name
+                ),
+            )
         });
         let text = "the plan leaves something to run time";
         let hint = "with --accept-unknown it is applied all the same: these tasks may do anything";
@@ -376,14 +400,27 @@ fn check_files(plan: &PlanFile, read: &BTreeSet<InputFile>) -> Result<(), Vec<Di
             Ok(now) if now == file.sha256 => {}
             Ok(_) => tell(format!("{} has changed since the plan was made", file.path)),
             // The output of a script is compared when it has run.
-            Err(_) if read.is_empty() && !Path::new(&file.path).is_absolute() && !Path::new(&file.path).exists() => {}
-            Err(error) => tell(format!("{} was read by the plan and cannot be now: {error}", file.path)),
+            Err(_)
+                if read.is_empty()
+                    && !Path::new(&file.path).is_absolute()
+                    && !Path::new(&file.path).exists() => {}
+            Err(error) => tell(format!(
+                "{} was read by the plan and cannot be now: {error}",
+                file.path
+            )),
         }
     }
-    for file in read.iter().filter(|it| !planned.iter().any(|old| old.path == it.path)) {
+    for file in read
+        .iter()
+        .filter(|it| !planned.iter().any(|old| old.path == it.path))
+    {
         tell(format!("{} is new since the plan was made", file.path));
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
 }
 
 fn hash_of(path: &Path) -> std::io::Result<String> {
@@ -407,7 +444,13 @@ fn refused(plan: &PlanFile, now: &Executions, key: &Key) -> BTreeMap<String, Vec
         let reasons = match plan.body.executions(host) {
             None => vec!["the plan does not have this host".to_owned()],
             // A host that cannot be reached is for the run to tell.
-            Some(_) if executions.iter().any(|it| it.fate == hostler_preview::Fate::Unreachable) => Vec::new(),
+            Some(_)
+                if executions
+                    .iter()
+                    .any(|it| it.fate == hostler_preview::Fate::Unreachable) =>
+            {
+                Vec::new()
+            }
             Some(planned) => moved(&planned, &sealed.iter().collect::<Vec<_>>()),
         };
         if !reasons.is_empty() {
@@ -421,8 +464,15 @@ fn refused(plan: &PlanFile, now: &Executions, key: &Key) -> BTreeMap<String, Vec
 fn permits(plan: &PlanFile, now: &Executions) -> HashMap<BoundExecution, Permit> {
     // Which host comes first to a third one may be another each time: what one of them may do there, all may.
     let mut delegated: HashMap<(&str, u32), Vec<&Execution>> = HashMap::new();
-    for execution in now.values().flatten().filter(|it| it.delegated_to.is_some()) {
-        delegated.entry((&execution.place, execution.nth)).or_default().push(execution);
+    for execution in now
+        .values()
+        .flatten()
+        .filter(|it| it.delegated_to.is_some())
+    {
+        delegated
+            .entry((&execution.place, execution.nth))
+            .or_default()
+            .push(execution);
     }
     let mut permits = HashMap::new();
     for (host, executions) in now {

@@ -33,10 +33,15 @@ pub(crate) fn read(path: &Path) -> Result<Option<Key>, String> {
     let mode = file.metadata().map_err(failed)?.mode();
     if mode & 0o077 != 0 {
         let path = path.display();
-        return Err(format!("{path} can be read by other users (mode {:04o}); make it 0600", mode & 0o7777));
+        return Err(format!(
+            "{path} can be read by other users (mode {:04o}); make it 0600",
+            mode & 0o7777
+        ));
     }
     let mut bytes = [0; LENGTH];
-    let whole = file.read_exact(&mut bytes).and_then(|()| file.read(&mut [0]));
+    let whole = file
+        .read_exact(&mut bytes)
+        .and_then(|()| file.read(&mut [0]));
     match whole {
         Ok(0) => Ok(Some(Key::new(bytes))),
         _ => Err(format!("{} is not a key of {LENGTH} bytes", path.display())),
@@ -50,12 +55,22 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key, String> {
     }
     let failed = |error: std::io::Error| format!("cannot make {}: {error}", path.display());
     let directory = path.parent().unwrap_or(Path::new("/"));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(failed)?;
     let mut bytes = [0; LENGTH];
-    File::open("/dev/urandom").and_then(|mut it| it.read_exact(&mut bytes)).map_err(failed)?;
+    File::open("/dev/urandom")
+        .and_then(|mut it| it.read_exact(&mut bytes))
+        .map_err(failed)?;
     // Whole or not at all; of two runs that make one, the first wins.
     let own = directory.join(format!(".plan.key.{}", std::process::id()));
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&own);
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&own);
     let written = made.and_then(|mut file| {
         file.write_all(&bytes)?;
         file.sync_all()?;

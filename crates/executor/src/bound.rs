@@ -46,9 +46,7 @@ impl Bound {
     /// A task begins on a host.
     pub(crate) fn begin(&self, task: TaskId, host: &str, place: String) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts
-            .entry((host.to_owned(), place.clone()))
-            .or_default();
+        let count = counts.entry((host.to_owned(), place.clone())).or_default();
         let execution = Execution {
             host: host.to_owned(),
             place,

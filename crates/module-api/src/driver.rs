@@ -1,6 +1,8 @@
 //! The order of calls: observe, plan, apply, observe and plan again, report.
 
-use hostler_change::{Applied, Basis, Change, Delta, Forecast, ModuleFailure, Outcome, Plan, Planned};
+use hostler_change::{
+    Applied, Basis, Change, Delta, Forecast, ModuleFailure, Outcome, Plan, Planned,
+};
 use hostler_value::Value;
 
 use crate::{Inspect, Module, ModuleError, Ran, Report, from_value};

@@ -131,7 +131,10 @@ mod tests {
             exact: Vec::new(),
             loose: vec![foreseen.loose],
         };
-        assert_eq!(first_not_allowed(&planned(dir(1001, 0o755)), &allowed), None);
+        assert_eq!(
+            first_not_allowed(&planned(dir(1001, 0o755)), &allowed),
+            None
+        );
         assert!(first_not_allowed(&planned(dir(1001, 0o777)), &allowed).is_some());
         let known = fingerprint(&dir(1001, 0o755));
         assert!(!known.made_up);
@@ -148,6 +151,9 @@ mod tests {
             let program = Program::new(["groupadd", "ops"]).shown_as(shown);
             fingerprint(&Edit::Run(Run::new(program).bringing(effects))).exact
         };
-        assert_eq!(run("a", vec![]), run("b", vec![Effect::NoGroup("x".into())]));
+        assert_eq!(
+            run("a", vec![]),
+            run("b", vec![Effect::NoGroup("x".into())])
+        );
     }
 }

@@ -76,7 +76,10 @@ impl Builder {
             RunEvent::Warned {
                 diagnostic, host, ..
             } => {
-                let on = host.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
+                let on = host
+                    .as_ref()
+                    .map(|it| format!("{it}: "))
+                    .unwrap_or_default();
                 self.warn(format!("{on}{}", diagnostic.message));
             }
             RunEvent::PlayStarted {
@@ -176,7 +179,10 @@ impl Builder {
                 None => execution.free = matches!(fate, Fate::NoChange | Fate::WouldChange),
             }
         }
-        let count = self.counts.entry((host.to_owned(), place.clone())).or_default();
+        let count = self
+            .counts
+            .entry((host.to_owned(), place.clone()))
+            .or_default();
         execution.nth = *count;
         *count += 1;
         execution.place.clone_from(&place);
@@ -186,14 +192,20 @@ impl Builder {
         execution.free |= execution.undecided;
         execution.censored = result.censored;
         execution.delegated_to.clone_from(&result.delegated_to);
-        self.executions.entry(host.to_owned()).or_default().push(execution);
+        self.executions
+            .entry(host.to_owned())
+            .or_default()
+            .push(execution);
         let mut outcome = outcome(fate, result, items.outcomes);
         self.mask.deltas(&mut outcome.deltas);
         let texts = outcome.message.iter_mut().chain(&mut outcome.hint);
         texts.for_each(|it| self.mask.text(it));
         let totals = self.totals.entry(host.to_owned()).or_default();
         totals.totals.count(&outcome);
-        open.outcomes.entry(outcome).or_default().insert(host.to_owned());
+        open.outcomes
+            .entry(outcome)
+            .or_default()
+            .insert(host.to_owned());
         self.hosts.insert(host.to_owned());
         self.last.insert(host.to_owned(), open.info.name.clone());
         let name = open.info.name.clone();
@@ -226,7 +238,11 @@ impl Builder {
             name,
             module: open.info.module,
             handler: open.info.kind == TaskKind::Handler,
-            place: open.info.location.map(|it| it.to_string()).unwrap_or_default(),
+            place: open
+                .info
+                .location
+                .map(|it| it.to_string())
+                .unwrap_or_default(),
             groups,
         });
     }
@@ -246,7 +262,11 @@ impl Builder {
         if certain {
             found.may_run.retain(|it| *it != host);
         }
-        let list = if certain { &mut found.would_run } else { &mut found.may_run };
+        let list = if certain {
+            &mut found.would_run
+        } else {
+            &mut found.may_run
+        };
         if !list.contains(&host) {
             list.push(host.clone());
         }
@@ -312,7 +332,9 @@ fn restarts(tasks: &[TaskPreview]) -> Vec<RestartPreview> {
             continue;
         }
         for (unit, what) in group.outcome.all_deltas().filter_map(restart) {
-            let same = found.iter_mut().find(|it| it.unit == unit && it.what == what);
+            let same = found
+                .iter_mut()
+                .find(|it| it.unit == unit && it.what == what);
             let hosts = match same {
                 Some(same) => &mut same.hosts,
                 None => {
@@ -362,7 +384,12 @@ fn unknown(tasks: &[TaskPreview]) -> Vec<UnknownPreview> {
         for group in &task.groups {
             let outcome = &group.outcome;
             let mut until = outcome.unknown.clone();
-            until.extend(outcome.items.iter().flat_map(|it| it.unknown.iter().cloned()));
+            until.extend(
+                outcome
+                    .items
+                    .iter()
+                    .flat_map(|it| it.unknown.iter().cloned()),
+            );
             until.sort();
             until.dedup();
             if until.is_empty() && outcome.fate != Fate::Unknown && !outcome.incomplete {

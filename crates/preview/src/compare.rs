@@ -25,7 +25,10 @@ pub fn moved(planned: &[&Sealed], now: &[&Sealed]) -> Vec<String> {
         }
         match of_now.get(&key(execution)) {
             Some(now) if now.free && (now.undecided || !execution.edits.is_empty()) => {
-                moved.tell(format!("what `{}` would do can no longer be foreseen", now.name));
+                moved.tell(format!(
+                    "what `{}` would do can no longer be foreseen",
+                    now.name
+                ));
             }
             Some(now) => moved.edits(&execution.name, &execution.edits, &now.edits),
             None => moved.edits(&execution.name, &execution.edits, &[]),
@@ -58,8 +61,11 @@ impl Moved {
 
     /// Things whose state was looked at both times and is not the same.
     fn bases(&mut self, planned: &[&Sealed], now: &[&Sealed]) {
-        let found: HashMap<&[u8; 32], &BasisPrint> =
-            now.iter().flat_map(|it| &it.basis).map(|it| (&it.id, it)).collect();
+        let found: HashMap<&[u8; 32], &BasisPrint> = now
+            .iter()
+            .flat_map(|it| &it.basis)
+            .map(|it| (&it.id, it))
+            .collect();
         for basis in planned.iter().flat_map(|it| &it.basis) {
             let Some(now) = found.get(&basis.id).filter(|it| it.was != basis.was) else {
                 continue;
@@ -81,13 +87,21 @@ impl Moved {
                 continue;
             }
             // Another edit of the same thing is told below.
-            let replaced = |it: &&SealedEdit| !it.subjects.is_empty() && it.subjects == edit.subjects;
-            if now.iter().filter(|it| !holds(planned, it)).any(|it| replaced(&it)) {
+            let replaced =
+                |it: &&SealedEdit| !it.subjects.is_empty() && it.subjects == edit.subjects;
+            if now
+                .iter()
+                .filter(|it| !holds(planned, it))
+                .any(|it| replaced(&it))
+            {
                 continue;
             }
             match edit.subjects.first() {
                 Some(subject) => {
-                    self.drift(subject, &format!(" (`{task}` has nothing to do there any more)"));
+                    self.drift(
+                        subject,
+                        &format!(" (`{task}` has nothing to do there any more)"),
+                    );
                 }
                 None => self.tell(format!("drifted: `{task}` has nothing to do any more")),
             }
@@ -96,8 +110,14 @@ impl Moved {
             if explained(self, edit) {
                 continue;
             }
-            let what = if edit.what.is_empty() { "hidden by `no_log`" } else { &edit.what };
-            self.tell(format!("would need a change that the plan does not have: `{task}`: {what}"));
+            let what = if edit.what.is_empty() {
+                "hidden by `no_log`"
+            } else {
+                &edit.what
+            };
+            self.tell(format!(
+                "would need a change that the plan does not have: `{task}`: {what}"
+            ));
         }
     }
 
@@ -132,10 +152,19 @@ fn how(before: &Value, after: &Value) -> String {
         }
         parts.push(match name.as_str() {
             Some("sha256") => "content".to_owned(),
-            _ => format!("{} was {}, is {}", name.to_text(), before.to_text(), now.to_text()),
+            _ => format!(
+                "{} was {}, is {}",
+                name.to_text(),
+                before.to_text(),
+                now.to_text()
+            ),
         });
     }
-    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join("; "))
+    }
 }
 
 /// How two plans differ, in lines for people.
@@ -171,19 +200,29 @@ pub fn compare_plans(a: &Preview, b: &Preview) -> PlanDiff {
     };
     one_sided("hosts", &a.hosts, &b.hosts, &mut diff.general);
     one_sided("tags", &a.made.tags, &b.made.tags, &mut diff.general);
-    let hashes: BTreeMap<&str, &str> =
-        a.made.inputs.iter().map(|it| (it.path.as_str(), it.sha256.as_str())).collect();
+    let hashes: BTreeMap<&str, &str> = a
+        .made
+        .inputs
+        .iter()
+        .map(|it| (it.path.as_str(), it.sha256.as_str()))
+        .collect();
     for input in &b.made.inputs {
         match hashes.get(input.path.as_str()) {
-            None => diff.general.push(format!("input only in the second: {}", input.path)),
+            None => diff
+                .general
+                .push(format!("input only in the second: {}", input.path)),
             Some(hash) if *hash != input.sha256 => {
                 diff.general.push(format!("input changed: {}", input.path));
             }
             Some(_) => {}
         }
     }
-    for path in hashes.keys().filter(|path| !b.made.inputs.iter().any(|it| it.path == **path)) {
-        diff.general.push(format!("input only in the first: {path}"));
+    for path in hashes
+        .keys()
+        .filter(|path| !b.made.inputs.iter().any(|it| it.path == **path))
+    {
+        diff.general
+            .push(format!("input only in the first: {path}"));
     }
     let (left, right) = (outcomes(a), outcomes(b));
     let mut found: BTreeMap<(u32, String, String), Vec<String>> = BTreeMap::new();
@@ -195,15 +234,24 @@ pub fn compare_plans(a: &Preview, b: &Preview) -> PlanDiff {
             None => format!("new: {}", told(outcome)),
             Some(before) => format!("was: {}; is: {}", told(before), told(outcome)),
         };
-        found.entry((*number, (*name).to_owned(), what)).or_default().push(key.0.to_owned());
+        found
+            .entry((*number, (*name).to_owned(), what))
+            .or_default()
+            .push(key.0.to_owned());
     }
     for (key, (number, name, outcome)) in &left {
         if !right.contains_key(key) && outcome.matters() {
             let what = format!("gone: {}", told(outcome));
-            found.entry((*number, (*name).to_owned(), what)).or_default().push(key.0.to_owned());
+            found
+                .entry((*number, (*name).to_owned(), what))
+                .or_default()
+                .push(key.0.to_owned());
         }
     }
-    diff.tasks = found.into_iter().map(|((_, name, what), hosts)| (name, hosts, what)).collect();
+    diff.tasks = found
+        .into_iter()
+        .map(|((_, name, what), hosts)| (name, hosts, what))
+        .collect();
     diff
 }
 
@@ -214,13 +262,22 @@ fn outcomes(preview: &Preview) -> BTreeMap<Key<'_>, (u32, &str, &Outcome)> {
     let mut all = BTreeMap::new();
     let mut counts: HashMap<(&str, &str, &str), usize> = HashMap::new();
     for task in &preview.tasks {
-        let play = preview.plays.get(task.play as usize).map_or("", |it| it.name.as_str());
+        let play = preview
+            .plays
+            .get(task.play as usize)
+            .map_or("", |it| it.name.as_str());
         for group in fold_task(task) {
             for host in &group.hosts {
                 let count = counts.entry((host, play, &task.name)).or_default();
-                let exact = task.groups.iter().find(|it| it.hosts.iter().any(|own| own == host));
+                let exact = task
+                    .groups
+                    .iter()
+                    .find(|it| it.hosts.iter().any(|own| own == host));
                 let outcome = exact.map_or(group.outcome, |it| &it.outcome);
-                all.insert((*host, play, task.name.as_str(), *count), (task.number, task.name.as_str(), outcome));
+                all.insert(
+                    (*host, play, task.name.as_str(), *count),
+                    (task.number, task.name.as_str(), outcome),
+                );
                 *count += 1;
             }
         }
@@ -242,7 +299,10 @@ fn same(a: &Outcome, b: &Outcome) -> bool {
 }
 
 fn told(outcome: &Outcome) -> String {
-    let deltas: Vec<String> = outcome.all_deltas().map(hostler_module_api::describe).collect();
+    let deltas: Vec<String> = outcome
+        .all_deltas()
+        .map(hostler_module_api::describe)
+        .collect();
     if deltas.is_empty() {
         outcome.fate.words().to_owned()
     } else {
@@ -303,9 +363,18 @@ mod tests {
 
     #[test]
     fn a_change_that_somebody_else_made_is_drift_and_another_is_a_refusal() {
-        let planned = [execution("1", vec![edit(1, "/etc/motd")]), execution("2", vec![])];
-        let now = [execution("1", vec![]), execution("2", vec![edit(3, "/etc/issue")])];
-        let told = moved(&planned.iter().collect::<Vec<_>>(), &now.iter().collect::<Vec<_>>());
+        let planned = [
+            execution("1", vec![edit(1, "/etc/motd")]),
+            execution("2", vec![]),
+        ];
+        let now = [
+            execution("1", vec![]),
+            execution("2", vec![edit(3, "/etc/issue")]),
+        ];
+        let told = moved(
+            &planned.iter().collect::<Vec<_>>(),
+            &now.iter().collect::<Vec<_>>(),
+        );
         assert_eq!(
             told,
             [

@@ -71,7 +71,9 @@ pub struct Made {
 }
 
 /// A file that was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct InputFile {
     /// Its path, as given or found.
     pub path: String,
@@ -80,7 +82,9 @@ pub struct InputFile {
 }
 
 /// Where a variable comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Origin {
     /// The variable's name.
     pub variable: String,
@@ -104,7 +108,20 @@ pub struct PlayPreview {
 }
 
 /// What a task would come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// Not done: its condition is false.
@@ -345,11 +362,19 @@ impl Preview {
     }
 
     /// What a task would come to on a host.
-    pub fn outcomes_of<'a>(&'a self, host: &'a str) -> impl Iterator<Item = (&'a TaskPreview, &'a Outcome)> {
+    pub fn outcomes_of<'a>(
+        &'a self,
+        host: &'a str,
+    ) -> impl Iterator<Item = (&'a TaskPreview, &'a Outcome)> {
         self.tasks.iter().flat_map(move |task| {
             let groups = task.groups.iter();
             groups
-                .filter(move |group| group.hosts.binary_search_by(|it| it.as_str().cmp(host)).is_ok())
+                .filter(move |group| {
+                    group
+                        .hosts
+                        .binary_search_by(|it| it.as_str().cmp(host))
+                        .is_ok()
+                })
                 .map(move |group| (task, &group.outcome))
         })
     }

@@ -144,8 +144,16 @@ pub fn seal(execution: &Execution, key: &Key) -> Sealed {
         } else {
             key.mac(&[b"exact", &edit.print.exact])
         },
-        what: if censored { String::new() } else { edit.what.clone() },
-        subjects: if censored { Vec::new() } else { edit.subjects.clone() },
+        what: if censored {
+            String::new()
+        } else {
+            edit.what.clone()
+        },
+        subjects: if censored {
+            Vec::new()
+        } else {
+            edit.subjects.clone()
+        },
     };
     let on = execution.delegated_to.as_deref().unwrap_or_default();
     let basis = |basis: &Basis| BasisPrint {

@@ -170,7 +170,12 @@ impl Body {
     /// Executions of a host, in order; `None` if the plan does not have it.
     pub fn executions(&self, host: &str) -> Option<Vec<&Sealed>> {
         let (_, numbers) = self.hosts.iter().find(|(own, _)| own == host)?;
-        Some(numbers.iter().filter_map(|it| self.executions.get(*it as usize)).collect())
+        Some(
+            numbers
+                .iter()
+                .filter_map(|it| self.executions.get(*it as usize))
+                .collect(),
+        )
     }
 
     /// Does it leave something to run time?
@@ -227,7 +232,9 @@ pub fn decode(bytes: &[u8]) -> Result<PlanFile, FileError> {
     let rest = bytes.strip_prefix(MAGIC).ok_or(FileError::NotAPlan)?;
     let (form, rest) = line(rest, 32).ok_or(FileError::NotAPlan)?;
     if form != FORMAT.to_string().as_bytes() {
-        return Err(FileError::Format(String::from_utf8_lossy(form).into_owned()));
+        return Err(FileError::Format(
+            String::from_utf8_lossy(form).into_owned(),
+        ));
     }
     let (head, packed) = line(rest, HEADER_MAX).ok_or_else(|| damaged("it has no header"))?;
     let header: Header = serde_json::from_slice(head)
@@ -237,7 +244,9 @@ pub fn decode(bytes: &[u8]) -> Result<PlanFile, FileError> {
         return Err(FileError::Damaged(text));
     }
     if hex(&Sha256::digest(packed)) != header.sha256 {
-        return Err(damaged("its content does not have the hash that its header names"));
+        return Err(damaged(
+            "its content does not have the hash that its header names",
+        ));
     }
     let mut plain = Vec::new();
     GzDecoder::new(packed)
@@ -245,7 +254,9 @@ pub fn decode(bytes: &[u8]) -> Result<PlanFile, FileError> {
         .read_to_end(&mut plain)
         .map_err(|error| FileError::Damaged(format!("it cannot be unpacked: {error}")))?;
     if plain.len() as u64 > BODY_MAX {
-        return Err(FileError::TooLarge("it unpacks to more than 512 MiB".to_owned()));
+        return Err(FileError::TooLarge(
+            "it unpacks to more than 512 MiB".to_owned(),
+        ));
     }
     let (body, left): (Body, &[u8]) = postcard::take_from_bytes(&plain)
         .map_err(|error| FileError::Damaged(format!("its content cannot be read: {error}")))?;
@@ -256,7 +267,12 @@ pub fn decode(bytes: &[u8]) -> Result<PlanFile, FileError> {
         return Err(FileError::Format(body.preview.format.to_string()));
     }
     let count = body.executions.len();
-    if body.hosts.iter().flat_map(|(_, own)| own).any(|it| *it as usize >= count) {
+    if body
+        .hosts
+        .iter()
+        .flat_map(|(_, own)| own)
+        .any(|it| *it as usize >= count)
+    {
         return Err(damaged("a host has an execution that is not there"));
     }
     Ok(PlanFile {
@@ -329,7 +345,11 @@ mod tests {
     fn what_is_written_is_read_back_and_shared() {
         let plan = decode(&bytes()).unwrap();
         assert_eq!(plan.body, body());
-        assert_eq!(plan.body.executions.len(), 2, "equal executions are stored once");
+        assert_eq!(
+            plan.body.executions.len(),
+            2,
+            "equal executions are stored once"
+        );
         assert_eq!(plan.body.executions("b").unwrap().len(), 2);
         assert_eq!(plan.body.executions("c"), None);
         assert_eq!(plan.verify(&key(1)), Ok(()));
@@ -343,14 +363,23 @@ mod tests {
         let at = text.find("\"expires_us\":0").unwrap() + "\"expires_us\":".len();
         let mut altered = bytes;
         altered[at] = b'9';
-        assert_eq!(decode(&altered).unwrap().verify(&key(1)), Err(FileError::Foreign));
+        assert_eq!(
+            decode(&altered).unwrap().verify(&key(1)),
+            Err(FileError::Foreign)
+        );
     }
 
     #[test]
     fn every_other_file_is_an_error_and_never_a_panic() {
         let good = bytes();
-        assert!(matches!(decode(b"---\n- hosts: all\n"), Err(FileError::NotAPlan)));
-        assert!(matches!(decode(b"hostler-plan 2\n{}\n"), Err(FileError::Format(_))));
+        assert!(matches!(
+            decode(b"---\n- hosts: all\n"),
+            Err(FileError::NotAPlan)
+        ));
+        assert!(matches!(
+            decode(b"hostler-plan 2\n{}\n"),
+            Err(FileError::Format(_))
+        ));
         for end in 0..good.len() {
             assert!(decode(&good[..end]).is_err(), "cut at {end}");
         }

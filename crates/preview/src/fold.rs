@@ -164,9 +164,13 @@ pub fn fold_hosts(preview: &Preview) -> FoldedHosts<'_> {
     }
     let mut sets: Vec<_> = sets.into_iter().collect();
     sets.sort_by(|(_, a), (_, b)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    let base: BTreeMap<usize, usize> =
-        sets.first().map(|(set, _)| set.iter().copied().collect()).unwrap_or_default();
-    let groups = sets.into_iter().map(|(set, hosts)| difference(&folded, &base, &set, hosts));
+    let base: BTreeMap<usize, usize> = sets
+        .first()
+        .map(|(set, _)| set.iter().copied().collect())
+        .unwrap_or_default();
+    let groups = sets
+        .into_iter()
+        .map(|(set, hosts)| difference(&folded, &base, &set, hosts));
     FoldedHosts {
         groups: groups.collect(),
     }
@@ -195,7 +199,9 @@ fn difference<'a>(
             None => difference.also.push((&task.name, words(outcome))),
         }
     }
-    let lacking = base.keys().filter(|at| !set.iter().any(|(own, _)| own == *at));
+    let lacking = base
+        .keys()
+        .filter(|at| !set.iter().any(|(own, _)| own == *at));
     difference.lacks = lacking.map(|at| folded[*at].0.name.as_str()).collect();
     difference
 }
@@ -211,11 +217,20 @@ fn words(outcome: &Outcome) -> String {
         };
     }
     let all: Vec<String> = outcome.all_deltas().map(describe).collect();
-    let mut text = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let mut text = all
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if all.len() > SHOWN {
         text.push_str(&format!(", +{} more", all.len() - SHOWN));
     }
-    if text.is_empty() { Fate::WouldChange.words().to_owned() } else { text }
+    if text.is_empty() {
+        Fate::WouldChange.words().to_owned()
+    } else {
+        text
+    }
 }
 
 impl FoldedHosts<'_> {
@@ -233,8 +248,14 @@ impl FoldedHosts<'_> {
 impl Difference<'_> {
     /// What the hosts have beyond the largest group and what they lack, a line for each.
     pub fn lines(&self) -> Vec<String> {
-        let also = self.also.iter().map(|(task, what)| format!("also {task}: {what}"));
-        let differs = self.differs.iter().map(|(task, what)| format!("{task} differs: {what}"));
+        let also = self
+            .also
+            .iter()
+            .map(|(task, what)| format!("also {task}: {what}"));
+        let differs = self
+            .differs
+            .iter()
+            .map(|(task, what)| format!("{task} differs: {what}"));
         let lacks = self.lacks.iter().map(|task| format!("not {task}"));
         also.chain(differs).chain(lacks).collect()
     }

@@ -40,7 +40,10 @@ impl Key {
         own.verify_slice(mac).is_ok()
     }
 
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length (RFC 2104)")]
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC takes keys of every length (RFC 2104)"
+    )]
     fn begin(&self) -> Hmac<Sha256> {
         Hmac::<Sha256>::new_from_slice(&self.0).expect("keys of every length are taken")
     }

@@ -65,7 +65,9 @@ impl Mask {
                     *value = Value::from(masked);
                 }
             }
-            Value::List(items) => Arc::make_mut(items).iter_mut().for_each(|it| self.value(it)),
+            Value::List(items) => Arc::make_mut(items)
+                .iter_mut()
+                .for_each(|it| self.value(it)),
             Value::Map(map) => {
                 let masked: Map = map
                     .iter()
@@ -91,7 +93,10 @@ impl Mask {
             self.text(&mut delta.subject);
             match &mut delta.change {
                 Change::Text { before, after } | Change::Opaque { before, after } => {
-                    [before, after].into_iter().flatten().for_each(|it| self.text(it));
+                    [before, after]
+                        .into_iter()
+                        .flatten()
+                        .for_each(|it| self.text(it));
                 }
                 Change::Field { before, after, .. } => {
                     self.value(before);
@@ -110,7 +115,9 @@ impl Mask {
         self.value(&mut result.value);
         self.deltas(&mut result.deltas);
         let texts = result.message.iter_mut().chain(&mut result.hint);
-        texts.chain(&mut result.warnings).for_each(|it| self.text(it));
+        texts
+            .chain(&mut result.warnings)
+            .for_each(|it| self.text(it));
     }
 
     /// Takes them out of what is shown of an item.
@@ -138,7 +145,10 @@ mod tests {
         ];
         mask.deltas(&mut deltas);
         let text = format!("{deltas:?}");
-        assert!(!text.contains("hunter22") && text.contains("pw=********"), "{text}");
+        assert!(
+            !text.contains("hunter22") && text.contains("pw=********"),
+            "{text}"
+        );
         assert!(text.contains("x12") && !text.contains("\"x1\""), "{text}");
         let mut value = Value::list([Value::str("hunter22"), Value::Int(1)]);
         mask.value(&mut value);

@@ -135,8 +135,14 @@ fn file(real: &dyn Inspect, path: &Path) -> State {
     if stat.kind != FileKind::Link {
         state.insert("mode", format!("{:04o}", stat.perm()));
     }
-    state.insert("owner", name_of(real.account(&stat.uid.to_string()), stat.uid, |it| it.name));
-    state.insert("group", name_of(real.group(&stat.gid.to_string()), stat.gid, |it| it.name));
+    state.insert(
+        "owner",
+        name_of(real.account(&stat.uid.to_string()), stat.uid, |it| it.name),
+    );
+    state.insert(
+        "group",
+        name_of(real.group(&stat.gid.to_string()), stat.gid, |it| it.name),
+    );
     match stat.kind {
         FileKind::File => content(real, path, &stat, &mut state)?,
         FileKind::Link => {
@@ -148,7 +154,12 @@ fn file(real: &dyn Inspect, path: &Path) -> State {
     Ok(Some(state))
 }
 
-fn content(real: &dyn Inspect, path: &Path, stat: &FileStat, state: &mut Map) -> Result<(), String> {
+fn content(
+    real: &dyn Inspect,
+    path: &Path,
+    stat: &FileStat,
+    state: &mut Map,
+) -> Result<(), String> {
     state.insert("size", stat.size);
     if stat.size > HASHED_MAX {
         state.insert("changed_at_ns", stat.mtime_ns);
@@ -207,8 +218,17 @@ fn package(real: &dyn Inspect, name: &str) -> State {
 }
 
 fn unit(real: &dyn Inspect, name: &str) -> State {
-    let words = ["systemctl", "show", "-p", "LoadState,ActiveState,UnitFileState", "--", name];
-    let output = real.look(&Program::new(words)).map_err(|it| it.to_string())?;
+    let words = [
+        "systemctl",
+        "show",
+        "-p",
+        "LoadState,ActiveState,UnitFileState",
+        "--",
+        name,
+    ];
+    let output = real
+        .look(&Program::new(words))
+        .map_err(|it| it.to_string())?;
     let text = output.stdout_text();
     let value = |key: &str| {
         let mut lines = text.lines();
@@ -255,11 +275,25 @@ mod tests {
         let first = touched.basis(&host, &[], &[write("/etc/motd"), write("/etc/new")], true);
         assert_eq!(first.len(), 2);
         assert_eq!(first[0].subject, "/etc/motd");
-        assert_eq!(first[0].was.get("kind").and_then(Value::as_str), Some("file"));
+        assert_eq!(
+            first[0].was.get("kind").and_then(Value::as_str),
+            Some("file")
+        );
         assert_eq!(first[0].was.get("size").and_then(Value::as_int), Some(6));
-        assert_eq!(first[0].was.get("sha256").and_then(Value::as_str).map(str::len), Some(64));
+        assert_eq!(
+            first[0]
+                .was
+                .get("sha256")
+                .and_then(Value::as_str)
+                .map(str::len),
+            Some(64)
+        );
         assert!(first[1].was.is_null());
-        assert!(touched.basis(&host, &[], &[write("/etc/motd")], true).is_empty());
+        assert!(
+            touched
+                .basis(&host, &[], &[write("/etc/motd")], true)
+                .is_empty()
+        );
     }
 
     #[test]
@@ -269,8 +303,12 @@ mod tests {
             ..UserEffect::default()
         });
         let run = Run::new(Program::new(["useradd", "shop"])).bringing(vec![user]);
-        let basis = Touched::default().basis(&FakeHost::new(), &[], &[planned(Edit::Run(run))], true);
+        let basis =
+            Touched::default().basis(&FakeHost::new(), &[], &[planned(Edit::Run(run))], true);
         assert_eq!(basis.len(), 1);
-        assert_eq!((basis[0].subject.as_str(), basis[0].was.is_null()), ("user shop", true));
+        assert_eq!(
+            (basis[0].subject.as_str(), basis[0].was.is_null()),
+            ("user shop", true)
+        );
     }
 }

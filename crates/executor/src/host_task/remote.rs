@@ -126,7 +126,10 @@ impl HostTask<'_> {
                 forecast: true,
                 earlier: Vec::new(),
             }),
-            allowed: self.run.bound().and_then(|it| it.allowed(self.id, self.host)),
+            allowed: self
+                .run
+                .bound()
+                .and_then(|it| it.allowed(self.id, self.host)),
             diff: keywords.diff,
             environment: keywords.environment.clone(),
             stop_on_failure,
@@ -135,7 +138,8 @@ impl HostTask<'_> {
         self.run
             .tell_secret(target.and_then(|it| it.password.as_ref()));
         let becomes = keywords.r#become.as_ref();
-        self.run.tell_secret(becomes.and_then(|it| it.password.as_ref()));
+        self.run
+            .tell_secret(becomes.and_then(|it| it.password.as_ref()));
         let link = self.run.fleet.link(&keywords.route);
         let session = self.connected(&link).await?;
         let lane = session.lane(keywords.r#become.as_ref()).await?;

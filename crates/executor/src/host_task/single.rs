@@ -184,10 +184,10 @@ impl HostTask<'_> {
         if let Some(bound) = self.run.bound()
             && bound.allowed(self.id, self.host).is_some()
         {
-            return Err(Failure::new(
-                "needs something that the plan does not have: a raw command",
-            )
-            .hint("make a new plan"));
+            return Err(
+                Failure::new("needs something that the plan does not have: a raw command")
+                    .hint("make a new plan"),
+            );
         }
         let (line, input) = raw_line(command, shell, keywords)?;
         let link = self.run.fleet.link(&keywords.route);

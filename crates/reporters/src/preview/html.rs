@@ -1,9 +1,7 @@
 //! A preview as one page: no other file, no script, nothing from a network; it can be printed, and attached to a change
 //! request. Everything that comes from hosts or files is escaped, with controls made visible.
 
-use hostler_preview::{
-    Fate, FoldedGroup, Outcome, Preview, TaskPreview, fold_hosts, fold_task,
-};
+use hostler_preview::{Fate, FoldedGroup, Outcome, Preview, TaskPreview, fold_hosts, fold_task};
 use maud::{DOCTYPE, Markup, html};
 
 use super::words;
@@ -25,7 +23,11 @@ pub struct PageFacts {
 /// The page.
 pub fn page(preview: &Preview, facts: &PageFacts) -> String {
     let made = &preview.made;
-    let title = format!("Plan: {} on {} hosts", made.playbooks.join(", "), preview.hosts.len());
+    let title = format!(
+        "Plan: {} on {} hosts",
+        made.playbooks.join(", "),
+        preview.hosts.len()
+    );
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -65,13 +67,20 @@ fn names<S: AsRef<str>>(all: &[S]) -> String {
 fn who(preview: &Preview, facts: &PageFacts) -> Markup {
     let made = &preview.made;
     let mut rows = vec![
-        ("Made", format!("{} by {} on {}", facts.made, made.user, made.controller)),
+        (
+            "Made",
+            format!("{} by {} on {}", facts.made, made.user, made.controller),
+        ),
         ("By", format!("hostler {}, run {}", made.version, made.run)),
         ("Inventory", made.inventory.join(", ")),
     ];
     rows.extend(facts.expires.clone().map(|it| ("Expires", it)));
     rows.extend(made.limit.clone().map(|it| ("Limit", it)));
-    for (name, list) in [("Tags", &made.tags), ("Without tags", &made.skip_tags), ("Extra variables", &made.extra_vars)] {
+    for (name, list) in [
+        ("Tags", &made.tags),
+        ("Without tags", &made.skip_tags),
+        ("Extra variables", &made.extra_vars),
+    ] {
         if !list.is_empty() {
             rows.push((name, list.join(", ")));
         }
@@ -158,9 +167,16 @@ fn notes(preview: &Preview) -> Markup {
 
 fn task_block(task: &TaskPreview, preview: &Preview) -> Markup {
     let groups = fold_task(task);
-    let worst = groups.iter().map(|it| it.outcome.fate).max().unwrap_or_default();
+    let worst = groups
+        .iter()
+        .map(|it| it.outcome.fate)
+        .max()
+        .unwrap_or_default();
     let matters = groups.iter().any(|it| it.outcome.matters());
-    let play = preview.plays.get(task.play as usize).map_or("", |it| it.name.as_str());
+    let play = preview
+        .plays
+        .get(task.play as usize)
+        .map_or("", |it| it.name.as_str());
     html! {
         details.task open[matters] {
             summary {
@@ -199,7 +215,11 @@ fn group_block(group: &FoldedGroup<'_>) -> Markup {
 
 fn changes(outcome: &Outcome) -> Markup {
     let lines = words::lines(outcome.all_deltas());
-    let texts: Vec<_> = outcome.all_deltas().filter(|it| matches!(it.change, hostler_change::Change::Text { .. })).cloned().collect();
+    let texts: Vec<_> = outcome
+        .all_deltas()
+        .filter(|it| matches!(it.change, hostler_change::Change::Text { .. }))
+        .cloned()
+        .collect();
     let diffs = diff::for_people(&texts);
     html! {
         @if !lines.is_empty() {

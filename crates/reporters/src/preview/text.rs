@@ -24,6 +24,7 @@ pub fn preview_text(preview: &Preview, options: &Options) -> String {
     let page = Page::new(preview, options);
     let mut lines = page.tasks();
     lines.extend(page.summary());
+    lines.splice(0..0, page.warnings());
     finish(lines)
 }
 
@@ -74,7 +75,11 @@ impl<'a> Page<'a> {
             return format!("all {} hosts", names.len());
         }
         let folded = self.names(names, 40);
-        if names.len() > 3 { format!("{} hosts ({folded})", names.len()) } else { folded }
+        if names.len() > 3 {
+            format!("{} hosts ({folded})", names.len())
+        } else {
+            folded
+        }
     }
 
     fn tasks(&self) -> Vec<String> {
@@ -82,8 +87,10 @@ impl<'a> Page<'a> {
         let mut play = None;
         for task in &self.preview.tasks {
             let groups = fold_task(task);
-            let shown: Vec<&FoldedGroup<'_>> =
-                groups.iter().filter(|it| it.outcome.matters() && self.speaks(it)).collect();
+            let shown: Vec<&FoldedGroup<'_>> = groups
+                .iter()
+                .filter(|it| it.outcome.matters() && self.speaks(it))
+                .collect();
             if shown.is_empty() {
                 continue;
             }
@@ -105,8 +112,14 @@ impl<'a> Page<'a> {
         let Some(play) = self.preview.plays.get(index as usize) else {
             return Vec::new();
         };
-        let batch = play.batch.map(|(number, of)| format!(", batch {number} of {of}"));
-        let head = format!("PLAY {}{}", sanitize::name(&play.name), batch.unwrap_or_default());
+        let batch = play
+            .batch
+            .map(|(number, of)| format!(", batch {number} of {of}"));
+        let head = format!(
+            "PLAY {}{}",
+            sanitize::name(&play.name),
+            batch.unwrap_or_default()
+        );
         vec![String::new(), self.paint.bold(&self.clip(&head))]
     }
 
@@ -120,7 +133,10 @@ impl<'a> Page<'a> {
         }
         if groups.len() > most {
             let rest: usize = groups[most..].iter().map(|it| it.hosts.len()).sum();
-            let text = format!("    +{} other outcomes on {rest} hosts; -v shows all", groups.len() - most);
+            let text = format!(
+                "    +{} other outcomes on {rest} hosts; -v shows all",
+                groups.len() - most
+            );
             lines.push(self.paint.dim(&text));
         }
     }
@@ -160,16 +176,34 @@ impl<'a> Page<'a> {
         if let Some(message) = &outcome.message {
             details.extend(message.lines().take(3).map(|it| sanitize::line(it, 400)));
         }
-        details.extend(outcome.hint.iter().map(|it| format!("hint: {}", sanitize::line(it, 300))));
-        let mut until: Vec<String> = outcome.unknown.iter().map(|it| sanitize::line(&it.words(), 100)).collect();
-        until.extend(outcome.items.iter().flat_map(|it| it.unknown.iter().map(|it| sanitize::line(&it.words(), 100))));
+        details.extend(
+            outcome
+                .hint
+                .iter()
+                .map(|it| format!("hint: {}", sanitize::line(it, 300))),
+        );
+        let mut until: Vec<String> = outcome
+            .unknown
+            .iter()
+            .map(|it| sanitize::line(&it.words(), 100))
+            .collect();
+        until.extend(
+            outcome
+                .items
+                .iter()
+                .flat_map(|it| it.unknown.iter().map(|it| sanitize::line(&it.words(), 100))),
+        );
         until.dedup();
         if !until.is_empty() {
             details.push(format!("unknown until {}", until.join(" and ")));
         }
         for item in outcome.items.iter().filter(|it| it.fate == Fate::WouldFail) {
             let message = item.message.as_deref().unwrap_or_default();
-            details.push(format!("{}: {}", sanitize::line(&item.label, 60), sanitize::line(message, 300)));
+            details.push(format!(
+                "{}: {}",
+                sanitize::line(&item.label, 60),
+                sanitize::line(message, 300)
+            ));
         }
         if self.options.diff {
             details.extend(self.diffs(group));
@@ -177,7 +211,11 @@ impl<'a> Page<'a> {
             let most = if self.all() { usize::MAX } else { LINES_MAX };
             let all = words::lines(outcome.all_deltas());
             let more = all.len().saturating_sub(most);
-            details.extend(all.into_iter().take(most).map(|it| format!("{}: {}", it.subject, it.what)));
+            details.extend(
+                all.into_iter()
+                    .take(most)
+                    .map(|it| format!("{}: {}", it.subject, it.what)),
+            );
             if more > 0 {
                 details.push(self.paint.dim(&format!("+{more} more; -v shows all")));
             }
@@ -188,12 +226,18 @@ impl<'a> Page<'a> {
     fn diffs(&self, group: &FoldedGroup<'_>) -> Vec<String> {
         let deltas: Vec<_> = group.outcome.all_deltas().cloned().collect();
         let all = diff::for_people(&deltas);
-        let most = if self.all() { usize::MAX } else { DIFF_LINES_MAX };
+        let most = if self.all() {
+            usize::MAX
+        } else {
+            DIFF_LINES_MAX
+        };
         let more = all.len().saturating_sub(most);
         let mut lines: Vec<String> = Vec::new();
         if group.named && group.hosts.len() > 1 {
             let shown = sanitize::name(group.shown);
-            lines.push(self.paint.dim(&format!("shown for {shown}; the others differ in their own names")));
+            lines.push(self.paint.dim(&format!(
+                "shown for {shown}; the others differ in their own names"
+            )));
         }
         lines.extend(all.iter().take(most).map(|it| it.painted(self.paint)));
         if more > 0 {
@@ -229,6 +273,24 @@ impl<'a> Page<'a> {
         lines
     }
 
+    /// What was told while it ran has scrolled by, or was not shown at all.
+    fn warnings(&self) -> Vec<String> {
+        let most = if self.all() { usize::MAX } else { LINES_MAX };
+        let all = &self.preview.warnings;
+        let shown = all.iter().take(most).map(|it| {
+            let text = format!("warning: {}", sanitize::line(it, 400));
+            self.paint.yellow(&self.clip(&text))
+        });
+        let mut lines: Vec<String> = shown.collect();
+        if all.len() > most {
+            lines.push(self.paint.dim(&format!(
+                "+{} more warnings; -v shows all",
+                all.len() - most
+            )));
+        }
+        lines
+    }
+
     /// What hosts have in common, and those that differ.
     fn sets(&self, lines: &mut Vec<String>) {
         let folded = fold_hosts(self.preview);
@@ -239,8 +301,16 @@ impl<'a> Page<'a> {
             return;
         };
         lines.push(String::new());
-        let same = if base.hosts.len() == 1 { "" } else { "the same " };
-        let text = format!("{}: {same}{}", self.who(&base.hosts), counted(base.would_change.len(), "change"));
+        let same = if base.hosts.len() == 1 {
+            ""
+        } else {
+            "the same "
+        };
+        let text = format!(
+            "{}: {same}{}",
+            self.who(&base.hosts),
+            counted(base.would_change.len(), "change")
+        );
         lines.push(self.paint.bold(&text));
         let most = if self.all() { usize::MAX } else { SETS_MAX };
         for set in others.iter().take(most) {
@@ -257,14 +327,24 @@ impl<'a> Page<'a> {
             }
             lines.push(self.clip(&format!("  {who}: {same} of the same")));
             let shown = if self.all() { usize::MAX } else { LINES_MAX };
-            lines.extend(told.iter().take(shown).map(|it| self.clip(&format!("    {}", sanitize::line(it, 400)))));
+            lines.extend(
+                told.iter()
+                    .take(shown)
+                    .map(|it| self.clip(&format!("    {}", sanitize::line(it, 400)))),
+            );
             if told.len() > shown {
-                lines.push(self.paint.dim(&format!("    +{} more; -v shows all", told.len() - shown)));
+                lines.push(
+                    self.paint
+                        .dim(&format!("    +{} more; -v shows all", told.len() - shown)),
+                );
             }
         }
         if others.len() > most {
             let rest: usize = others[most..].iter().map(|it| it.hosts.len()).sum();
-            lines.push(self.paint.dim(&format!("  +{} other sets of changes on {rest} hosts; -v shows all", others.len() - most)));
+            lines.push(self.paint.dim(&format!(
+                "  +{} other sets of changes on {rest} hosts; -v shows all",
+                others.len() - most
+            )));
         }
     }
 
@@ -274,12 +354,20 @@ impl<'a> Page<'a> {
                 lines.push(String::new());
                 lines.push(self.paint.bold("Handlers"));
             }
-            let by: Vec<String> = handler.notified_by.iter().map(|it| sanitize::line(it, 60)).collect();
+            let by: Vec<String> = handler
+                .notified_by
+                .iter()
+                .map(|it| sanitize::line(it, 60))
+                .collect();
             let by = format!("notified by {}", by.join(", "));
-            for (hosts, verb) in [(&handler.would_run, "would run"), (&handler.may_run, "may run")] {
+            for (hosts, verb) in [
+                (&handler.would_run, "would run"),
+                (&handler.may_run, "may run"),
+            ] {
                 if !hosts.is_empty() {
                     let name = sanitize::line(&handler.name, 60);
-                    lines.push(self.clip(&format!("  {name}: {verb} on {}, {by}", self.who(hosts))));
+                    lines
+                        .push(self.clip(&format!("  {name}: {verb} on {}, {by}", self.who(hosts))));
                 }
             }
         }
@@ -291,7 +379,10 @@ impl<'a> Page<'a> {
                 lines.push(String::new());
                 lines.push(self.paint.bold("Services"));
             }
-            let (unit, what) = (sanitize::line(&restart.unit, 80), sanitize::line(&restart.what, 80));
+            let (unit, what) = (
+                sanitize::line(&restart.unit, 80),
+                sanitize::line(&restart.what, 80),
+            );
             lines.push(self.clip(&format!("  {unit}: {what} on {}", self.who(&restart.hosts))));
         }
     }
@@ -302,8 +393,16 @@ impl<'a> Page<'a> {
                 lines.push(String::new());
                 lines.push(self.paint.bold("Decided at run time"));
             }
-            let until: Vec<String> = unknown.until.iter().map(|it| sanitize::line(&it.words(), 60)).collect();
-            let until = if until.is_empty() { String::new() } else { format!(", until {}", until.join(" and ")) };
+            let until: Vec<String> = unknown
+                .until
+                .iter()
+                .map(|it| sanitize::line(&it.words(), 60))
+                .collect();
+            let until = if until.is_empty() {
+                String::new()
+            } else {
+                format!(", until {}", until.join(" and "))
+            };
             let name = sanitize::line(&unknown.name, 60);
             lines.push(self.clip(&format!("  {name}: on {}{until}", self.who(&unknown.hosts))));
         }
@@ -315,9 +414,20 @@ impl<'a> Page<'a> {
             for group in fold_task(task) {
                 let bad = matches!(group.outcome.fate, Fate::WouldFail | Fate::Unreachable);
                 if bad && !group.outcome.ignored && !group.outcome.rescued {
-                    let why = group.outcome.message.as_deref().and_then(|it| it.lines().next());
-                    let why = format!("{}: {}", group.outcome.fate.words(), why.unwrap_or("(hidden)"));
-                    found.entry((&task.name, why)).or_default().extend(&group.hosts);
+                    let why = group
+                        .outcome
+                        .message
+                        .as_deref()
+                        .and_then(|it| it.lines().next());
+                    let why = format!(
+                        "{}: {}",
+                        group.outcome.fate.words(),
+                        why.unwrap_or("(hidden)")
+                    );
+                    found
+                        .entry((&task.name, why))
+                        .or_default()
+                        .extend(&group.hosts);
                 }
             }
         }
@@ -328,7 +438,11 @@ impl<'a> Page<'a> {
         lines.push(self.paint.red("Would fail"));
         for ((task, why), hosts) in found {
             let task = sanitize::line(task, 60);
-            lines.push(self.clip(&format!("  {task} on {}: {}", self.who(&hosts), sanitize::line(&why, 300))));
+            lines.push(self.clip(&format!(
+                "  {task} on {}: {}",
+                self.who(&hosts),
+                sanitize::line(&why, 300)
+            )));
         }
     }
 
@@ -352,7 +466,11 @@ impl<'a> Page<'a> {
             counted(self.preview.hosts.len(), "host"),
             crate::words::duration(self.preview.made.elapsed_us)
         );
-        format!("{}: {}. Nothing was changed.", self.paint.bold(&head), parts.join(", "))
+        format!(
+            "{}: {}. Nothing was changed.",
+            self.paint.bold(&head),
+            parts.join(", ")
+        )
     }
 }
 

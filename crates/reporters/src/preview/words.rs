@@ -41,7 +41,8 @@ fn part(change: &Change) -> String {
             (None, Some(after)) => format!("new, {}", sanitize::line(after, VALUE_MAX)),
             (Some(before), None) => format!("removed, was {}", sanitize::line(before, VALUE_MAX)),
             (before, after) => {
-                let words = |it: &Option<String>| sanitize::line(it.as_deref().unwrap_or(""), VALUE_MAX);
+                let words =
+                    |it: &Option<String>| sanitize::line(it.as_deref().unwrap_or(""), VALUE_MAX);
                 format!("content {} -> {}", words(before), words(after))
             }
         },
@@ -73,7 +74,13 @@ fn field(name: &str, before: &Value, after: &Value) -> String {
 
 fn text(before: Option<&str>, after: Option<&str>) -> String {
     let count = |text: &str| text.lines().count();
-    let lines = |count: usize| if count == 1 { "1 line".to_owned() } else { format!("{count} lines") };
+    let lines = |count: usize| {
+        if count == 1 {
+            "1 line".to_owned()
+        } else {
+            format!("{count} lines")
+        }
+    };
     match (before, after) {
         (None, Some(after)) => format!("new, {}", lines(count(after))),
         (Some(before), None) => format!("removed, was {}", lines(count(before))),
@@ -113,8 +120,10 @@ mod tests {
             Delta::field("package nginx", "version", "1.22.1-9", "1.22.1-9+deb12u3"),
             Delta::action("unit ssh.service", "restarted\x1b[2J"),
         ];
-        let told: Vec<String> =
-            lines(&deltas).into_iter().map(|it| format!("{}: {}", it.subject, it.what)).collect();
+        let told: Vec<String> = lines(&deltas)
+            .into_iter()
+            .map(|it| format!("{}: {}", it.subject, it.what))
+            .collect();
         assert_eq!(
             told,
             [
