@@ -1,6 +1,6 @@
 //! Apply playbooks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -8,23 +8,45 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Recap, Reporters, RunEvent, RunId};
 use hostler_executor::{
-    ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext, RunSettings,
-    RunState, run_play,
+    Bound, ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext,
+    RunSettings, RunState, run_play,
 };
 use hostler_inventory::VarFiles;
+use hostler_preview::{Mask, Origin};
 use hostler_transport::known_hosts::HostKeyPolicy;
 use hostler_transport::ssh_config::{LocalUser, SshConfig};
 use hostler_transport::{AgentImage, Connector, ConnectorSettings, Deadlines, GateLimits};
-use hostler_value::Map;
+use hostler_value::{Map, Secret};
 use hostler_vars::{PlayLayer, RunOptions, VarStore};
 use tokio::sync::mpsc;
 
 use crate::inputs::{self, Inputs};
+use crate::origins::Used;
 use crate::request::{ApplyRequest, ExitCode};
 
 /// Most hosts worked on at the same time where `-f` does not say: beyond it, files and memory of the controller are
 /// the limit, not patience.
 const FORKS_MAX: usize = 500;
+
+/// What a run is to do besides running.
+#[derive(Default)]
+pub(crate) struct Terms {
+    /// The plan that binds it.
+    pub(crate) bound: Option<Bound>,
+    /// Hosts that take no part, and why: they count as failed.
+    pub(crate) refused: BTreeMap<String, Vec<String>>,
+    /// Secrets that must not be shown. Learns those that the run comes upon.
+    pub(crate) mask: Mask,
+}
+
+/// What came of a run.
+pub(crate) struct Ran {
+    pub(crate) exit: ExitCode,
+    /// Files that were sent to hosts, with hashes.
+    pub(crate) files: Vec<(PathBuf, [u8; 32])>,
+    /// Where variables of hosts come from.
+    pub(crate) origins: Vec<Origin>,
+}
 
 /// Runs the playbooks of `request` and tells `reporters` what happens. Problems that are found before the first
 /// connection are the error; afterwards everything is an event.
@@ -37,17 +59,46 @@ pub async fn apply(
     reporters: Reporters,
     interrupts: Interrupts,
 ) -> Result<ExitCode, Vec<Diagnostic>> {
-    let start = Instant::now();
     let inputs = inputs::load(&request, sources)?;
-    let (config, problems) = ssh_config(&request)?;
+    let terms = Terms {
+        mask: Mask::new(secrets(&request)),
+        ..Terms::default()
+    };
+    let ran = run(&request, &inputs, sources, reporters, interrupts, terms).await?;
+    Ok(ran.exit)
+}
+
+/// Passwords that the command line gave.
+pub(crate) fn secrets(request: &ApplyRequest) -> impl Iterator<Item = Secret> + use<> {
+    let connect = &request.connect;
+    let all = [
+        connect.password.clone(),
+        connect.key_passphrase.clone(),
+        request.r#become.password.clone(),
+    ];
+    all.into_iter().flatten()
+}
+
+/// Runs what was read.
+pub(crate) async fn run(
+    request: &ApplyRequest,
+    inputs: &Inputs,
+    sources: &SourceMap,
+    reporters: Reporters,
+    interrupts: Interrupts,
+    terms: Terms,
+) -> Result<Ran, Vec<Diagnostic>> {
+    let start = Instant::now();
+    let (config, problems) = ssh_config(request)?;
     let hosts: BTreeSet<&String> = inputs
         .playbooks
         .iter()
         .flat_map(|book| book.plays.iter().flat_map(|play| &play.hosts))
         .collect();
-    let settings = settings(&request, hosts.len());
+    let settings = settings(request, hosts.len());
     let (events, receiver) = mpsc::unbounded_channel();
-    let reporting = std::thread::spawn(move || report(receiver, reporters));
+    let mask = terms.mask.clone();
+    let reporting = std::thread::spawn(move || report(receiver, reporters, &mask));
     let emit = |event| {
         // Only a reporter that panicked does not listen any more; the run goes on without it.
         let _nobody_listens = events.send(event);
@@ -75,10 +126,13 @@ pub async fn apply(
             host: None,
         });
     }
-    let connector = connector(&request, config);
+    let mut state = RunState::default();
+    refuse(&terms.refused, &mut state, &emit);
+    let connector = connector(request, config);
     let fleet = Fleet::new(connector, image());
-    let vars = Arc::new(var_store(&inputs, &settings, &request));
-    let run = Arc::new(RunContext::new(
+    let vars = Arc::new(var_store(inputs, &settings, request));
+    let mask = terms.mask;
+    let mut run = RunContext::new(
         settings,
         inputs.catalog.clone(),
         vars,
@@ -86,29 +140,55 @@ pub async fn apply(
         sources.clone(),
         events.clone(),
         interrupts.clone(),
-    ));
+    )
+    .telling_secrets(Arc::new(move |secret: &Secret| mask.learn(secret.clone())));
+    if let Some(bound) = terms.bound {
+        run = run.bound_by(bound);
+    }
+    let run = Arc::new(run);
     let watch = tokio::spawn(tell_of_interrupts(interrupts.clone(), events.clone()));
-    let recap = plays(&run, &inputs).await;
+    let origins = plays(&run, inputs, &mut state).await;
     watch.abort();
     let (sent, received, round_trips) = run.fleet.close().await;
-    let exit = exit_code(&recap, &interrupts);
+    let exit = exit_code(&state.recap, &interrupts);
     let finished = RunEvent::RunFinished {
-        recap,
+        recap: state.recap,
         exit_code: exit as u8,
         elapsed_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
         bytes: (sent, received),
         round_trips,
     };
     let _nobody_listens = events.send(finished);
+    let files = run.files_sent();
     drop(events);
     drop(run);
     // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
     let _reporter_panicked = reporting.join();
-    Ok(exit)
+    Ok(Ran {
+        exit,
+        files,
+        origins,
+    })
 }
 
-async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
-    let mut state = RunState::default();
+/// Hosts that a plan does not fit any more: told, counted as failed, and left alone.
+fn refuse(refused: &BTreeMap<String, Vec<String>>, state: &mut RunState, emit: &impl Fn(RunEvent)) {
+    for (host, reasons) in refused {
+        state.recap.hosts.entry(host.clone()).or_default().failed += 1;
+        state.lost.insert(host.clone());
+        for reason in reasons {
+            emit(RunEvent::Warned {
+                diagnostic: Diagnostic::error("refused", reason),
+                location: None,
+                host: Some(host.clone()),
+            });
+        }
+    }
+}
+
+/// Runs the plays; in a preview, looks up afterwards where variables came from.
+async fn plays(run: &Arc<RunContext>, inputs: &Inputs, state: &mut RunState) -> Vec<Origin> {
+    let mut used = Used::new(run, inputs);
     'books: for book in &inputs.playbooks {
         let absolute =
             std::path::absolute(&book.directory).unwrap_or_else(|_| book.directory.clone());
@@ -119,6 +199,7 @@ async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
             for host in &play.hosts {
                 layer.set_vars_files(host, play.vars_files.iter().cloned());
             }
+            let layer = Arc::new(layer);
             let outcome = run_play(
                 run,
                 PlayInputs {
@@ -126,16 +207,18 @@ async fn plays(run: &Arc<RunContext>, inputs: &Inputs) -> Recap {
                     name: play.name.clone(),
                     hosts: play.hosts.clone(),
                     directory: book.directory.clone(),
-                    layer: Arc::new(layer),
+                    layer: layer.clone(),
                 },
-                &mut state,
+                state,
             );
-            if outcome.await == PlayOutcome::Stop || run.interrupts.draining() {
+            let outcome = outcome.await;
+            used.look(run, &layer, &play.hosts);
+            if outcome == PlayOutcome::Stop || run.interrupts.draining() {
                 break 'books;
             }
         }
     }
-    state.recap
+    used.origins()
 }
 
 /// Says at once that the user's wish was heard, and what the next Ctrl-C does.
@@ -152,8 +235,13 @@ async fn tell_of_interrupts(interrupts: Interrupts, events: mpsc::UnboundedSende
     });
 }
 
-fn report(mut events: mpsc::UnboundedReceiver<RunEvent>, mut reporters: Reporters) {
-    while let Some(event) = events.blocking_recv() {
+fn report(mut events: mpsc::UnboundedReceiver<RunEvent>, mut reporters: Reporters, mask: &Mask) {
+    while let Some(mut event) = events.blocking_recv() {
+        match &mut event {
+            RunEvent::TaskFinished { result, .. } => mask.result(result),
+            RunEvent::ItemFinished { item, .. } => mask.item(item),
+            _ => {}
+        }
         reporters.emit(event);
     }
 }

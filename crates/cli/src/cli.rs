@@ -1,10 +1,14 @@
 //! The command line as a whole.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::apply::ApplyArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
-use crate::run_args::RunArgs;
+use crate::commands::plan::PlanArgs;
+use crate::commands::show::ShowArgs;
 
 /// Configuration management that runs Ansible playbooks over SSH, with nothing on the hosts but sshd.
 #[derive(Debug, Parser)]
@@ -23,13 +27,30 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Apply playbooks. Flags mean what they mean to ansible-playbook.
-    Apply(Box<RunArgs>),
+    Apply(Box<ApplyArgs>),
     /// Preview playbooks: what `apply` would change, with differences. Nothing is changed.
-    Plan(Box<RunArgs>),
+    Plan(Box<PlanArgs>),
+    /// Show a plan file, without a connection.
+    Show(ShowArgs),
     /// Check playbooks and inventory for mistakes, without a connection.
     Check(Box<CheckArgs>),
     /// Raise a fleet of demo hosts on this machine, and preview and apply a playbook on it.
     Demo(DemoArgs),
+}
+
+impl Cli {
+    /// Reads a command line. A plan names the playbooks, and so stands for them; a schema needs none.
+    pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let unless = |command: clap::Command, flag: &'static str| {
+            command.mut_arg("playbooks", |arg| {
+                arg.required(false).required_unless_present(flag)
+            })
+        };
+        let command = Cli::command()
+            .mut_subcommand("apply", |it| unless(it, "plan"))
+            .mut_subcommand("plan", |it| unless(it, "schema"));
+        Cli::from_arg_matches(&command.try_get_matches_from(args)?)
+    }
 }
 
 #[cfg(test)]
@@ -40,8 +61,8 @@ mod tests {
 
     fn run_args(args: &[&str]) -> Box<crate::run_args::RunArgs> {
         let all = ["hostler", "apply", "site.yml"].iter().chain(args);
-        match Cli::try_parse_from(all).unwrap().command {
-            Command::Apply(args) => args,
+        match Cli::read(all.map(OsString::from)).unwrap().command {
+            Command::Apply(args) => Box::new(args.run),
             other => panic!("{other:?}"),
         }
     }

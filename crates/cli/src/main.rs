@@ -12,7 +12,6 @@ mod signals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::{Cli, Command};
 use hostler_app::ExitCode as Exit;
 
@@ -26,13 +25,14 @@ fn main() -> ExitCode {
     {
         return hostler_demo::host_main(args);
     }
-    let cli = match Cli::try_parse_from(program.into_iter().chain(args)) {
+    let cli = match Cli::read(program.into_iter().chain(args)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     let exit = match cli.command {
-        Command::Apply(args) => commands::apply::run(args),
-        Command::Plan(args) => commands::plan::run(args),
+        Command::Apply(args) => commands::apply::run(*args),
+        Command::Plan(args) => commands::plan::run(*args),
+        Command::Show(args) => commands::show::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
     };

@@ -87,6 +87,41 @@ impl Console {
         }
     }
 
+    /// How output looks.
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Does a summary belong below the events of a preview? Scripts that read ansible-playbook's lines want none.
+    pub(crate) fn sums_up(&self) -> bool {
+        !self.options.quiet && (self.form != Output::Plain || self.options.diff)
+    }
+
+    /// What is seen of a preview while it runs, if what it found is shown at its end.
+    pub(crate) fn progress(&self, sources: &SourceMap) -> Vec<Box<dyn Reporter>> {
+        if self.is_json() {
+            vec![self.reporter(sources)]
+        } else {
+            self.progress_only(sources)
+        }
+    }
+
+    /// The live view alone, if there is a screen.
+    pub(crate) fn progress_only(&self, sources: &SourceMap) -> Vec<Box<dyn Reporter>> {
+        if self.screen && matches!(self.form, Output::Terminal | Output::Auto) {
+            vec![Box::new(Terminal::progress(self.options, sources.clone()))]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Writes text to standard output.
+    #[expect(clippy::unused_self, reason = "output goes through the console")]
+    pub(crate) fn text(&self, text: &str) {
+        // A closed pipe is the reader's wish.
+        let _ = write!(std::io::stdout(), "{text}");
+    }
+
     /// Writes problems: to standard error for people, to standard output for programs.
     pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic], sources: &SourceMap) {
         if self.is_json() {

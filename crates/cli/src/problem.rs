@@ -31,6 +31,14 @@ impl Problem {
         }
     }
 
+    /// Several things went wrong on this machine.
+    pub(crate) fn machine_all(diagnostics: Vec<Diagnostic>) -> Self {
+        Problem {
+            exit: ExitCode::Error,
+            diagnostics,
+        }
+    }
+
     fn new(exit: ExitCode, diagnostic: Diagnostic) -> Self {
         Problem {
             exit,

@@ -201,6 +201,11 @@ impl SelectArgs {
 }
 
 impl RunArgs {
+    /// Does it only look at files?
+    pub(crate) fn only_lists(&self) -> bool {
+        self.list_hosts || self.list_tasks || self.list_tags || self.syntax_check
+    }
+
     /// Decides everything: flags go before the environment; passwords are asked for here.
     pub(crate) fn request(self, environment: &Environment) -> Result<ApplyRequest, Problem> {
         let RunArgs {

@@ -6,6 +6,7 @@ use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::RunEvent;
 use hostler_module_api::Catalog;
 use hostler_template::Engine;
+use hostler_value::Secret;
 use hostler_vars::VarStore;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -37,6 +38,9 @@ pub struct RunSettings {
     pub connect: ConnectDefaults,
 }
 
+/// Is told passwords.
+pub type SecretSink = Arc<dyn Fn(&Secret) + Send + Sync>;
+
 /// Everything that a run's tasks share.
 pub struct RunContext {
     /// How to run.
@@ -56,6 +60,7 @@ pub struct RunContext {
     /// The user's wish to stop.
     pub interrupts: Interrupts,
     bound: Option<Bound>,
+    secrets: Option<SecretSink>,
     files: ControllerFiles,
     forks: Arc<Semaphore>,
     warned: Mutex<std::collections::HashSet<String>>,
@@ -84,6 +89,7 @@ impl RunContext {
             events,
             interrupts,
             bound: None,
+            secrets: None,
             files,
             forks,
             warned: Mutex::default(),
@@ -95,6 +101,20 @@ impl RunContext {
     pub fn bound_by(mut self, bound: Bound) -> Self {
         self.bound = Some(bound);
         self
+    }
+
+    /// Has every password told that is used, so that it can be kept out of what is shown.
+    #[must_use]
+    pub fn telling_secrets(mut self, sink: SecretSink) -> Self {
+        self.secrets = Some(sink);
+        self
+    }
+
+    /// A password is about to be used.
+    pub(crate) fn tell_secret(&self, secret: Option<&Secret>) {
+        if let (Some(sink), Some(secret)) = (&self.secrets, secret) {
+            sink(secret);
+        }
     }
 
     /// The plan that binds the run, if one does.

@@ -29,7 +29,7 @@ mod strategy;
 
 pub use actions::specs as action_specs;
 pub use bound::{Bound, Execution, Permit};
-pub use context::{RunContext, RunSettings};
+pub use context::{RunContext, RunSettings, SecretSink};
 pub use fleet::{ConnectDefaults, Fleet};
 pub use interrupts::{Interrupts, Level};
 pub use play::{PlayInputs, PlayOutcome, RunState, run_play};

@@ -1,7 +1,9 @@
 //! The same outcome on many hosts, told once.
 
-use hostler_change::{Change, Delta};
+use hostler_change::Delta;
 use hostler_events::Status;
+use hostler_preview::delta_without_host;
+pub(crate) use hostler_preview::without_host;
 
 /// Different outcomes of one task that are kept apart; further ones are told by status alone.
 const GROUPS_MAX: usize = 64;
@@ -101,35 +103,6 @@ impl Groups {
 
 fn same_kind(a: &Outcome, b: &Outcome) -> bool {
     (a.status, a.ignored, a.rescued) == (b.status, b.ignored, b.rescued)
-}
-
-/// The text with a host's own name replaced, so that messages of different hosts compare equal.
-pub(crate) fn without_host(text: &str, host: &str) -> String {
-    if host.len() < 2 {
-        text.to_owned()
-    } else {
-        text.replace(host, "{host}")
-    }
-}
-
-/// Only names that are hardly words: `web` in a text is no host.
-fn is_distinctive(host: &str) -> bool {
-    host.len() >= 4 && host.contains(|char: char| char.is_ascii_digit() || char == '.')
-}
-
-fn delta_without_host(delta: &Delta, host: &str) -> Delta {
-    let mut delta = delta.clone();
-    if !is_distinctive(host) {
-        return delta;
-    }
-    if let Change::Text { before, after } = &mut delta.change {
-        for text in [before, after].into_iter().flatten() {
-            if text.contains(host) {
-                *text = without_host(text, host);
-            }
-        }
-    }
-    delta
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod hosts;
 mod json_lines;
 mod options;
 mod plain;
+mod preview;
 pub mod sanitize;
 mod style;
 mod terminal;
@@ -20,4 +21,7 @@ pub use diagnostics::{diagnostics_as_json, render_diagnostics};
 pub use json_lines::JsonLines;
 pub use options::Options;
 pub use plain::Plain;
+pub use preview::{
+    PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,
+};
 pub use terminal::Terminal;

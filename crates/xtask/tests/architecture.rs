@@ -21,14 +21,15 @@ const HOUSE: &str = "
     probes         L1t sync   : value change module-api
     modules        L1t sync   : value change module-api probes python-regex
     playbook       L1  sync   : diag value yaml template module-api
+    preview        L1  sync   : value change events module-api
     agent          L1t sync   : value change protocol module-api probes modules
     agent-image    L1t sync   :
     transport      L2  async  : diag value change protocol
     executor       L2  async  : diag value change events protocol yaml template inventory vars playbook module-api transport
-    reporters      L2  sync   : diag value change events
-    app            L3  async  : diag value change events protocol yaml template inventory vars playbook module-api modules agent-image transport executor reporters
+    reporters      L2  sync   : diag value change events preview
+    app            L3  async  : diag value change events protocol yaml template inventory vars playbook module-api modules agent-image preview transport executor reporters
     demo           dev async  : agent-image
-    cli            L4  async  : diag value events app reporters demo
+    cli            L4  async  : diag value events preview app reporters demo
     xtask          dev sync   :
     real-hosts     dev sync   : xtask
 ";

@@ -5,6 +5,8 @@ pub(crate) mod check;
 pub(crate) mod demo;
 mod listing;
 pub(crate) mod plan;
+mod previews;
+pub(crate) mod show;
 
 use hostler_app::{ApplyRequest, ExitCode, Interrupts};
 use hostler_diag::SourceMap;

@@ -134,6 +134,12 @@ impl HostTask<'_> {
             environment: keywords.environment.clone(),
             stop_on_failure,
         };
+        let target = keywords.route.target();
+        self.run
+            .tell_secret(target.and_then(|it| it.password.as_ref()));
+        let becomes = keywords.r#become.as_ref();
+        self.run
+            .tell_secret(becomes.and_then(|it| it.password.as_ref()));
         let link = self.run.fleet.link(&keywords.route);
         let session = self.connected(&link).await?;
         let lane = session.lane(keywords.r#become.as_ref()).await?;

@@ -30,6 +30,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct Terminal {
     view: Arc<Mutex<View>>,
     out: Out,
+    /// Only the live view: somebody else tells what came of it.
+    silent: bool,
 }
 
 enum Out {
@@ -53,6 +55,15 @@ impl Terminal {
         Terminal {
             view,
             out: Out::Screen(screen),
+            silent: false,
+        }
+    }
+
+    /// The live view alone, without lines that stay.
+    pub fn progress(options: Options, sources: SourceMap) -> Self {
+        Terminal {
+            silent: true,
+            ..Terminal::new(options, sources)
         }
     }
 
@@ -65,13 +76,17 @@ impl Terminal {
         Terminal {
             view: Arc::new(Mutex::new(View::new(options, sources))),
             out: Out::Lines(Box::new(out)),
+            silent: false,
         }
     }
 }
 
 impl Reporter for Terminal {
     fn event(&mut self, event: &Stamped) {
-        let lines = lock(&self.view).event(event);
+        let mut lines = lock(&self.view).event(event);
+        if self.silent {
+            lines.clear();
+        }
         let over = matches!(event.event, RunEvent::RunFinished { .. });
         match &mut self.out {
             Out::Screen(screen) => {
