@@ -84,10 +84,9 @@ enum Attempt {
     },
 }
 
-/// Agents starting at once in this process; a host that takes long gives its place back after a moment. Few, since a
-/// program that arrives faster than a host's shell takes it waits in sshd, whose buffer is copied for each packet: where
-/// hosts share processors, many at once cost more than they gain.
-static STARTING: Semaphore = Semaphore::const_new(8);
+/// Agents starting at once in this process; a host that takes long gives its place back after a moment. Each may be
+/// receiving its program, and 200 at once would compete for the same processors and disk where the hosts are virtual.
+static STARTING: Semaphore = Semaphore::const_new(32);
 
 /// Starts the agent on `link` within `deadlines.agent`. Waiting for a place does not count.
 pub(crate) async fn start(

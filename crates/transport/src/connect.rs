@@ -12,6 +12,7 @@ mod authenticate;
 mod connection;
 mod host_key;
 mod keys;
+mod pace;
 mod stream;
 mod target;
 
@@ -32,6 +33,7 @@ use stream::{ProxyProcess, ProxyWords, Stream, Watched};
 use target::{Resolved, Route, Sources};
 
 pub use connection::Connection;
+pub(crate) use pace::SharedPace;
 pub use stream::WireCounters;
 pub use target::{Deadlines, Target};
 
@@ -316,9 +318,11 @@ impl Connector {
         let check = self.host_key_check(resolved).await;
         let config = Arc::new(client_config(resolved, &check)?);
         let (watched, cut, banner, counters) = Watched::new(opened.stream);
+        let pace = SharedPace::default();
         let callbacks = Callbacks {
             check,
             notes: notes.clone(),
+            pace: SharedPace::clone(&pace),
         };
         let exchanged = exchange_keys(resolved, &peer, config, (watched, banner), callbacks).await;
         let mut handle = match (exchanged, opened.words) {
@@ -340,6 +344,7 @@ impl Connector {
             handle,
             notes,
             counters,
+            pace,
             peer,
             _cut: cut,
             _via: opened.via,

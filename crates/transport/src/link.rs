@@ -8,7 +8,7 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
-use crate::connect::Connection;
+use crate::connect::{Connection, SharedPace};
 use crate::failure::{Reason, Unreachable};
 
 /// Size of the pieces of a large constant; see [`CommandWriter::write_static`].
@@ -79,7 +79,10 @@ pub(crate) struct LocalReader {
 /// The writing side of a command; dropping it closes the command's input.
 #[derive(Debug)]
 pub(crate) enum CommandWriter {
-    Ssh(ChannelWriteHalf<Msg>),
+    Ssh {
+        channel: ChannelWriteHalf<Msg>,
+        pace: SharedPace,
+    },
     Local(ChildStdin),
 }
 
@@ -129,7 +132,10 @@ impl Link {
                         channel,
                         exit: Exit::Unknown,
                     },
-                    CommandWriter::Ssh(writer),
+                    CommandWriter::Ssh {
+                        channel: writer,
+                        pace: connection.pace(),
+                    },
                 ))
             }
             Self::Local => start_local(command, &LocalEnvironment::default()),
@@ -262,18 +268,19 @@ impl CommandWriter {
     /// Writes all of it, as fast as the other side reads.
     pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<(), String> {
         match self {
-            Self::Ssh(channel) => channel.data_bytes(bytes).await.map_err(|e| e.to_string()),
+            Self::Ssh { channel, .. } => channel.data_bytes(bytes).await.map_err(|e| e.to_string()),
             Self::Local(stdin) => stdin.write_all(&bytes).await.map_err(|e| e.to_string()),
         }
     }
 
-    /// Writes a constant without copying it.
+    /// Writes a constant without copying it, no faster than the command reads it.
     ///
     /// In pieces of half a packet: the library queues a number of them, and each connection keeps what its queue once needed.
     pub(crate) async fn write_static(&mut self, bytes: &'static [u8]) -> Result<(), String> {
         match self {
-            Self::Ssh(channel) => {
+            Self::Ssh { channel, pace } => {
                 for piece in bytes.chunks(PIECE_BYTES) {
+                    pace.wait(channel.id().into(), piece.len()).await;
                     channel.data_bytes(piece).await.map_err(|e| e.to_string())?;
                 }
                 Ok(())
@@ -284,7 +291,7 @@ impl CommandWriter {
 
     /// Closes the command's input.
     pub(crate) async fn finish(self) {
-        if let Self::Ssh(channel) = &self {
+        if let Self::Ssh { channel, .. } = &self {
             let _peer_may_be_gone = channel.eof().await;
         }
     }

@@ -7,6 +7,7 @@ use russh::client;
 use tokio::time::timeout;
 
 use super::host_key::{Callbacks, SharedNotes};
+use super::pace::SharedPace;
 use super::stream::{Cut, WireCounters};
 use crate::failure::{Reason, Unreachable};
 
@@ -15,6 +16,7 @@ pub struct Connection {
     pub(super) handle: client::Handle<Callbacks>,
     pub(super) notes: SharedNotes,
     pub(super) counters: Arc<WireCounters>,
+    pub(super) pace: SharedPace,
     pub(super) peer: String,
     pub(super) _cut: Cut,
     /// The connection that this one runs through; dropped after it.
@@ -38,6 +40,11 @@ impl Connection {
     /// Bytes on the wire.
     pub fn counters(&self) -> &WireCounters {
         &self.counters
+    }
+
+    /// How fast large things may be sent.
+    pub(crate) fn pace(&self) -> SharedPace {
+        SharedPace::clone(&self.pace)
     }
 
     /// What the user should hear although the connection stands, such as a changed key under `StrictHostKeyChecking=no`.

@@ -9,6 +9,7 @@ use russh::client::{self, DisconnectReason, Msg, Session};
 use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId};
 
+use super::pace::SharedPace;
 use crate::failure::{Reason, Unreachable, printable};
 use crate::known_hosts::{HostKeyPolicy, HostRecords, KnownHostsStore, StoreError, Verdict};
 
@@ -149,6 +150,7 @@ impl HostKeyCheck {
 pub(crate) struct Callbacks {
     pub(crate) check: HostKeyCheck,
     pub(crate) notes: SharedNotes,
+    pub(crate) pace: SharedPace,
 }
 
 impl client::Handler for Callbacks {
@@ -179,6 +181,28 @@ impl client::Handler for Callbacks {
         };
         self.notes.with(|notes| notes.ended = Some(words));
         result
+    }
+
+    async fn channel_open_confirmation(
+        &mut self,
+        id: ChannelId,
+        _max_packet_size: u32,
+        window_size: u32,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.pace
+            .opened(id.into(), window_size, session.remote_sshid());
+        Ok(())
+    }
+
+    async fn window_adjusted(
+        &mut self,
+        id: ChannelId,
+        new_size: u32,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.pace.adjusted(id.into(), new_size);
+        Ok(())
     }
 
     // A server has no business opening channels to us. Dropping the reply refuses them; the defaults would accept.

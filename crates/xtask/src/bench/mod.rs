@@ -5,6 +5,7 @@
 //! gets fresh hosts, and its times count only after the end state of every host has been looked at.
 
 mod engine;
+mod first_frame;
 mod measure;
 mod verify;
 
@@ -44,6 +45,12 @@ pub fn run(count: usize, engines: &[Engine], progress: &dyn Fn(&str)) -> Result<
         rows.extend(compare(&fleet, &hosts, *engine, &work, progress)?);
         if *engine == Engine::Hostler {
             own_count = count_round_trips(&fleet, &hosts, &work)?;
+            let host = hosts.first().context("a fleet without hosts")?;
+            let first_frame = first_frame::median(host)?.as_secs_f64() * 1000.0;
+            let _ = writeln!(
+                own_count,
+                "its agent takes {first_frame:.1} ms (median) from exec to the first frame"
+            );
         }
     }
     fleet.down()?;
