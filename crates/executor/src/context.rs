@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::files::ControllerFiles;
 use crate::fleet::{ConnectDefaults, Fleet};
+use crate::foresight::Foresight;
 use crate::interrupts::Interrupts;
 
 /// How to run, decided by the command line.
@@ -20,6 +21,8 @@ pub struct RunSettings {
     pub check: bool,
     /// Diff mode.
     pub diff: bool,
+    /// In check mode: run `command` and `shell` tasks with `changed_when: false` where nothing is pending.
+    pub run_read_only: bool,
     /// Hosts worked on at the same time.
     pub forks: usize,
     /// Run tasks with one of these tags; empty means all.
@@ -54,6 +57,8 @@ pub struct RunContext {
     pub events: mpsc::UnboundedSender<RunEvent>,
     /// The user's wish to stop.
     pub interrupts: Interrupts,
+    /// What a preview remembers.
+    pub(crate) foresight: Foresight,
     files: ControllerFiles,
     forks: Arc<Semaphore>,
     warned: Mutex<std::collections::HashSet<String>>,
@@ -81,6 +86,7 @@ impl RunContext {
             sources,
             events,
             interrupts,
+            foresight: Foresight::default(),
             files,
             forks,
             warned: Mutex::default(),

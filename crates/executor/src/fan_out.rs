@@ -1,17 +1,18 @@
 //! One task over its hosts, in parallel.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind, TaskResult};
 use hostler_playbook::Task;
-use hostler_value::Value;
+use hostler_value::{Unknown, Value};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::actions::pause;
 use crate::context::RunContext;
 use crate::failure::Failure;
-use crate::host_task::{Finished, HostTask};
+use crate::host_task::{Finished, HostTask, When};
 use crate::play::{PlayRun, RunState};
 use crate::result::{Shown, Single};
 
@@ -25,6 +26,22 @@ impl PlayRun {
         kind: TaskKind,
         hosts: &[String],
         rescuing: bool,
+    ) {
+        self.run_task_perhaps(run, state, task, kind, hosts, rescuing, &BTreeMap::new())
+            .await;
+    }
+
+    /// As [`Self::run_task`]; on the hosts of `maybe` only perhaps, for that reason.
+    #[expect(clippy::too_many_arguments, reason = "what a task needs")]
+    pub(crate) async fn run_task_perhaps(
+        self: &Arc<Self>,
+        run: &Arc<RunContext>,
+        state: &mut RunState,
+        task: &Arc<Task>,
+        kind: TaskKind,
+        hosts: &[String],
+        rescuing: bool,
+        maybe: &BTreeMap<String, Arc<Unknown>>,
     ) {
         let live = self.live(hosts);
         if live.is_empty() {
@@ -42,12 +59,15 @@ impl PlayRun {
             live.clone()
         };
         let id = state.next_task();
+        let place = run.sources.locate(task.span);
+        let line = format!("{}:{}", place.file, place.line);
+        run.foresight.started(id, &name, &line);
         run.emit(RunEvent::TaskStarted(TaskInfo {
             id,
             name,
             module: task.module.clone(),
             kind,
-            location: Some(run.sources.locate(task.span)),
+            location: Some(place),
             hosts: u32::try_from(workers.len()).unwrap_or(u32::MAX),
             position: (kind == TaskKind::Task).then(|| self.advance()),
         }));
@@ -57,6 +77,7 @@ impl PlayRun {
         for host in workers {
             let (run, play, task) = (run.clone(), self.clone(), task.clone());
             let (forks, throttle, name) = (run.forks(), throttle.clone(), host.clone());
+            let maybe = maybe.get(&host).cloned();
             let job = jobs.spawn(async move {
                 let _turn = throttle.acquire().await;
                 let _place = forks.acquire().await;
@@ -70,6 +91,8 @@ impl PlayRun {
                     task: &task,
                     id,
                     host: &host,
+                    maybe: maybe.as_ref(),
+                    keep: true,
                 };
                 if task.module == "pause" {
                     host_task.wait().await
@@ -117,10 +140,19 @@ impl PlayRun {
             mut result,
             registered,
             notified,
+            notifies_maybe,
+            undecided,
+            touched,
             facts,
             facts_host,
             variables,
         } = finished;
+        if run.settings.check {
+            let delegate = result.delegated_to.as_deref();
+            for place in [Some(host), delegate].into_iter().flatten() {
+                run.foresight.ended(place, id, touched, undecided);
+            }
+        }
         let fatal =
             matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
         result.rescued = fatal && rescuing && result.status == Status::Failed;
@@ -174,7 +206,7 @@ impl PlayRun {
             result,
         });
         for name in notified {
-            if !self.notify(run, host, &name) {
+            if !self.notify(run, host, &name, notifies_maybe.as_ref()) {
                 let message = format!("the handler `{name}` that was notified does not exist");
                 run.warn(
                     hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span),
@@ -296,11 +328,12 @@ impl HostTask<'_> {
     /// `pause`: once for all hosts.
     async fn wait(&self) -> Finished {
         let scope = self.play.scope(self.run, self.host, &self.task.context);
-        let single = match self.unmet(&scope) {
-            Ok(Some(condition)) => {
+        let single = match self.when(&scope) {
+            Ok(When::Unmet(condition)) => {
                 Single::skipped("Conditional result was False", Some(&condition))
             }
-            Ok(None) => match self.args(&scope) {
+            Ok(When::Unknown(unknown)) => Single::unknown(unknown),
+            Ok(When::Holds) => match self.args(&scope) {
                 Ok(args) => pause::wait(args, self.run)
                     .await
                     .unwrap_or_else(|it| self.failed(it)),
@@ -317,6 +350,9 @@ fn finished(single: Single, host: &str) -> Finished {
         registered: single.to_value(),
         result: single.into_result(Shown::default()),
         notified: Vec::new(),
+        notifies_maybe: None,
+        undecided: false,
+        touched: false,
         facts: None,
         facts_host: host.to_owned(),
         variables: None,

@@ -19,6 +19,7 @@ mod failure;
 mod fan_out;
 mod files;
 mod fleet;
+mod foresight;
 mod handlers;
 mod host_task;
 mod interrupts;
