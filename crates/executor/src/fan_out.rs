@@ -1,6 +1,6 @@
 //! One task over its hosts, in parallel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind, TaskResult};
@@ -72,8 +72,44 @@ impl PlayRun {
             position: (kind == TaskKind::Task).then(|| self.advance()),
         }));
         let throttle = self.throttle(run, task, &live[0]);
+        let (mut jobs, hosts_of) = self.spawn(run, task, id, workers, &throttle, maybe);
+        while let Some(joined) = jobs.join_next_with_id().await {
+            let (job, finished) = match joined {
+                Ok((job, finished)) => (job, finished),
+                Err(error) => (error.id(), defect(&error.to_string())),
+            };
+            let Some(host) = hosts_of.get(&job) else {
+                continue;
+            };
+            let applies_to = if once {
+                live.as_slice()
+            } else {
+                std::slice::from_ref(host)
+            };
+            self.take(
+                run,
+                state,
+                (task, id, rescuing),
+                (host, applies_to),
+                finished,
+            );
+        }
+        run.emit(RunEvent::TaskEnded { task: id });
+        self.judge_failures(run, task, &live);
+    }
+
+    /// Starts the work on all hosts; a host is found by its job's number.
+    fn spawn(
+        self: &Arc<Self>,
+        run: &Arc<RunContext>,
+        task: &Arc<Task>,
+        id: TaskId,
+        workers: Vec<String>,
+        throttle: &Arc<Semaphore>,
+        maybe: &BTreeMap<String, Arc<Unknown>>,
+    ) -> (JoinSet<Finished>, HashMap<tokio::task::Id, String>) {
         let mut jobs: JoinSet<Finished> = JoinSet::new();
-        let mut hosts_of = std::collections::HashMap::new();
+        let mut hosts_of = HashMap::new();
         for host in workers {
             let (run, play, task) = (run.clone(), self.clone(), task.clone());
             let (forks, throttle, name) = (run.forks(), throttle.clone(), host.clone());
@@ -102,29 +138,7 @@ impl PlayRun {
             });
             hosts_of.insert(job.id(), name);
         }
-        while let Some(joined) = jobs.join_next_with_id().await {
-            let (job, finished) = match joined {
-                Ok((job, finished)) => (job, finished),
-                Err(error) => (error.id(), defect(&error.to_string())),
-            };
-            let Some(host) = hosts_of.get(&job) else {
-                continue;
-            };
-            let applies_to = if once {
-                live.as_slice()
-            } else {
-                std::slice::from_ref(host)
-            };
-            self.take(
-                run,
-                state,
-                (task, id, rescuing),
-                (host, applies_to),
-                finished,
-            );
-        }
-        run.emit(RunEvent::TaskEnded { task: id });
-        self.judge_failures(run, task, &live);
+        (jobs, hosts_of)
     }
 
     /// Remembers what a host's task brought, and tells.
@@ -136,23 +150,18 @@ impl PlayRun {
         (host, applies_to): (&str, &[String]),
         finished: Finished,
     ) {
+        foresee(run, id, host, &finished);
         let Finished {
             mut result,
             registered,
             notified,
             notifies_maybe,
-            undecided,
-            touched,
+            undecided: _,
+            touched: _,
             facts,
             facts_host,
             variables,
         } = finished;
-        if run.settings.check {
-            let delegate = result.delegated_to.as_deref();
-            for place in [Some(host), delegate].into_iter().flatten() {
-                run.foresight.ended(place, id, touched, undecided);
-            }
-        }
         let fatal =
             matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
         result.rescued = fatal && rescuing && result.status == Status::Failed;
@@ -356,6 +365,18 @@ fn finished(single: Single, host: &str) -> Finished {
         facts: None,
         facts_host: host.to_owned(),
         variables: None,
+    }
+}
+
+/// A preview remembers what the task may have left on its host.
+fn foresee(run: &RunContext, id: TaskId, host: &str, finished: &Finished) {
+    if !run.settings.check {
+        return;
+    }
+    let delegate = finished.result.delegated_to.as_deref();
+    for place in [Some(host), delegate].into_iter().flatten() {
+        run.foresight
+            .ended(place, id, finished.touched, finished.undecided);
     }
 }
 

@@ -55,8 +55,19 @@ impl Foresight {
         })
     }
 
-    /// Adds names to everything unknown in an agent's answer.
-    pub(crate) fn name_all(&self, outcome: &mut Outcome) {
+    /// Takes an agent's answer. In a preview, names are added to everything unknown in it; in a real run nothing can be,
+    /// and a host that says so is not believed.
+    pub(crate) fn admit(&self, outcome: &mut Outcome, preview: bool) {
+        if preview {
+            self.name_all(outcome);
+        } else if any_unknown(outcome) {
+            *outcome = Outcome::failure(
+                "the host answered with a value that is not known, which only a preview may have",
+            );
+        }
+    }
+
+    fn name_all(&self, outcome: &mut Outcome) {
         for cause in &mut outcome.unknown {
             *cause = self.named(cause);
         }
@@ -127,7 +138,7 @@ impl Foresight {
 }
 
 /// Is anything in an answer not known? Only an answer in a preview may be so.
-pub(crate) fn any_unknown(outcome: &Outcome) -> bool {
+fn any_unknown(outcome: &Outcome) -> bool {
     let in_map = |map: &Map| {
         map.iter()
             .any(|(key, value)| key.unknown_part().is_some() || value.unknown_part().is_some())
@@ -180,10 +191,16 @@ mod tests {
             ..Outcome::default()
         };
         assert!(any_unknown(&outcome));
-        foresight.name_all(&mut outcome);
+        let mut real = outcome.clone();
+        foresight.admit(&mut outcome, true);
         let found = outcome.fields.get("uid").and_then(Value::unknown_part);
         let words = found.map(|it| it.words());
         assert_eq!(words.as_deref(), Some("unknown until `Build` and task 9"));
+
+        foresight.admit(&mut real, false);
+        let said = real.failed.map(|failure| failure.msg);
+        assert!(said.is_some_and(|msg| msg.contains("only a preview")));
+        assert!(real.fields.is_empty());
     }
 
     #[test]

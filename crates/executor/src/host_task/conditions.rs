@@ -68,7 +68,14 @@ impl HostTask<'_> {
         if let Some(node) = &self.task.changed_when {
             match self.holds(node, &self.with_result(&single, scope)) {
                 Ok(changed) => single.set_changed(changed),
-                Err(Failure::Unknown(unknown)) => single.becomes_unknown(unknown),
+                Err(Failure::Unknown(unknown)) => {
+                    single.becomes_unknown(unknown.clone());
+                    let own = unknown.until.iter().all(|it| it.task == self.id.0);
+                    if single.would_run && own {
+                        let words = "would run; whether that changes anything is known afterwards";
+                        single.message = Some(words.to_owned());
+                    }
+                }
                 Err(failure) => return self.failed(failure),
             }
         }
@@ -116,14 +123,9 @@ impl HostTask<'_> {
             .map(hostler_value::Cause::words)
             .collect();
         let said = single.message.take().unwrap_or_default();
-        let verb = if names.len() == 1 {
-            "changes"
-        } else {
-            "change"
-        };
         single.becomes_unknown(Arc::new(unknown));
         single.message = Some(format!(
-            "would fail ({said}) unless {} {verb} that",
+            "would fail ({said}) unless {} changes that",
             names.join(" or ")
         ));
         single

@@ -9,7 +9,6 @@ use hostler_value::{Map, Unknown, Value};
 
 use super::{HostTask, RemoteWork, TaskKeywords};
 use crate::failure::Failure;
-use crate::foresight::any_unknown;
 use crate::result::Single;
 
 /// Modules that run a program of the playbook's choice.
@@ -110,17 +109,6 @@ impl HostTask<'_> {
             }
         }
         single
-    }
-
-    /// Names the tasks that an answer depends on; refuses an answer that depends on any outside of a preview.
-    pub(crate) fn admit(&self, outcome: &mut Outcome) {
-        if self.run.settings.check {
-            self.run.foresight.name_all(outcome);
-        } else if any_unknown(outcome) {
-            *outcome = Outcome::failure(
-                "the host answered with a value that is not known, which only a preview may have",
-            );
-        }
     }
 }
 

@@ -147,7 +147,9 @@ impl HostTask<'_> {
         }
         match result {
             Ok(mut outcomes) => {
-                outcomes.values_mut().for_each(|it| self.admit(it));
+                for outcome in outcomes.values_mut() {
+                    self.run.foresight.admit(outcome, self.run.settings.check);
+                }
                 Ok(outcomes)
             }
             Err((closed, failure)) => {
