@@ -44,7 +44,9 @@ impl Preview {
         let title = format!("[{task}] *");
         let part = self.out.split(&title).nth(1);
         let part = part.unwrap_or_else(|| panic!("no task {task} in:\n{}", self.out));
-        let lines = part.lines().skip(1).take_while(|line| !line.is_empty());
+        let titles = ["TASK [", "RUNNING HANDLER [", "PLAY RECAP"];
+        let is_title = |line: &&str| titles.iter().any(|title| line.starts_with(title));
+        let lines = part.lines().skip(1).take_while(|line| !is_title(line));
         lines.collect::<Vec<_>>().join("\n")
     }
 
