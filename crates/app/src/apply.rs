@@ -251,6 +251,7 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
     let connect = &request.connect;
     let becoming = &request.r#become;
     RunSettings {
+        run_read_only: request.run_read_only,
         check: request.check,
         diff: request.diff,
         forks: request.forks.unwrap_or(hosts.clamp(1, FORKS_MAX)).max(1),

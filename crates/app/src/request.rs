@@ -25,6 +25,8 @@ pub struct ApplyRequest {
     pub check: bool,
     /// `-D`.
     pub diff: bool,
+    /// `--run-read-only`: see [`hostler_executor::RunSettings::run_read_only`].
+    pub run_read_only: bool,
     /// `--start-at-task`.
     pub start_at_task: Option<String>,
     /// `--force-handlers`.

@@ -41,6 +41,15 @@ pub struct ModuleFailure {
     pub hint: Option<String>,
 }
 
+/// What a module that cannot be foreseen reports when it is carried out and does not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unforeseen {
+    /// A change, always: `command`.
+    Change,
+    /// No change, ever: `wait_for`.
+    NoChange,
+}
+
 /// What one module did with one set of arguments: the answer of the agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -61,6 +70,9 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// More may follow (see [`crate::Plan::incomplete`]).
     pub incomplete: bool,
+    /// Check mode: it was not carried out, since what it does and returns cannot be known without. The other values
+    /// then tell nothing about it, but for the deltas.
+    pub unforeseen: Option<Unforeseen>,
     /// Preview: what it would do is decided by these earlier tasks; never with `failed`.
     pub unknown: Vec<Cause>,
     /// Preview: the edits, if they were asked for.

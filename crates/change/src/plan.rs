@@ -30,7 +30,7 @@ pub struct Plan {
     /// The task fails with the first of these and changes nothing; in a preview it is unknown if a package that an
     /// earlier task would install may bring it.
     pub unmet: Vec<String>,
-    /// What the edits do cannot be known without doing them (`command`): check mode skips the task.
+    /// What the edits do cannot be known without doing them (`command`): see [`crate::Outcome::unforeseen`].
     pub unpredictable: bool,
 }
 

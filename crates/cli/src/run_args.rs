@@ -78,6 +78,10 @@ pub(crate) struct RunArgs {
     /// Change nothing: say what would change
     #[arg(short = 'C', long)]
     pub check: bool,
+    /// In check mode: run `command` and `shell` tasks that have `changed_when: false`, where no earlier task would have
+    /// changed the host.
+    #[arg(long)]
+    pub run_read_only: bool,
     /// Show differences
     #[arg(short = 'D', long)]
     pub diff: bool,
@@ -213,6 +217,7 @@ impl RunArgs {
             show,
             forks,
             check,
+            run_read_only,
             diff,
             start_at_task,
             force_handlers,
@@ -229,6 +234,7 @@ impl RunArgs {
         Ok(ApplyRequest {
             forks: forks.and_then(|forks| usize::try_from(forks).ok()),
             check,
+            run_read_only,
             diff,
             start_at_task,
             force_handlers,

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::bound::Bound;
 use crate::files::ControllerFiles;
 use crate::fleet::{ConnectDefaults, Fleet};
+use crate::foresight::Foresight;
 use crate::interrupts::Interrupts;
 
 /// How to run, decided by the command line.
@@ -22,6 +23,8 @@ pub struct RunSettings {
     pub check: bool,
     /// Diff mode.
     pub diff: bool,
+    /// In check mode: run `command` and `shell` tasks with `changed_when: false` where nothing is pending.
+    pub run_read_only: bool,
     /// Hosts worked on at the same time.
     pub forks: usize,
     /// Run tasks with one of these tags; empty means all.
@@ -61,6 +64,8 @@ pub struct RunContext {
     pub interrupts: Interrupts,
     bound: Option<Bound>,
     secrets: Option<SecretSink>,
+    /// What a preview remembers.
+    pub(crate) foresight: Foresight,
     files: ControllerFiles,
     forks: Arc<Semaphore>,
     warned: Mutex<std::collections::HashSet<String>>,
@@ -90,6 +95,7 @@ impl RunContext {
             interrupts,
             bound: None,
             secrets: None,
+            foresight: Foresight::default(),
             files,
             forks,
             warned: Mutex::default(),

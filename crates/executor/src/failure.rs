@@ -30,6 +30,8 @@ pub(crate) struct Failed {
     pub(crate) span: Option<Span>,
     /// Return values that go with it.
     pub(crate) fields: Map,
+    /// It depends on the state of the host, which an earlier task might bring about.
+    pub(crate) of_state: bool,
 }
 
 impl Failure {
@@ -40,7 +42,16 @@ impl Failure {
             hint: None,
             span: None,
             fields: Map::new(),
+            of_state: false,
         }))
+    }
+
+    /// Says that the state of the host is to blame, not the playbook.
+    pub(crate) fn of_state(mut self) -> Self {
+        if let Failure::Failed(failed) = &mut self {
+            failed.of_state = true;
+        }
+        self
     }
 
     /// Says what to do about it.
@@ -83,6 +94,7 @@ impl Failure {
             hint,
             span: error.span,
             fields: Map::new(),
+            of_state: false,
         }))
     }
 

@@ -1,17 +1,18 @@
 //! One task over its hosts, in parallel.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind, TaskResult};
 use hostler_playbook::Task;
-use hostler_value::Value;
+use hostler_value::{Unknown, Value};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::actions::pause;
 use crate::context::RunContext;
 use crate::failure::Failure;
-use crate::host_task::{Finished, HostTask};
+use crate::host_task::{Finished, HostTask, When};
 use crate::play::{PlayRun, RunState};
 use crate::result::{Shown, Single};
 
@@ -25,6 +26,22 @@ impl PlayRun {
         kind: TaskKind,
         hosts: &[String],
         rescuing: bool,
+    ) {
+        self.run_task_perhaps(run, state, task, kind, hosts, rescuing, &BTreeMap::new())
+            .await;
+    }
+
+    /// As [`Self::run_task`]; on the hosts of `maybe` only perhaps, for that reason.
+    #[expect(clippy::too_many_arguments, reason = "what a task needs")]
+    pub(crate) async fn run_task_perhaps(
+        self: &Arc<Self>,
+        run: &Arc<RunContext>,
+        state: &mut RunState,
+        task: &Arc<Task>,
+        kind: TaskKind,
+        hosts: &[String],
+        rescuing: bool,
+        maybe: &BTreeMap<String, Arc<Unknown>>,
     ) {
         let live = self.live(hosts);
         if live.is_empty() {
@@ -42,43 +59,20 @@ impl PlayRun {
             live.clone()
         };
         let id = state.next_task();
+        let place = run.sources.locate(task.span);
+        let line = format!("{}:{}", place.file, place.line);
+        run.foresight.started(id, &name, &line);
         run.emit(RunEvent::TaskStarted(TaskInfo {
             id,
             name,
             module: task.module.clone(),
             kind,
-            location: Some(run.sources.locate(task.span)),
+            location: Some(place),
             hosts: u32::try_from(workers.len()).unwrap_or(u32::MAX),
             position: (kind == TaskKind::Task).then(|| self.advance()),
         }));
         let throttle = self.throttle(run, task, &live[0]);
-        let mut jobs: JoinSet<Finished> = JoinSet::new();
-        let mut hosts_of = std::collections::HashMap::new();
-        for host in workers {
-            let (run, play, task) = (run.clone(), self.clone(), task.clone());
-            let (forks, throttle, name) = (run.forks(), throttle.clone(), host.clone());
-            let job = jobs.spawn(async move {
-                let _turn = throttle.acquire().await;
-                let _place = forks.acquire().await;
-                run.emit(RunEvent::HostStarted {
-                    task: id,
-                    host: host.clone(),
-                });
-                let host_task = HostTask {
-                    run: &run,
-                    play: &play,
-                    task: &task,
-                    id,
-                    host: &host,
-                };
-                if task.module == "pause" {
-                    host_task.wait().await
-                } else {
-                    host_task.run().await
-                }
-            });
-            hosts_of.insert(job.id(), name);
-        }
+        let (mut jobs, hosts_of) = self.spawn(run, task, id, workers, &throttle, maybe);
         while let Some(joined) = jobs.join_next_with_id().await {
             let (job, finished) = match joined {
                 Ok((job, finished)) => (job, finished),
@@ -104,6 +98,49 @@ impl PlayRun {
         self.judge_failures(run, task, &live);
     }
 
+    /// Starts the work on all hosts; a host is found by its job's number.
+    fn spawn(
+        self: &Arc<Self>,
+        run: &Arc<RunContext>,
+        task: &Arc<Task>,
+        id: TaskId,
+        workers: Vec<String>,
+        throttle: &Arc<Semaphore>,
+        maybe: &BTreeMap<String, Arc<Unknown>>,
+    ) -> (JoinSet<Finished>, HashMap<tokio::task::Id, String>) {
+        let mut jobs: JoinSet<Finished> = JoinSet::new();
+        let mut hosts_of = HashMap::new();
+        for host in workers {
+            let (run, play, task) = (run.clone(), self.clone(), task.clone());
+            let (forks, throttle, name) = (run.forks(), throttle.clone(), host.clone());
+            let maybe = maybe.get(&host).cloned();
+            let job = jobs.spawn(async move {
+                let _turn = throttle.acquire().await;
+                let _place = forks.acquire().await;
+                run.emit(RunEvent::HostStarted {
+                    task: id,
+                    host: host.clone(),
+                });
+                let host_task = HostTask {
+                    run: &run,
+                    play: &play,
+                    task: &task,
+                    id,
+                    host: &host,
+                    maybe: maybe.as_ref(),
+                    keep: true,
+                };
+                if task.module == "pause" {
+                    host_task.wait().await
+                } else {
+                    host_task.run().await
+                }
+            });
+            hosts_of.insert(job.id(), name);
+        }
+        (jobs, hosts_of)
+    }
+
     /// Remembers what a host's task brought, and tells.
     fn take(
         &self,
@@ -113,10 +150,14 @@ impl PlayRun {
         (host, applies_to): (&str, &[String]),
         finished: Finished,
     ) {
+        foresee(run, id, host, &finished);
         let Finished {
             mut result,
             registered,
             notified,
+            notifies_maybe,
+            undecided: _,
+            touched: _,
             facts,
             facts_host,
             variables,
@@ -174,7 +215,7 @@ impl PlayRun {
             result,
         });
         for name in notified {
-            if !self.notify(run, host, &name) {
+            if !self.notify(run, host, &name, notifies_maybe.as_ref()) {
                 let message = format!("the handler `{name}` that was notified does not exist");
                 run.warn(
                     hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span),
@@ -296,11 +337,12 @@ impl HostTask<'_> {
     /// `pause`: once for all hosts.
     async fn wait(&self) -> Finished {
         let scope = self.play.scope(self.run, self.host, &self.task.context);
-        let single = match self.unmet(&scope) {
-            Ok(Some(condition)) => {
+        let single = match self.when(&scope) {
+            Ok(When::Unmet(condition)) => {
                 Single::skipped("Conditional result was False", Some(&condition))
             }
-            Ok(None) => match self.args(&scope) {
+            Ok(When::Unknown(unknown)) => Single::unknown(unknown),
+            Ok(When::Holds) => match self.args(&scope) {
                 Ok(args) => pause::wait(args, self.run)
                     .await
                     .unwrap_or_else(|it| self.failed(it)),
@@ -317,9 +359,24 @@ fn finished(single: Single, host: &str) -> Finished {
         registered: single.to_value(),
         result: single.into_result(Shown::default()),
         notified: Vec::new(),
+        notifies_maybe: None,
+        undecided: false,
+        touched: false,
         facts: None,
         facts_host: host.to_owned(),
         variables: None,
+    }
+}
+
+/// A preview remembers what the task may have left on its host.
+fn foresee(run: &RunContext, id: TaskId, host: &str, finished: &Finished) {
+    if !run.settings.check {
+        return;
+    }
+    let delegate = finished.result.delegated_to.as_deref();
+    for place in [Some(host), delegate].into_iter().flatten() {
+        run.foresight
+            .ended(place, id, finished.touched, finished.undecided);
     }
 }
 

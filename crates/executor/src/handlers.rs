@@ -1,18 +1,46 @@
 //! Handlers: who notified whom, and when they run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hostler_events::{RunEvent, TaskId, TaskKind};
 use hostler_playbook::Task;
+use hostler_value::Unknown;
 use hostler_yaml::Node;
 
 use crate::context::RunContext;
-use crate::host_task::HostTask;
-use crate::play::{PlayRun, RunState};
+use crate::host_task::{HostTask, When};
+use crate::play::{Notice, PlayRun, RunState};
+
+/// Notes a notification. False if nothing is new; what is certain stays so.
+fn add(notified: &mut BTreeMap<usize, Notice>, index: usize, maybe: Option<&Arc<Unknown>>) -> bool {
+    match (notified.get_mut(&index), maybe) {
+        (Some(Notice::Certain), _) => false,
+        (Some(Notice::Maybe(known)), Some(more)) => {
+            *known = Arc::new(Unknown::join([&**known, &**more]));
+            false
+        }
+        (_, None) => {
+            notified.insert(index, Notice::Certain);
+            true
+        }
+        (None, Some(unknown)) => {
+            notified.insert(index, Notice::Maybe(unknown.clone()));
+            true
+        }
+    }
+}
 
 impl PlayRun {
     /// Notes that a host notified a name or topic. False if no handler answers to it.
-    pub(crate) fn notify(&self, run: &RunContext, host: &str, name: &str) -> bool {
+    /// `maybe`: why it may not happen, in a preview.
+    pub(crate) fn notify(
+        &self,
+        run: &RunContext,
+        host: &str,
+        name: &str,
+        maybe: Option<&Arc<Unknown>>,
+    ) -> bool {
         let mut found: Vec<usize> = Vec::new();
         // Of several handlers with one name the last counts; all that listen to a topic count.
         let by_name = self
@@ -31,13 +59,13 @@ impl PlayRun {
             let is_new = self
                 .flags()
                 .get_mut(host)
-                .is_some_and(|it| it.notified.insert(*index));
+                .is_some_and(|it| add(&mut it.notified, *index, maybe));
             if is_new {
                 let handler = self.handler_name(run, &self.play.handlers[*index], host);
                 run.emit(RunEvent::HandlerNotified {
                     host: host.to_owned(),
                     handler,
-                    certain: true,
+                    certain: maybe.is_none(),
                 });
             }
         }
@@ -67,9 +95,10 @@ impl PlayRun {
         let handlers = self.play.handlers.clone();
         while self.any_notified() && self.stopped().is_none() {
             for (index, handler) in handlers.iter().enumerate() {
-                let hosts = self.take_notified(index);
+                let (hosts, maybe) = self.take_notified(index);
                 if !hosts.is_empty() && run.settings.selects(handler) {
-                    self.run_task(run, state, handler, TaskKind::Handler, &hosts, false)
+                    let kind = TaskKind::Handler;
+                    self.run_task_perhaps(run, state, handler, kind, &hosts, false, &maybe)
                         .await;
                 }
             }
@@ -84,17 +113,27 @@ impl PlayRun {
             .any(|host| flags.get(host).is_some_and(|it| !it.notified.is_empty()))
     }
 
-    /// Hosts that notified a handler, and forgets that they did. Hosts that take no part keep it.
-    fn take_notified(&self, index: usize) -> Vec<String> {
+    /// Hosts that notified a handler, and those of them that only perhaps did; forgets it. Hosts that take no part keep
+    /// it.
+    fn take_notified(&self, index: usize) -> (Vec<String>, BTreeMap<String, Arc<Unknown>>) {
         let live = self.live(&self.hosts);
         let mut flags = self.flags();
-        live.into_iter()
-            .filter(|host| {
-                flags
-                    .get_mut(host)
-                    .is_some_and(|it| it.notified.remove(&index))
-            })
-            .collect()
+        let mut hosts = Vec::new();
+        let mut maybe = BTreeMap::new();
+        for host in live {
+            match flags
+                .get_mut(&host)
+                .and_then(|it| it.notified.remove(&index))
+            {
+                None => continue,
+                Some(Notice::Certain) => {}
+                Some(Notice::Maybe(unknown)) => {
+                    maybe.insert(host.clone(), unknown);
+                }
+            }
+            hosts.push(host);
+        }
+        (hosts, maybe)
     }
 
     fn forces_handlers(&self, run: &RunContext) -> bool {
@@ -113,10 +152,22 @@ impl PlayRun {
             task,
             id: TaskId(0),
             host,
+            maybe: None,
+            keep: true,
         };
         let scope = self.scope(run, host, &task.context);
-        match host_task.unmet(&scope) {
-            Ok(unmet) => unmet.is_none(),
+        match host_task.when(&scope) {
+            Ok(When::Holds) => true,
+            Ok(When::Unmet(_)) => false,
+            Ok(When::Unknown(unknown)) => {
+                let message = format!(
+                    "whether this is done is {}; the preview goes on without it",
+                    unknown.words()
+                );
+                let warning = hostler_diag::Diagnostic::warning("unknown-meta", message);
+                run.warn(warning.at(task.span), Some(host));
+                false
+            }
             Err(failure) => {
                 if let crate::failure::Failure::Failed(failed) = failure {
                     let diagnostic = hostler_diag::Diagnostic::error("bad-condition", failed.msg);
@@ -138,6 +189,8 @@ impl PlayRun {
             task,
             id: TaskId(0),
             host,
+            maybe: None,
+            keep: true,
         };
         let scope = self.scope(run, host, &task.context);
         if let Ok(keywords) = host_task.keywords(&scope) {

@@ -20,6 +20,7 @@ mod failure;
 mod fan_out;
 mod files;
 mod fleet;
+mod foresight;
 mod handlers;
 mod host_task;
 mod interrupts;

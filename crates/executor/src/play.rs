@@ -8,7 +8,7 @@ use hostler_diag::Span;
 use hostler_events::{Recap, RunEvent, TaskId, TaskKind};
 use hostler_playbook::{Args, Context, Entry, Play, Task};
 use hostler_template::Scope;
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 use hostler_vars::PlayLayer;
 use hostler_yaml::{Mapping, Node, NodeKind};
 
@@ -61,7 +61,16 @@ pub(crate) struct HostFlags {
     /// `meta: end_host` or the like.
     pub(crate) ended: bool,
     /// Handlers to run, by their place in the play.
-    pub(crate) notified: BTreeSet<usize>,
+    pub(crate) notified: BTreeMap<usize, Notice>,
+}
+
+/// A notification that a handler got.
+#[derive(Clone, Debug)]
+pub(crate) enum Notice {
+    /// It runs.
+    Certain,
+    /// In a preview: it may run; these tasks decide it.
+    Maybe(Arc<Unknown>),
 }
 
 /// A batch of a play while it runs.

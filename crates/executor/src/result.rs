@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_change::{Change, Delta, Forecast, Outcome};
+use hostler_change::{Change, Delta, Forecast, Outcome, Unforeseen};
 use hostler_diag::Location;
 use hostler_events::{Status, TaskResult, Unreachable};
 use hostler_value::{Cause, Map, Unknown, Value};
@@ -12,6 +12,19 @@ use crate::failure::{Failed, Failure};
 /// What `no_log` shows instead.
 const CENSORED: &str =
     "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+
+/// What `command` and its like return.
+const RESULTS: &[&str] = &[
+    "stdout",
+    "stdout_lines",
+    "stderr",
+    "stderr_lines",
+    "rc",
+    "start",
+    "end",
+    "delta",
+    "msg",
+];
 
 /// The result of one item (or of a task without a loop) on its way through conditions.
 #[derive(Clone, Debug)]
@@ -27,6 +40,12 @@ pub(crate) struct Single {
     pub(crate) unreachable: Option<Unreachable>,
     pub(crate) attempts: u32,
     pub(crate) incomplete: bool,
+    /// In a preview: it failed by the state of the host.
+    pub(crate) of_state: bool,
+    /// In a preview: what it would do to the host cannot be foreseen.
+    pub(crate) would_run: bool,
+    /// In a preview: whether it runs is not known, but it would change nothing.
+    pub(crate) idle: bool,
     /// Nothing of the result is known.
     pub(crate) whole: Option<Arc<Unknown>>,
     /// The tasks that decide what of it is not known.
@@ -52,6 +71,9 @@ impl Single {
             unreachable: None,
             attempts: 1,
             incomplete: false,
+            of_state: false,
+            would_run: false,
+            idle: false,
             whole: None,
             unknown: Vec::new(),
             forecast: None,
@@ -106,6 +128,7 @@ impl Single {
                     hint,
                     span,
                     fields,
+                    of_state,
                 } = *failed;
                 let mut value = fields;
                 value.insert(
@@ -117,6 +140,7 @@ impl Single {
                 let mut single = Single::new(Status::Failed, value);
                 single.message = Some(msg);
                 single.hint = hint;
+                single.of_state = of_state;
                 single.location = span.map(locate);
                 single
             }
@@ -149,6 +173,7 @@ impl Single {
             deltas,
             mut warnings,
             incomplete,
+            unforeseen: _,
             unknown,
             forecast,
             faults,
@@ -192,6 +217,15 @@ impl Single {
             .and_then(Value::as_str)
             .filter(|msg| !msg.is_empty());
         single.message = said.map(str::to_owned);
+        single.of_state = failed.is_some();
+        if single.status == Status::Unknown {
+            let unknown = Unknown {
+                until: unknown.clone(),
+                sketch: None,
+            };
+            single.message.get_or_insert_with(|| unknown.words());
+            single.whole = Some(Arc::new(unknown));
+        }
         single.hint = failed.and_then(|failure| failure.hint);
         single.deltas = deltas;
         single.warnings = warnings;
@@ -200,6 +234,55 @@ impl Single {
         single.forecast = forecast;
         single.facts = facts;
         single
+    }
+
+    /// A task that check mode does not run, since what it does cannot be foreseen. Unless it fails it ends as predicted
+    /// here; the rest of its result is known when it has run.
+    pub(crate) fn would_run(outcome: Outcome, cause: Cause, may_fail: bool, diff: bool) -> Self {
+        let changes = outcome.unforeseen != Some(Unforeseen::NoChange);
+        let unknown = Value::unknown(cause);
+        let mut value = Map::new();
+        if let Some(command) = outcome.fields.get("cmd") {
+            value.insert("cmd", command.clone());
+        }
+        for name in RESULTS {
+            value.insert(*name, unknown.clone());
+        }
+        // A task that fails ends its host's run, so the next one to look finds that this one did not.
+        if !may_fail {
+            value.insert("rc", 0);
+        }
+        let mut single = Single::outcome(
+            Outcome {
+                changed: changes,
+                skipped: false,
+                failed: None,
+                fields: Map::new(),
+                ..outcome
+            },
+            diff,
+        );
+        value.insert("changed", changes);
+        value.insert(
+            "failed",
+            if may_fail {
+                unknown
+            } else {
+                Value::Bool(false)
+            },
+        );
+        single.value = value;
+        single.would_run = true;
+        single
+    }
+
+    /// What it does is not known after all; what was seen of it stays.
+    pub(crate) fn becomes_unknown(&mut self, unknown: Arc<Unknown>) {
+        self.status = Status::Unknown;
+        self.message = Some(unknown.words());
+        self.hint = None;
+        self.unknown.clone_from(&unknown.until);
+        self.whole = Some(unknown);
     }
 
     /// The value as a playbook sees it.

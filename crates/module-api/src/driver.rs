@@ -2,6 +2,7 @@
 
 use hostler_change::{
     Applied, Basis, Change, Delta, Edit, Effect, Forecast, ModuleFailure, Outcome, Plan, Planned,
+    Unforeseen,
 };
 use hostler_value::Value;
 
@@ -105,6 +106,12 @@ fn run<M: Module>(
         let msg = format!("remote module ({}) does not support check mode", M::NAME);
         return Ok(Outcome {
             skipped: true,
+            unforeseen: Some(if M::CHANGES {
+                Unforeseen::Change
+            } else {
+                Unforeseen::NoChange
+            }),
+            deltas: vec![Delta::action(M::NAME, "run")],
             fields: [("msg", msg)].into_iter().collect(),
             ..Outcome::default()
         });
@@ -188,22 +195,26 @@ fn foreseen<M: Module>(
     let plan = M::plan(args, &before)?;
     met(&plan, applier)?;
     let mut report = M::report(args, &nothing_done(&before, &before, &plan, true));
-    let changed = !plan.is_empty() && !plan.unpredictable;
+    let changed = !plan.is_empty();
     let mut forecast = None;
-    if changed && report.failed.is_none() && !report.skipped {
-        let basis = mode.forecast.then(|| applier.basis(&plan.edits));
+    if changed && report.failed.is_none() && (plan.unpredictable || !report.skipped) {
+        forecast = mode.forecast.then(|| {
+            let basis = applier.basis(&plan.edits);
+            let edits = plan.edits.clone();
+            Box::new(Forecast { edits, basis })
+        });
+    }
+    if changed && report.failed.is_none() && !report.skipped && !plan.unpredictable {
         let shows = applier.preview(&plan.edits)?;
         // Numbers and paths that come of the change are return values, too.
         if let (true, Ok(after)) = (shows, M::observe(args, applier.host())) {
             report = M::report(args, &nothing_done(&before, &after, &plan, true));
         }
-        forecast = basis.map(|basis| {
-            let edits = plan.edits.clone();
-            Box::new(Forecast { edits, basis })
-        });
     }
     let outcome = outcome(report, &plan, changed, mode);
+    let unforeseen = (changed && plan.unpredictable).then_some(Unforeseen::Change);
     Ok(Outcome {
+        unforeseen,
         forecast,
         ..outcome
     })

@@ -22,6 +22,8 @@ pub trait Module: 'static {
     /// False for a module that check mode skips without looking, because ansible-core's does not support it
     /// (`wait_for` would wait for what earlier tasks only pretended to do).
     const CHECK_MODE: bool = true;
+    /// For a module without check mode: does it change the host when it runs?
+    const CHANGES: bool = true;
 
     /// Looks at the host.
     fn observe(args: &Self::Args, host: &dyn Inspect) -> Result<Self::State, ModuleError>;

@@ -130,6 +130,7 @@ impl Module for This {
     type State = Waited;
     const NAME: &'static str = "wait_for";
     const CHECK_MODE: bool = false;
+    const CHANGES: bool = false;
 
     fn observe(args: &Args, host: &dyn Inspect) -> Result<Waited, ModuleError> {
         check(args)?;

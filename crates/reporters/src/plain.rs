@@ -142,10 +142,14 @@ impl<W: Write + Send> Plain<W> {
     }
 
     fn diff(&mut self, deltas: &[hostler_change::Delta], status: Status) {
-        if !self.options.diff || status != Status::Changed {
+        if !self.options.diff || !matches!(status, Status::Changed | Status::Unknown) {
             return;
         }
-        for line in diff::as_unified(deltas) {
+        let lines = diff::as_unified(deltas);
+        if status == Status::Unknown && !lines.is_empty() {
+            self.put(words::PERHAPS);
+        }
+        for line in lines {
             let painted = match line.as_bytes().first() {
                 Some(b'+') => self.paint.green(&line),
                 Some(b'-') => self.paint.red(&line),

@@ -1,6 +1,7 @@
 //! Words and numbers as people read them.
 
 use hostler_events::{Counts, Status};
+use hostler_value::{Cause, Unknown};
 
 /// `1 host`, `2 hosts`.
 pub(crate) fn hosts(count: usize) -> String {
@@ -34,6 +35,9 @@ pub(crate) fn duration(us: u64) -> String {
     }
 }
 
+/// Over the differences of a task of which is not known whether it makes them.
+pub(crate) const PERHAPS: &str = "perhaps:";
+
 /// What is said of a status; in check mode nothing has changed yet.
 pub(crate) fn status(status: Status, check: bool) -> &'static str {
     match status {
@@ -45,6 +49,16 @@ pub(crate) fn status(status: Status, check: bool) -> &'static str {
         Status::Unreachable => "unreachable",
         Status::Unknown => "unknown",
     }
+}
+
+/// Of a task that would change something: what of it is not known.
+pub(crate) fn partly(causes: &[Cause]) -> String {
+    let until = causes.to_vec();
+    let unknown = Unknown {
+        until,
+        sketch: None,
+    };
+    format!("partly {}", unknown.words())
 }
 
 /// The counts that are not zero, `ok` always: `ok 12  changed 3`.

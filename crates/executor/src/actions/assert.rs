@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hostler_module_api::{ModuleSpec, spec_of};
 use hostler_template::Scope;
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -44,14 +44,24 @@ pub(super) fn prepare(
     let args = &host.task.args;
     let message = |names: &[&str]| -> Result<Option<Value>, Failure> {
         let node = names.iter().find_map(|name| args.get(name));
-        node.map(|node| host.value(node, scope)).transpose()
+        node.map(|node| host.open_value(node, scope)).transpose()
     };
     let that = args
         .get("that")
         .ok_or_else(|| Failure::new("conditional required in \"that\" string"))?;
     let conditions = that.as_list().unwrap_or(std::slice::from_ref(that));
+    let mut reasons = Vec::new();
     for condition in conditions {
-        if !host.holds(condition, scope)? {
+        let holds = match host.holds(condition, scope) {
+            // One that is false decides it.
+            Err(Failure::Unknown(unknown)) => {
+                reasons.push(unknown);
+                true
+            }
+            Err(_) if !reasons.is_empty() => true,
+            holds => holds?,
+        };
+        if !holds {
             let said =
                 message(&["fail_msg", "msg"])?.unwrap_or_else(|| Value::str("Assertion failed"));
             let said = match &said {
@@ -65,8 +75,13 @@ pub(super) fn prepare(
             return Err(Failure::new(said)
                 .field("assertion", condition.to_literal())
                 .field("evaluated_to", false)
+                .of_state()
                 .at(condition.span));
         }
+    }
+    if !reasons.is_empty() {
+        let reasons = reasons.iter().map(|unknown| &**unknown);
+        return Err(Failure::Unknown(Arc::new(Unknown::join(reasons))));
     }
     let said = message(&["success_msg"])?.unwrap_or_else(|| Value::str("All assertions passed"));
     let value: Map = [("msg", said)].into_iter().collect();

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hostler_template::Scope;
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 
 use crate::failure::Failure;
 use crate::files::{ControllerFiles, find_file};
-use crate::host_task::{AgentItem, HostTask, Prepared, RemoteWork, TaskKeywords};
+use crate::host_task::{AgentItem, HostTask, Prepared, RemoteWork, TaskKeywords, known};
 
 /// Most files of one directory that is copied.
 const FILES_MAX: usize = 10_000;
@@ -19,7 +19,13 @@ pub(super) fn prepare(
     keywords: &TaskKeywords,
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
-    let mut args = host.args(scope)?;
+    let mut args = host.open_args(scope)?;
+    let holes = content_holes(&mut args);
+    known(&args)?;
+    if holes.is_some() && !keywords.check {
+        // It would be carried out, not previewed.
+        return Err(holes.map_or_else(|| Failure::new("no content"), Failure::Unknown));
+    }
     let remote = args
         .get("remote_src")
         .is_some_and(|it| it.to_bool().unwrap_or(false));
@@ -32,7 +38,9 @@ pub(super) fn prepare(
     }
     let src = args.get("src").map(Value::to_text);
     let Some(src) = src.filter(|_| !remote && !args.contains("content")) else {
-        return Ok(Prepared::Agent(RemoteWork::module("copy", args)));
+        let mut work = RemoteWork::module("copy", args);
+        work.holes = holes;
+        return Ok(Prepared::Agent(work));
     };
     let files = host.run.files();
     let path = find_file(&src, "files", host.play.directory())?;
@@ -48,6 +56,18 @@ pub(super) fn prepare(
     let mut work = RemoteWork::module("copy", Map::new());
     work.items = vec![sender.file(&path, &src, None)?];
     Ok(Prepared::Agent(work))
+}
+
+/// Replaces content that is not known by its text with holes; gives the reason. Its checksum cannot be held against it.
+fn content_holes(args: &mut Map) -> Option<Arc<Unknown>> {
+    let content = args.get("content")?;
+    let unknown = match content {
+        Value::Unknown(unknown) => unknown.clone(),
+        structure => Arc::new(structure.unknown_part()?),
+    };
+    args.insert("content", unknown.text());
+    args.remove("checksum");
+    Some(unknown)
 }
 
 /// JSON as Python's `json.dumps` writes it: a blank after commas and colons, only ASCII.

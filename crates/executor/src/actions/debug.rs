@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::foresight::with_holes;
 use crate::host_task::{HostTask, Prepared, TaskKeywords};
 use crate::result::Single;
 
@@ -34,8 +35,8 @@ pub(super) fn prepare(
     _: &TaskKeywords,
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
-    let args: Args =
-        from_value(&Value::from(host.args(scope)?)).map_err(|it| Failure::new(it.to_string()))?;
+    let given = with_holes(&Value::from(host.open_args(scope)?));
+    let args: Args = from_value(&given).map_err(|it| Failure::new(it.to_string()))?;
     if args.verbosity > host.run.settings.verbosity {
         return Ok(Prepared::Done(Box::new(Single::skipped(
             "Verbosity threshold not met.",
@@ -47,7 +48,7 @@ pub(super) fn prepare(
         (Some(_), Some(_)) => return Err(Failure::new("'msg' and 'var' are incompatible options")),
         (Some(name), None) => {
             let (key, shown) = variable(host, name, scope)?;
-            value.insert(key, shown);
+            value.insert(key, with_holes(&shown));
         }
         (None, msg) => {
             value.insert("msg", msg.unwrap_or_else(|| Value::str("Hello world!")));

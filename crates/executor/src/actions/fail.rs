@@ -29,10 +29,10 @@ pub(super) fn prepare(
     _: &TaskKeywords,
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
-    let args = host.args(scope)?;
+    let args = host.open_args(scope)?;
     let said = args.get("msg").map_or_else(
         || "Failed as requested from task".to_owned(),
         Value::to_text,
     );
-    Err(Failure::new(said))
+    Err(Failure::new(said).of_state())
 }

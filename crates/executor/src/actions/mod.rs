@@ -21,6 +21,14 @@ use hostler_template::Scope;
 use crate::failure::Failure;
 use crate::host_task::{HostTask, Prepared, RemoteWork, TaskKeywords};
 
+/// Modules that do nothing on a host.
+const OF_CONTROLLER: &[&str] = &["assert", "debug", "fail", "meta", "pause", "set_fact"];
+
+/// Does the module leave hosts alone?
+pub(crate) fn of_controller(module: &str) -> bool {
+    OF_CONTROLLER.contains(&module)
+}
+
 type Prepare = fn(&HostTask<'_>, &TaskKeywords, &Arc<dyn Scope>) -> Result<Prepared, Failure>;
 
 /// Actions by the module's name.

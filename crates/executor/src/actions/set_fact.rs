@@ -30,7 +30,7 @@ pub(super) fn prepare(
     _: &TaskKeywords,
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
-    let mut variables = host.args(scope)?;
+    let mut variables = host.open_args(scope)?;
     variables.remove("cacheable");
     if variables.is_empty() {
         return Err(Failure::new(

@@ -132,15 +132,16 @@ pub(super) fn prepare(
         directory: path.parent().unwrap_or(Path::new("")).to_owned(),
     };
     let options = options(&args);
-    let text = host
+    let rendered = host
         .run
         .engine
         .render_file(&source, &options, &scope, &loader);
-    let rendered = text.map_err(|error| host.template_failure(&error))?;
-    if let Some(unknown) = rendered.unknown {
-        return Err(Failure::Unknown(Arc::new(unknown)));
+    let rendered = rendered.map_err(|error| host.template_failure(&error))?;
+    let holes = rendered.unknown.map(Arc::new);
+    if let Some(unknown) = holes.as_ref().filter(|_| !keywords.check) {
+        // It would be carried out, not previewed.
+        return Err(Failure::Unknown(unknown.clone()));
     }
-    let text = rendered.text;
     for name in OWN {
         map.remove(name);
     }
@@ -148,12 +149,13 @@ pub(super) fn prepare(
     map.insert("_original_basename", basename.as_ref());
     map.insert("src", args.src);
     let link = host.run.fleet.link(&keywords.route);
-    let payload = Sent::bytes(text.into_bytes()).payload(link.blobs());
+    let payload = Sent::bytes(rendered.text.into_bytes()).payload(link.blobs());
     let mut work = RemoteWork::module("copy", Map::new());
     work.items = vec![AgentItem {
         args: map,
         payload: Some(payload),
     }];
+    work.holes = holes;
     Ok(Prepared::Agent(work))
 }
 

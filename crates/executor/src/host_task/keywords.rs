@@ -129,7 +129,10 @@ impl HostTask<'_> {
     ) -> Result<Option<Value>, Failure> {
         match scope.get(name) {
             None | Some(Var::Nested(_)) => Ok(None),
-            Some(Var::Data(value)) => Ok(Some(value)),
+            Some(Var::Data(value)) => match value.unknown_part() {
+                None => Ok(Some(value)),
+                Some(unknown) => Err(Failure::Unknown(Arc::new(unknown))),
+            },
             Some(Var::Written(node)) => {
                 let value = self.value(&node, scope);
                 value.map(Some).map_err(|failure| failure.at(node.span))

@@ -9,10 +9,10 @@ use std::time::Duration;
 use hostler_events::{RunEvent, Status};
 use hostler_playbook::{Loop, LoopKind};
 use hostler_template::Scope;
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 
 use super::written::mentions;
-use super::{HostTask, Prepared, RemoteWork, TaskKeywords, with_locals};
+use super::{HostTask, Prepared, RemoteWork, TaskKeywords, When, with_locals};
 use crate::failure::Failure;
 use crate::interrupts::Level;
 use crate::result::Single;
@@ -45,8 +45,8 @@ impl HostTask<'_> {
         let items = match self.loop_items(l, scope) {
             Ok(items) => items,
             // The condition may say that the list need not even exist.
-            Err(failure) => match self.unmet(scope) {
-                Ok(Some(condition)) => {
+            Err(failure) => match self.when(scope) {
+                Ok(When::Unmet(condition)) => {
                     return (
                         Single::skipped("Conditional result was False", Some(&condition)),
                         0,
@@ -75,9 +75,10 @@ impl HostTask<'_> {
 
     fn loop_items(&self, l: &Loop, scope: &Arc<dyn Scope>) -> Result<Vec<Value>, Failure> {
         let value = self
-            .value(&l.items, scope)
+            .open_value(&l.items, scope)
             .map_err(|failure| failure.at(l.items.span))?;
         match (l.kind, value) {
+            (_, Value::Unknown(unknown)) => Err(Failure::Unknown(unknown)),
             (LoopKind::List, Value::List(items)) => Ok(items.to_vec()),
             (LoopKind::List, other) => Err(Failure::new(format!(
                 "Invalid data passed to 'loop', it requires a list, got this instead: {}",
@@ -85,13 +86,15 @@ impl HostTask<'_> {
             ))
             .hint("wrap a single value in a list; turn a dictionary into one with `| dict2items`")
             .at(l.items.span)),
-            (LoopKind::Items, Value::List(items)) => Ok(items
-                .iter()
-                .flat_map(|item| match item {
-                    Value::List(inner) => inner.to_vec(),
-                    other => vec![other.clone()],
-                })
-                .collect()),
+            (LoopKind::Items, Value::List(items)) => {
+                let each = items.iter().map(|item| match item {
+                    Value::List(inner) => Ok(inner.to_vec()),
+                    // It may be a list.
+                    Value::Unknown(unknown) => Err(Failure::Unknown(unknown.clone())),
+                    other => Ok(vec![other.clone()]),
+                });
+                Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
+            }
             (LoopKind::Items, scalar) => Ok(vec![scalar]),
             (LoopKind::Dict, Value::Map(map)) => Ok(map
                 .iter()
@@ -133,7 +136,11 @@ impl HostTask<'_> {
                 return Err(Failure::new("cancelled by the user"));
             }
             let turn = self.turn(l, items, index, scope)?;
-            if alone {
+            let perhaps = !alone && matches!(self.when(&turn.scope), Ok(When::Unknown(_)));
+            if perhaps && let Some(full) = batch.take() {
+                self.send(l, full, results).await;
+            }
+            if alone || perhaps {
                 let (single, keywords) = self.run_single(&turn.scope).await;
                 *last_keywords = keywords.or(last_keywords.take());
                 let stop = self.breaks(l, &single, &turn)?;
@@ -260,7 +267,7 @@ impl HostTask<'_> {
         }
         let scope = with_locals(scope, locals);
         let label = match &l.control.label {
-            Some(node) => self.value(node, &scope)?.to_text(),
+            Some(node) => self.open_value(node, &scope)?.to_text(),
             None => item.to_text(),
         };
         Ok(Turn {
@@ -274,13 +281,18 @@ impl HostTask<'_> {
     /// What the agent has to do for an item; or the item's result, if the agent is not needed.
     fn prepare_turn(&self, turn: &Turn) -> Result<(TaskKeywords, RemoteWork), Box<Single>> {
         let fail = |failure: Failure| Box::new(self.failed(failure));
-        if let Some(condition) = self.unmet(&turn.scope).map_err(fail)? {
-            return Err(Box::new(Single::skipped(
-                "Conditional result was False",
-                Some(&condition),
-            )));
+        match self.when(&turn.scope).map_err(fail)? {
+            When::Holds => {}
+            When::Unmet(condition) => {
+                return Err(Box::new(Single::skipped(
+                    "Conditional result was False",
+                    Some(&condition),
+                )));
+            }
+            When::Unknown(unknown) => return Err(Box::new(Single::unknown(unknown))),
         }
-        let keywords = self.keywords(&turn.scope).map_err(fail)?;
+        let mut keywords = self.keywords(&turn.scope).map_err(fail)?;
+        keywords.check &= !self.runs_read_only(&keywords);
         match self.prepare(&keywords, &turn.scope).map_err(fail)? {
             Prepared::Agent(work) => Ok((keywords, work)),
             Prepared::Done(single) => Err(single),
@@ -296,9 +308,9 @@ impl HostTask<'_> {
             works,
         } = batch;
         let items = works.iter().flat_map(|work| work.items.clone()).collect();
-        let answer = self
-            .on_agent(&keywords, &works[0].module, items, false)
-            .await;
+        let mut asked = keywords.clone();
+        asked.diff |= works.iter().any(|work| work.holes.is_some());
+        let answer = self.on_agent(&asked, &works[0].module, items, false).await;
         let mut answer = match answer {
             Ok(outcomes) => Ok(outcomes),
             Err(failure) => Err(self.failed(failure)),
@@ -309,7 +321,7 @@ impl HostTask<'_> {
             let single = match &mut answer {
                 Ok(outcomes) => {
                     let own = (next..next + count).filter_map(|index| outcomes.remove(&index));
-                    work.merge(own.collect(), keywords.diff)
+                    self.result_of(&work, own.collect(), &keywords)
                 }
                 Err(failed) => failed.clone(),
             };
@@ -323,6 +335,7 @@ impl HostTask<'_> {
         let no_log = self
             .flag(&turn.scope, |it| it.no_log.as_ref())
             .unwrap_or(true);
+        single = self.doubt(single, None);
         single
             .value
             .insert("ansible_loop_var", l.control.item_name());
@@ -377,14 +390,24 @@ fn merge(done: Vec<Single>) -> Single {
         .filter(|single| single.status == Status::Failed)
         .count();
     let skipped = done.iter().all(|single| single.status == Status::Skipped);
+    let open: Vec<&Single> = done
+        .iter()
+        .filter(|single| single.status == Status::Unknown)
+        .collect();
     let lost = done
         .iter()
         .find(|single| single.status == Status::Unreachable);
     merged
         .value
         .insert("results", Value::list(done.iter().map(Single::to_value)));
-    merged.value.insert("changed", changed);
-    merged.value.insert("failed", failed > 0);
+    let reasons = open.iter().filter_map(|single| single.whole.as_deref());
+    let unknown = (!open.is_empty()).then(|| Arc::new(Unknown::join(reasons)));
+    let unless_unknown = |truth: bool| match &unknown {
+        Some(unknown) if !truth => Value::Unknown(unknown.clone()),
+        _ => Value::Bool(truth),
+    };
+    merged.value.insert("changed", unless_unknown(changed));
+    merged.value.insert("failed", unless_unknown(failed > 0));
     if skipped {
         merged.value.insert("skipped", true);
     }
@@ -400,8 +423,13 @@ fn merge(done: Vec<Single>) -> Single {
         (_, true, _, _) => Status::Failed,
         (_, _, true, _) => Status::Skipped,
         (_, _, _, true) => Status::Changed,
+        _ if unknown.is_some() => Status::Unknown,
         _ => Status::Ok,
     };
+    if let (Status::Unknown, Some(unknown)) = (merged.status, &unknown) {
+        merged.message = Some(unknown.words());
+        merged.idle = open.iter().all(|single| single.idle);
+    }
     if let Some(single) = lost {
         merged.value.insert("unreachable", true);
         merged.unreachable.clone_from(&single.unreachable);
@@ -409,6 +437,9 @@ fn merge(done: Vec<Single>) -> Single {
     }
     for single in done {
         merged.incomplete |= single.incomplete;
+        merged.would_run |= single.would_run;
+        merged.of_state |= single.of_state;
+        merged.unknown.extend(single.unknown);
         merged.warnings.extend(single.warnings);
         if let Some(facts) = single.facts {
             merged.facts.get_or_insert_default().extend(&facts);
@@ -417,5 +448,7 @@ fn merge(done: Vec<Single>) -> Single {
             merged.variables.get_or_insert_default().extend(&variables);
         }
     }
+    merged.unknown.sort();
+    merged.unknown.dedup();
     merged
 }

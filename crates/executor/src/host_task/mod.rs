@@ -8,6 +8,7 @@
 mod conditions;
 mod keywords;
 mod looped;
+mod preview;
 mod remote;
 mod single;
 mod written;
@@ -18,12 +19,15 @@ use std::time::Instant;
 use hostler_events::{ItemResult, Status, TaskId, TaskResult};
 use hostler_playbook::Task;
 use hostler_template::{Scope, TemplateError, Var};
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 use hostler_yaml::Node;
 
+pub(crate) use conditions::When;
 pub(crate) use keywords::TaskKeywords;
 pub(crate) use remote::{AgentItem, Prepared, RemoteWork};
+pub(crate) use single::known;
 
+use crate::actions;
 use crate::context::RunContext;
 use crate::failure::Failure;
 use crate::play::PlayRun;
@@ -37,6 +41,10 @@ pub(crate) struct HostTask<'a> {
     pub(crate) task: &'a Task,
     pub(crate) id: TaskId,
     pub(crate) host: &'a str,
+    /// In a preview: it may not run at all, for this reason (a handler that perhaps nobody notifies).
+    pub(crate) maybe: Option<&'a Arc<Unknown>>,
+    /// In a preview: later tasks see what it would do.
+    pub(crate) keep: bool,
 }
 
 /// What came of it, with what is to be remembered.
@@ -46,6 +54,12 @@ pub(crate) struct Finished {
     pub(crate) registered: Value,
     /// Handlers that it notifies, by name or topic.
     pub(crate) notified: Vec<String>,
+    /// In a preview: why it may not notify them.
+    pub(crate) notifies_maybe: Option<Arc<Unknown>>,
+    /// In a preview: what it would do to the host is not decided.
+    pub(crate) undecided: bool,
+    /// In a preview: it would change the host, for certain or perhaps.
+    pub(crate) touched: bool,
     /// Facts for `facts_host`, without prefix.
     pub(crate) facts: Option<Map>,
     pub(crate) facts_host: String,
@@ -121,6 +135,7 @@ impl HostTask<'_> {
         scope: &Arc<dyn Scope>,
         start: Instant,
     ) -> Finished {
+        single = self.doubt(single, keywords.and_then(|it| it.delegate_to.as_deref()));
         let mut ignored = match single.status {
             Status::Failed => self.flag(scope, |it| it.ignore_errors.as_ref()),
             Status::Unreachable => self.flag(scope, |it| it.ignore_unreachable.as_ref()),
@@ -128,7 +143,8 @@ impl HostTask<'_> {
         };
         let mut no_log = self.flag(scope, |it| it.no_log.as_ref());
         let mut notified = Vec::new();
-        if single.status == Status::Changed {
+        let perhaps = single.status == Status::Unknown && !single.idle;
+        if single.status == Status::Changed || perhaps {
             match self.notified(scope, &single) {
                 Ok(names) => notified = names,
                 Err(failure) => single = self.failed(failure),
@@ -140,6 +156,17 @@ impl HostTask<'_> {
         if let Err(failure) = &mut no_log {
             single = self.failed(std::mem::replace(failure, Failure::new("")));
         }
+        let notifies_maybe = (single.status == Status::Unknown).then(|| {
+            let until = single.unknown.clone();
+            let unknown = Unknown {
+                until,
+                sketch: None,
+            };
+            single.whole.clone().unwrap_or_else(|| Arc::new(unknown))
+        });
+        let on_host = !actions::of_controller(&self.task.module);
+        let undecided = on_host && (perhaps || single.would_run);
+        let touched = on_host && (perhaps || single.status == Status::Changed);
         let registered = single.to_value();
         let delegate = keywords.and_then(|it| it.delegate_to.clone());
         let facts_host = match (keywords, &delegate) {
@@ -162,6 +189,9 @@ impl HostTask<'_> {
             result,
             registered,
             notified,
+            notifies_maybe,
+            undecided,
+            touched,
             facts,
             facts_host,
             variables,
@@ -184,8 +214,17 @@ impl HostTask<'_> {
         Ok(names)
     }
 
-    /// Evaluates a node.
+    /// Evaluates a node, all of which must be known.
     pub(crate) fn value(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Value, Failure> {
+        let value = self.open_value(node, scope)?;
+        match value.unknown_part() {
+            None => Ok(value),
+            Some(unknown) => Err(Failure::Unknown(Arc::new(unknown))),
+        }
+    }
+
+    /// Evaluates a node; parts of the value may be unknown.
+    pub(crate) fn open_value(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Value, Failure> {
         self.run
             .engine
             .finalise(node, scope)

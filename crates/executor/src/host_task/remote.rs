@@ -9,7 +9,7 @@ use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
 use hostler_protocol::{Item, PreviewTask};
 use hostler_transport::{RunningTask, SessionError, TaskMessage, TaskRequest};
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 
 use super::{HostTask, TaskKeywords};
 use crate::failure::Failure;
@@ -46,6 +46,8 @@ pub(crate) struct RemoteWork {
     pub(crate) before: Vec<AgentItem>,
     /// Return values to add.
     pub(crate) more: Map,
+    /// In a preview: why the content that goes with it has holes.
+    pub(crate) holes: Option<Arc<Unknown>>,
 }
 
 /// Arguments and content for the agent.
@@ -67,11 +69,12 @@ impl RemoteWork {
             items,
             before: Vec::new(),
             more: Map::new(),
+            holes: None,
         }
     }
 
-    /// The outcomes of all its items as one result.
-    pub(crate) fn merge(&self, outcomes: Vec<Outcome>, diff: bool) -> Single {
+    /// The outcomes of all its items as one.
+    pub(crate) fn merge(&self, outcomes: Vec<Outcome>) -> Outcome {
         let mut outcomes = outcomes.into_iter();
         let mut merged = outcomes
             .next()
@@ -80,6 +83,7 @@ impl RemoteWork {
             merged.changed |= next.changed;
             merged.skipped &= next.skipped;
             merged.incomplete |= next.incomplete;
+            merged.unforeseen = merged.unforeseen.or(next.unforeseen);
             merged.unknown.extend(next.unknown);
             merged.faults.extend(next.faults);
             if let Some(more) = next.forecast {
@@ -97,7 +101,7 @@ impl RemoteWork {
         for (key, value) in &self.more {
             merged.fields.insert(key.clone(), value.clone());
         }
-        Single::outcome(merged, diff)
+        merged
     }
 }
 
@@ -122,7 +126,7 @@ impl HostTask<'_> {
             check: keywords.check,
             preview: self.run.settings.check.then(|| PreviewTask {
                 task: self.id.0,
-                keep: true,
+                keep: self.keep,
                 forecast: true,
                 earlier: Vec::new(),
             }),
@@ -152,7 +156,12 @@ impl HostTask<'_> {
             link.blobs().clear();
         }
         match result {
-            Ok(outcomes) => Ok(outcomes),
+            Ok(mut outcomes) => {
+                for outcome in outcomes.values_mut() {
+                    self.run.foresight.admit(outcome, self.run.settings.check);
+                }
+                Ok(outcomes)
+            }
             Err((closed, failure)) => {
                 if closed.is_some() {
                     session.forget_lane(lane).await;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_change::{Delta, Outcome, Unforeseen};
 use hostler_events::{RunEvent, Status};
 use hostler_protocol::BecomeMethod;
 use hostler_template::Scope;
@@ -11,7 +12,7 @@ use hostler_transport::Exit;
 use hostler_value::{Map, Value};
 
 use super::written::args_node;
-use super::{HostTask, Prepared, RemoteWork, TaskKeywords};
+use super::{HostTask, Prepared, RemoteWork, TaskKeywords, When};
 use crate::failure::Failure;
 use crate::interrupts::Level;
 use crate::result::Single;
@@ -29,20 +30,22 @@ impl HostTask<'_> {
         &self,
         scope: &Arc<dyn Scope>,
     ) -> (Single, Option<TaskKeywords>) {
-        match self.unmet(scope) {
-            Ok(None) => {}
-            Ok(Some(condition)) => {
+        match self.when(scope) {
+            Ok(When::Holds) => {}
+            Ok(When::Unmet(condition)) => {
                 return (
                     Single::skipped("Conditional result was False", Some(&condition)),
                     None,
                 );
             }
+            Ok(When::Unknown(unknown)) => return self.look(&unknown, scope).await,
             Err(failure) => return (self.failed(failure), None),
         }
-        let keywords = match self.keywords(scope) {
+        let mut keywords = match self.keywords(scope) {
             Ok(keywords) => keywords,
             Err(failure) => return (self.failed(failure), None),
         };
+        keywords.check &= !self.runs_read_only(&keywords);
         let single = match self.attempts(scope) {
             Ok(None) => self.attempt(&keywords, scope).await,
             Ok(Some((attempts, delay))) => self.until(&keywords, scope, attempts, delay).await,
@@ -92,11 +95,15 @@ impl HostTask<'_> {
             let mut single = self.attempt(keywords, scope).await;
             single.attempts = attempt;
             single.value.insert("attempts", attempt);
-            if matches!(single.status, Status::Unreachable | Status::Skipped) {
+            if matches!(
+                single.status,
+                Status::Unreachable | Status::Skipped | Status::Unknown
+            ) {
                 return single;
             }
             match self.satisfied(&single, scope) {
-                Ok(true) => return single,
+                // A second attempt would not know more.
+                Ok(true) | Err(Failure::Unknown(_)) => return single,
                 Err(failure) => return self.failed(failure),
                 Ok(false) if attempt >= attempts || self.run.interrupts.draining() => {
                     if single.status != Status::Failed {
@@ -148,12 +155,15 @@ impl HostTask<'_> {
             let last = outcomes.len() - 1;
             outcomes[last].incomplete = true;
         } else if !failed && !work.items.is_empty() {
+            let mut keywords = keywords.clone();
+            // Whether there is a file is seen in the texts.
+            keywords.diff |= work.holes.is_some();
             let done = self
-                .on_agent(keywords, &work.module, work.items.clone(), true)
+                .on_agent(&keywords, &work.module, work.items.clone(), true)
                 .await?;
             outcomes.extend(done.into_values());
         }
-        Ok(work.merge(outcomes, keywords.diff))
+        Ok(self.result_of(work, outcomes, keywords))
     }
 
     pub(crate) async fn carry_out(
@@ -178,8 +188,16 @@ impl HostTask<'_> {
         command: &str,
         shell: Option<&str>,
     ) -> Result<Single, Failure> {
-        if keywords.check {
+        if keywords.check && !self.run.settings.check {
             return Ok(Single::skipped("skipped, running in check mode", None));
+        }
+        if keywords.check {
+            let outcome = Outcome {
+                unforeseen: Some(Unforeseen::Change),
+                deltas: vec![Delta::action("raw", format!("run {command}"))],
+                ..Outcome::default()
+            };
+            return Ok(self.foreseen(outcome, keywords));
         }
         if let Some(bound) = self.run.bound()
             && bound.allowed(self.id, self.host).is_some()
@@ -216,26 +234,42 @@ impl HostTask<'_> {
         let warnings = output
             .truncated
             .then(|| format!("output was cut after {RAW_KEPT_MAX} bytes"));
-        let outcome = hostler_change::Outcome {
+        let outcome = Outcome {
             changed: true,
             failed,
             fields,
             warnings: warnings.into_iter().collect(),
-            ..hostler_change::Outcome::default()
+            ..Outcome::default()
         };
         Ok(Single::outcome(outcome, keywords.diff))
     }
 
-    /// Evaluated arguments; those that are `omit` are left out.
+    /// Evaluated arguments, all of which must be known; those that are `omit` are left out.
     pub(crate) fn args(&self, scope: &Arc<dyn Scope>) -> Result<Map, Failure> {
+        let args = self.open_args(scope)?;
+        known(&args)?;
+        Ok(args)
+    }
+
+    /// Evaluated arguments, parts of which may be unknown.
+    pub(crate) fn open_args(&self, scope: &Arc<dyn Scope>) -> Result<Map, Failure> {
         let node = args_node(self.task);
-        match self.value(&node, scope)? {
+        match self.open_value(&node, scope)? {
+            Value::Unknown(unknown) => Err(Failure::Unknown(unknown)),
             Value::Map(map) => Ok(map.as_ref().clone()),
             other => Err(Failure::new(format!(
                 "arguments must be a mapping, got {}",
                 other.type_name()
             ))),
         }
+    }
+}
+
+/// Fails if part of the arguments is not known.
+pub(crate) fn known(args: &Map) -> Result<(), Failure> {
+    match Value::from(args.clone()).unknown_part() {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::Unknown(Arc::new(unknown))),
     }
 }
 

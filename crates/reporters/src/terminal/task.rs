@@ -76,8 +76,8 @@ impl Task {
             let message = item.message.clone().unwrap_or_default();
             items.failed.push((item.label.clone(), message));
         }
-        if item.status == Status::Changed {
-            items.changed += 1;
+        if matches!(item.status, Status::Changed | Status::Unknown) {
+            items.changed += usize::from(item.status == Status::Changed);
             if context.options.diff {
                 items.deltas.extend(item.deltas.iter().cloned());
             }
@@ -145,11 +145,12 @@ impl Task {
             Status::Failed => failure::message(result),
             Status::Ok if self.info.module == "debug" => debug_text(result),
             _ if context.options.verbosity >= 2 => dump(&result.value, result.message.as_deref()),
-            Status::Skipped => result.message.clone().unwrap_or_default(),
+            Status::Skipped | Status::Unknown => result.message.clone().unwrap_or_default(),
+            Status::Changed if !result.unknown.is_empty() => words::partly(&result.unknown),
             _ => String::new(),
         };
-        let show_diff =
-            context.options.diff && result.status == Status::Changed && !result.censored;
+        let has_diff = matches!(result.status, Status::Changed | Status::Unknown);
+        let show_diff = context.options.diff && has_diff && !result.censored;
         let deltas = match (show_diff, result.deltas.is_empty()) {
             (false, _) => Vec::new(),
             (true, false) => result.deltas.clone(),
@@ -279,7 +280,11 @@ impl Task {
                     .map(|line| under(line)),
             );
         }
-        lines.extend(diff_lines(group, context));
+        let differences = diff_lines(group, context);
+        if outcome.status == Status::Unknown && !differences.is_empty() {
+            lines.push(under(&context.paint.dim(words::PERHAPS)));
+        }
+        lines.extend(differences);
         lines
     }
 }
