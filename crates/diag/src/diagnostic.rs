@@ -36,6 +36,15 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it, one sentence each.
     pub hints: Vec<String>,
+    /// The hosts that it concerns; empty if it is about no host in particular.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Are these all hosts that could have had the problem?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_hosts: bool,
+    /// Parts of the sources that must not be shown, such as a password that should not be where it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<Span>,
 }
 
 impl Diagnostic {
@@ -56,6 +65,9 @@ impl Diagnostic {
             message,
             labels: Vec::new(),
             hints: Vec::new(),
+            hosts: Vec::new(),
+            all_hosts: false,
+            hidden: Vec::new(),
         }
     }
 
@@ -89,6 +101,28 @@ impl Diagnostic {
             Some(best) => self.hint(format!("did you mean `{best}`?")),
             None => self,
         }
+    }
+
+    /// Says which hosts it concerns, out of `all` that could have had the problem.
+    #[must_use]
+    pub fn on(mut self, hosts: Vec<String>, all: usize) -> Self {
+        self.all_hosts = !hosts.is_empty() && hosts.len() == all;
+        self.hosts = hosts;
+        self
+    }
+
+    /// Keeps a part of the sources from being shown.
+    #[must_use]
+    pub fn hiding(mut self, span: Span) -> Self {
+        self.hidden.push(span);
+        self
+    }
+
+    /// The same as a warning.
+    #[must_use]
+    pub fn softened(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
     }
 
     /// Is it an error?

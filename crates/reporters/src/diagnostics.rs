@@ -12,6 +12,8 @@ use crate::sanitize;
 
 /// Bytes of a source shown around a label: a file without line breaks must not fill the screen.
 const WINDOW: usize = 4096;
+/// Width of a problem's list of hosts; those that do not fit are counted.
+const HOSTS_COLUMNS: usize = 200;
 
 /// All problems for people, errors last counted: `2 errors, 1 warning`.
 pub fn render_diagnostics(
@@ -62,11 +64,27 @@ fn group<'a>(diagnostic: &Diagnostic, sources: &SourceMap) -> Group<'a> {
     for (index, source) in in_order(&diagnostic.labels).into_iter().enumerate() {
         group = group.element(snippet(diagnostic, source, index == 0, sources));
     }
+    if let Some(hosts) = hosts_of(diagnostic, HOSTS_COLUMNS) {
+        let on = Level::NOTE.with_name(Some("on"));
+        group = group.element(on.message(hosts));
+    }
     for hint in &diagnostic.hints {
         let help = Level::HELP.with_name(Some("hint"));
         group = group.element(help.message(sanitize::line(hint, 2000)));
     }
     group
+}
+
+/// The hosts that a problem concerns, folded: `web[01-20], db02`, `all 200 hosts`.
+pub(crate) fn hosts_of(diagnostic: &Diagnostic, columns: usize) -> Option<String> {
+    match diagnostic.hosts.as_slice() {
+        [] => None,
+        many @ [_, _, ..] if diagnostic.all_hosts => Some(format!("all {} hosts", many.len())),
+        some => {
+            let names: Vec<String> = some.iter().map(|name| sanitize::name(name)).collect();
+            Some(crate::hosts::fold_line(&names, columns))
+        }
+    }
 }
 
 /// The texts that labels point into, that of the first label first.
@@ -94,6 +112,7 @@ fn snippet<'a>(
     let all: Vec<&Label> = labels.by_ref().collect();
     let window = window(&text.text, &all);
     let safe = sanitize::same_length(&text.text[window.clone()]);
+    let safe = masked(&safe, &window, diagnostic, source);
     let line = text.line_of(u32::try_from(window.start).unwrap_or(u32::MAX));
     let mut snippet = Snippet::source(safe)
         .line_start(line as usize)
@@ -114,6 +133,24 @@ fn snippet<'a>(
         snippet = snippet.annotation(annotation);
     }
     snippet
+}
+
+/// The text with a star for every byte of what is hidden; line breaks stay.
+fn masked(text: &str, window: &Range<usize>, diagnostic: &Diagnostic, source: SourceId) -> String {
+    let hidden = |at: usize| {
+        let spans = diagnostic.hidden.iter();
+        let mut own = spans.filter(|span| span.source == source);
+        own.any(|span| (span.start as usize..span.end as usize).contains(&(window.start + at)))
+    };
+    let mut out = String::with_capacity(text.len());
+    for (at, ch) in text.char_indices() {
+        if ch != '\n' && hidden(at) {
+            out.extend(std::iter::repeat_n('*', ch.len_utf8()));
+        } else {
+            out.push(ch);
+        }
+    }
+    out
 }
 
 /// The part of the text that holds the labels: whole lines around them, cut where lines are very long.
@@ -164,7 +201,7 @@ fn floor(text: &str, at: usize) -> usize {
 }
 
 /// All problems as one JSON array. Each has `code`, `severity`, `message`, `hints` and `labels` with `file`, `line`,
-/// `column` (from 1) and `message`.
+/// `column` (from 1) and `message`. What concerns certain hosts has `hosts` and `all_hosts` too.
 pub fn diagnostics_as_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     let all: Vec<serde_json::Value> = diagnostics
         .iter()
@@ -182,13 +219,18 @@ pub fn diagnostics_as_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> S
                     })
                 })
                 .collect();
-            json!({
+            let mut object = json!({
                 "code": diagnostic.code,
                 "severity": diagnostic.severity,
                 "message": diagnostic.message,
                 "labels": labels,
                 "hints": diagnostic.hints,
-            })
+            });
+            if !diagnostic.hosts.is_empty() {
+                object["hosts"] = json!(diagnostic.hosts);
+                object["all_hosts"] = json!(diagnostic.all_hosts);
+            }
+            object
         })
         .collect();
     sanitize::json(&serde_json::Value::Array(all).to_string())
@@ -243,6 +285,35 @@ mod tests {
             "{text:?}"
         );
         assert!(!text.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn hosts_are_folded_for_people_and_listed_for_programs() {
+        let (sources, diagnostic) = sample();
+        let names: Vec<String> = (1..=20).map(|n| format!("web{n:02}")).collect();
+        let some = diagnostic.clone().on(names.clone(), 21);
+        let all = diagnostic.on(names, 20);
+        let text = render_diagnostics(&[some.clone(), all.clone()], &sources, &Options::default());
+        assert!(text.contains("on: web[01-20]"), "{text}");
+        assert!(text.contains("on: all 20 hosts"), "{text}");
+        let json: serde_json::Value =
+            serde_json::from_str(&diagnostics_as_json(&[some, all], &sources)).unwrap();
+        assert_eq!(json[0]["hosts"][19], "web20");
+        assert_eq!(
+            (&json[0]["all_hosts"], &json[1]["all_hosts"]),
+            (&json!(false), &json!(true))
+        );
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_shown() {
+        let sources = SourceMap::new();
+        let id = sources.add_text("vars.yml", "db_password: hunter2 # mine\n");
+        let diagnostic = Diagnostic::warning("plain-secret", "in clear")
+            .at(Span::new(id, 0, 11))
+            .hiding(Span::new(id, 13, 20));
+        let text = render_diagnostics(&[diagnostic], &sources, &Options::default());
+        assert!(text.contains("db_password: ******* # mine"), "{text}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use hostler_events::{
     TaskResult,
 };
 
+use crate::diagnostics::hosts_of;
 use crate::diff;
 use crate::dump::{dump, dump_debug, dump_unreachable};
 use crate::sanitize;
@@ -288,7 +289,10 @@ impl<W: Write + Send> Reporter for Plain<W> {
                 host,
             } => {
                 let place = location.as_ref().map(|at| format!("{at}: "));
-                let host = host.as_ref().map(|host| format!("[{host}] "));
+                let host = host
+                    .clone()
+                    .or_else(|| hosts_of(diagnostic, 100))
+                    .map(|host| format!("[{host}] "));
                 self.warning(&format!(
                     "{}{}{}",
                     place.unwrap_or_default(),

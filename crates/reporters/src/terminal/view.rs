@@ -8,6 +8,7 @@ use hostler_events::{HostState, RunEvent, Stamped, Status, TaskId, TaskResult};
 use super::live::{self, Header, Live, Waiting};
 use super::recap::{self, Summary, Trouble};
 use super::task::{Context, Task};
+use crate::diagnostics::hosts_of;
 use crate::style::Paint;
 use crate::{Options, sanitize, words};
 
@@ -179,7 +180,11 @@ impl View {
         host: Option<&str>,
     ) -> Vec<String> {
         let place = location.map(|at| format!("{at}: ")).unwrap_or_default();
-        let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
+        let host = host
+            .map(ToOwned::to_owned)
+            .or_else(|| hosts_of(diagnostic, 60))
+            .map(|host| format!("{host}: "))
+            .unwrap_or_default();
         let mut text = format!("{place}{host}{}", diagnostic.message);
         for hint in &diagnostic.hints {
             text.push_str("; ");
