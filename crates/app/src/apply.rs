@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use crate::inputs::{self, Inputs};
 use crate::origins::Used;
 use crate::request::{ApplyRequest, ExitCode};
+use crate::static_check::{self, Depth};
 
 /// Most hosts worked on at the same time where `-f` does not say: beyond it, files and memory of the controller are
 /// the limit, not patience.
@@ -89,7 +90,12 @@ pub(crate) async fn run(
     terms: Terms,
 ) -> Result<Ran, Vec<Diagnostic>> {
     let start = Instant::now();
-    let (config, problems) = ssh_config(request)?;
+    let (config, mut problems) = ssh_config(request)?;
+    let found = static_check::run(inputs, request, sources, Depth::Preflight);
+    if found.iter().any(Diagnostic::is_error) {
+        return Err(found);
+    }
+    problems.extend(found);
     let hosts: BTreeSet<&String> = inputs
         .playbooks
         .iter()
@@ -286,7 +292,11 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
 }
 
 /// Variables of the run; facts live on from playbook to playbook.
-fn var_store(inputs: &Inputs, settings: &RunSettings, request: &ApplyRequest) -> VarStore {
+pub(crate) fn var_store(
+    inputs: &Inputs,
+    settings: &RunSettings,
+    request: &ApplyRequest,
+) -> VarStore {
     let options = RunOptions {
         playbook_dir: PathBuf::new(),
         check_mode: settings.check,

@@ -4,6 +4,7 @@ use hostler_diag::{Diagnostic, SourceMap};
 
 use crate::inputs;
 use crate::request::ApplyRequest;
+use crate::static_check::{self, Depth};
 
 /// What a check found.
 #[derive(Debug, Default)]
@@ -27,10 +28,13 @@ pub fn check(request: &ApplyRequest, sources: &SourceMap) -> CheckReport {
             let plays = inputs.playbooks.iter().flat_map(|book| &book.plays);
             let hosts: std::collections::BTreeSet<&String> =
                 plays.clone().flat_map(|play| &play.hosts).collect();
+            let mut diagnostics = static_check::run(&inputs, request, sources, Depth::Thorough);
+            diagnostics.extend(inputs.warnings.iter().cloned());
+            diagnostics.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
             CheckReport {
                 hosts: hosts.len(),
                 plays: plays.count(),
-                diagnostics: inputs.warnings,
+                diagnostics,
             }
         }
     }

@@ -172,7 +172,7 @@ impl Reader<'_> {
         engine: &Engine,
         problems: &mut Vec<Diagnostic>,
     ) -> LoadedPlay {
-        crate::static_check::templates(play, engine, problems);
+        crate::static_check::syntax(play, engine, problems);
         let scope = self.early_scope(play);
         let hosts = self.hosts(play, engine, &scope, problems);
         let mut vars_files = Vec::new();

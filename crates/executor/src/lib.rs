@@ -25,6 +25,7 @@ mod handlers;
 mod host_task;
 mod interrupts;
 mod play;
+mod preflight;
 mod result;
 mod strategy;
 
@@ -34,3 +35,4 @@ pub use context::{RunContext, RunSettings, SecretSink};
 pub use fleet::{ConnectDefaults, Fleet};
 pub use interrupts::{Interrupts, Level};
 pub use play::{PlayInputs, PlayOutcome, RunState, run_play};
+pub use preflight::{Preflight, TemplateTask, task_arguments};

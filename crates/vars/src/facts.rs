@@ -52,6 +52,11 @@ pub(crate) fn is_variable(fact: &str) -> bool {
     !reserved
 }
 
+/// Could a fact set the variable of this name, so that what the inventory says about it does not count?
+pub fn can_be_fact(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(is_variable) || name == "ansible_facts"
+}
+
 /// The value of `name` as a variable made of a fact.
 pub(crate) fn variable<'a>(facts: &'a Map, name: &str) -> Option<&'a Value> {
     let fact = name.strip_prefix(PREFIX)?;

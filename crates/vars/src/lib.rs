@@ -15,6 +15,7 @@ mod play;
 mod scope;
 mod store;
 
+pub use facts::can_be_fact;
 pub use level::{Found, Level};
 pub use magic::RunOptions;
 pub use play::PlayLayer;

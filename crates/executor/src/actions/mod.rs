@@ -11,7 +11,7 @@ pub(crate) mod pause;
 mod raw;
 mod set_fact;
 mod setup;
-mod template;
+pub(crate) mod template;
 
 use std::sync::Arc;
 

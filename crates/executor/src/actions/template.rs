@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hostler_module_api::{ModuleSpec, from_value, spec_of};
-use hostler_template::{FileOptions, Newline as LineEnd, Scope, TemplateLoader};
+use hostler_template::{
+    Engine, FileOptions, Newline as LineEnd, Rendered, Scope, TemplateError, TemplateLoader,
+};
 use hostler_value::{Map, Value};
 use hostler_yaml::TemplateSource;
 use schemars::JsonSchema;
@@ -112,30 +114,9 @@ pub(super) fn prepare(
     scope: &Arc<dyn Scope>,
 ) -> Result<Prepared, Failure> {
     let mut map = host.args(scope)?;
-    let args: Args =
-        from_value(&Value::from(map.clone())).map_err(|it| Failure::new(it.to_string()))?;
-    if args
-        .output_encoding
-        .as_deref()
-        .is_some_and(|it| !it.eq_ignore_ascii_case("utf-8"))
-    {
-        return Err(Failure::new(
-            "`output_encoding` other than utf-8 is not available",
-        ));
-    }
     let files = host.run.files();
-    let path = find_file(&args.src, "templates", host.play.directory())?;
-    let source = files.template(&path)?;
-    let scope = with_locals(scope, template_variables(&path, &args.dest));
-    let loader = BesideTemplate {
-        files,
-        directory: path.parent().unwrap_or(Path::new("")).to_owned(),
-    };
-    let options = options(&args);
-    let rendered = host
-        .run
-        .engine
-        .render_file(&source, &options, &scope, &loader);
+    let file = TemplateFile::find(&map, files, host.play.directory())?;
+    let rendered = file.render(&host.run.engine, files, scope);
     let rendered = rendered.map_err(|error| host.template_failure(&error))?;
     let holes = rendered.unknown.map(Arc::new);
     if let Some(unknown) = holes.as_ref().filter(|_| !keywords.check) {
@@ -145,9 +126,9 @@ pub(super) fn prepare(
     for name in OWN {
         map.remove(name);
     }
-    let basename = path.file_name().unwrap_or_default().to_string_lossy();
+    let basename = file.path.file_name().unwrap_or_default().to_string_lossy();
     map.insert("_original_basename", basename.as_ref());
-    map.insert("src", args.src);
+    map.insert("src", file.src.as_str());
     let link = host.run.fleet.link(&keywords.route);
     let payload = Sent::bytes(rendered.text.into_bytes()).payload(link.blobs());
     let mut work = RemoteWork::module("copy", Map::new());
@@ -157,6 +138,59 @@ pub(super) fn prepare(
     }];
     work.holes = holes;
     Ok(Prepared::Agent(work))
+}
+
+/// A template of the controller, as a task asks for it.
+pub(crate) struct TemplateFile {
+    pub(crate) path: PathBuf,
+    pub(crate) source: TemplateSource,
+    pub(crate) options: FileOptions,
+    src: String,
+    dest: String,
+}
+
+impl TemplateFile {
+    /// The file that evaluated arguments name.
+    pub(crate) fn find(
+        map: &Map,
+        files: &ControllerFiles,
+        directory: &Path,
+    ) -> Result<Self, Failure> {
+        let args: Args =
+            from_value(&Value::from(map.clone())).map_err(|it| Failure::new(it.to_string()))?;
+        if args
+            .output_encoding
+            .as_deref()
+            .is_some_and(|it| !it.eq_ignore_ascii_case("utf-8"))
+        {
+            return Err(Failure::new(
+                "`output_encoding` other than utf-8 is not available",
+            ));
+        }
+        let path = find_file(&args.src, "templates", directory)?;
+        Ok(TemplateFile {
+            source: files.template(&path)?,
+            options: options(&args),
+            path,
+            src: args.src,
+            dest: args.dest,
+        })
+    }
+
+    /// What comes out of it.
+    pub(crate) fn render(
+        &self,
+        engine: &Engine,
+        files: &ControllerFiles,
+        scope: &Arc<dyn Scope>,
+    ) -> Result<Rendered, TemplateError> {
+        let scope = with_locals(scope, template_variables(&self.path, &self.dest));
+        let loader = BesideTemplate {
+            files,
+            directory: self.path.parent().unwrap_or(Path::new("")).to_owned(),
+        };
+        engine.render_file(&self.source, &self.options, &scope, &loader)
+    }
 }
 
 fn options(args: &Args) -> FileOptions {

@@ -26,6 +26,7 @@ pub(crate) use conditions::When;
 pub(crate) use keywords::TaskKeywords;
 pub(crate) use remote::{AgentItem, Prepared, RemoteWork};
 pub(crate) use single::known;
+pub(crate) use written::args_node;
 
 use crate::actions;
 use crate::context::RunContext;

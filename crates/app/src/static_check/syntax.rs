@@ -6,7 +6,7 @@ use hostler_template::Engine;
 use hostler_yaml::Node;
 
 /// Checks every template and condition of a play.
-pub(crate) fn templates(play: &Play, engine: &Engine, problems: &mut Vec<Diagnostic>) {
+pub(crate) fn syntax(play: &Play, engine: &Engine, problems: &mut Vec<Diagnostic>) {
     let mut checker = Checker { engine, problems };
     checker.keywords(&play.context.keywords);
     checker.nodes([&play.hosts]);

@@ -1,0 +1,140 @@
+//! Which variables the run sets, where, and which names nobody knows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use hostler_inventory::Vars;
+use hostler_playbook::{Context, Entry, Play, Task};
+use hostler_vars::VarStore;
+
+use crate::inputs::Inputs;
+
+/// Names that one play sets on its hosts.
+type Names = Arc<HashSet<String>>;
+
+/// What is known of variables beside their values.
+pub(super) struct Knowledge {
+    pub(super) store: VarStore,
+    /// By host: what each of its plays sets.
+    learned: HashMap<String, Vec<Names>>,
+    /// Every name that has a value somewhere, for some host.
+    anywhere: HashSet<String>,
+}
+
+impl Knowledge {
+    pub(super) fn new(inputs: &Inputs, store: VarStore) -> Self {
+        let mut knowledge = Knowledge {
+            store,
+            learned: HashMap::new(),
+            anywhere: HashSet::new(),
+        };
+        knowledge.inventory(inputs);
+        for book in &inputs.playbooks {
+            for files in [&book.var_files.groups, &book.var_files.hosts] {
+                files.values().for_each(|vars| knowledge.vars(vars));
+            }
+            for play in &book.plays {
+                play.vars_files.iter().for_each(|vars| knowledge.vars(vars));
+                knowledge.context(&play.play.context);
+                let mut names = HashSet::new();
+                each_entry(&play.play, &mut |found| match found {
+                    Found::Task(task) => {
+                        names.extend(set_by(task));
+                        knowledge.context(&task.context);
+                    }
+                    Found::Context(context) => knowledge.context(context),
+                });
+                knowledge.anywhere.extend(names.iter().cloned());
+                let names = Arc::new(names);
+                for host in &play.hosts {
+                    let plays = knowledge.learned.entry(host.clone()).or_default();
+                    plays.push(names.clone());
+                }
+            }
+        }
+        knowledge
+    }
+
+    fn inventory(&mut self, inputs: &Inputs) {
+        self.vars(&inputs.extra);
+        let inventory = &inputs.loaded.inventory;
+        inventory.hosts().for_each(|host| self.vars(&host.vars));
+        inventory.groups().for_each(|group| self.vars(&group.vars));
+        let files = &inputs.loaded.var_files;
+        for vars in files.groups.values().chain(files.hosts.values()) {
+            self.vars(vars);
+        }
+    }
+
+    fn vars(&mut self, vars: &Vars) {
+        for name in vars.keys() {
+            if !self.anywhere.contains(&**name) {
+                self.anywhere.insert(name.to_string());
+            }
+        }
+    }
+
+    fn context(&mut self, context: &Context) {
+        let own = context.keywords.vars.iter();
+        let keys = own.flat_map(|vars| vars.entries.iter().filter_map(|(key, _)| key.as_str()));
+        self.anywhere.extend(keys.map(str::to_owned));
+    }
+
+    /// Does a task of the host's plays set the variable?
+    pub(super) fn learns(&self, host: &str, name: &str) -> bool {
+        let plays = self.learned.get(host);
+        plays.is_some_and(|plays| plays.iter().any(|names| names.contains(name)))
+    }
+
+    /// Everything that the host's plays set.
+    pub(super) fn learned<'a>(&'a self, host: &str) -> impl Iterator<Item = &'a str> {
+        let plays = self.learned.get(host).into_iter().flatten();
+        plays.flat_map(|names| names.iter().map(String::as_str))
+    }
+
+    /// Has the variable no value anywhere, for no host?
+    pub(super) fn nowhere(&self, name: &str) -> bool {
+        !self.anywhere.contains(name) && !name.starts_with("ansible_")
+    }
+}
+
+/// The variables that a task sets on its hosts.
+fn set_by(task: &Task) -> Vec<String> {
+    let mut names: Vec<String> = task.register.iter().cloned().collect();
+    if task.module == "set_fact" {
+        names.extend(task.args.entries.iter().map(|(name, _, _)| name.clone()));
+    }
+    names
+}
+
+/// A part of a play.
+pub(super) enum Found<'a> {
+    /// A task or handler.
+    Task(&'a Arc<Task>),
+    /// A block's keywords.
+    Context(&'a Context),
+}
+
+/// Shows every block and task of a play, handlers last.
+pub(super) fn each_entry<'a>(play: &'a Play, visit: &mut dyn FnMut(Found<'a>)) {
+    for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
+        each_of(section, visit);
+    }
+    for handler in &play.handlers {
+        visit(Found::Task(handler));
+    }
+}
+
+fn each_of<'a>(entries: &'a [Entry], visit: &mut dyn FnMut(Found<'a>)) {
+    for entry in entries {
+        match entry {
+            Entry::Task(task) => visit(Found::Task(task)),
+            Entry::Block(block) => {
+                visit(Found::Context(&block.context));
+                each_of(&block.block, visit);
+                each_of(&block.rescue, visit);
+                each_of(&block.always, visit);
+            }
+        }
+    }
+}

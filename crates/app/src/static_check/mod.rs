@@ -1,0 +1,166 @@
+//! Everything that can be known of a run before its first connection.
+//!
+//! ```text
+//!  syntax     templates and conditions, when a playbook is read
+//!  walk       each play over its hosts, task by task, as the run would go:
+//!               task, arguments   loop, conditions, keywords, arguments, files of one task on one host
+//!               scope, knowledge  a host's real variables; what only the run decides is an unknown value
+//!               reads             hosts that look the same to a task are checked once
+//!               findings          the same problem on several hosts is one
+//!  structure  what is wrong with a playbook whoever its hosts are
+//!  secrets    passwords and keys in clear
+//! ```
+//!
+//! Nothing that a run would do well is an error. A problem that is sure to come is an error; one that comes if a task
+//! changes or fails is a warning; what stands behind a condition that only the run decides is told only where no host
+//! could ever do it.
+
+mod arguments;
+mod findings;
+mod judge;
+mod knowledge;
+mod reads;
+mod scope;
+mod syntax;
+mod task;
+mod walk;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use hostler_diag::{Diagnostic, SourceMap};
+use hostler_executor::Preflight;
+use hostler_playbook::Task;
+use hostler_template::Engine;
+use hostler_value::Map;
+use hostler_vars::PlayLayer;
+
+use crate::inputs::{Inputs, LoadedPlay};
+use crate::request::ApplyRequest;
+use findings::Findings;
+use knowledge::{Found, Knowledge, each_entry};
+pub(crate) use syntax::syntax;
+use task::Shared;
+use walk::Walk;
+
+/// How much to look at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What the run would do, before it does it.
+    Preflight,
+    /// That, and what is worth knowing besides.
+    Thorough,
+}
+
+/// Checks all plays over all their hosts. Errors come first.
+pub(crate) fn run(
+    inputs: &Inputs,
+    request: &ApplyRequest,
+    sources: &SourceMap,
+    depth: Depth,
+) -> Vec<Diagnostic> {
+    let settings = crate::apply::settings(request, 1);
+    let store = crate::apply::var_store(inputs, &settings, request);
+    let knowledge = Arc::new(Knowledge::new(inputs, store));
+    let engine = Engine::new();
+    let preflight = Preflight::new(sources.clone());
+    let files_appear = files_appear(inputs, request);
+    let mut findings = Findings::default();
+    let mut lost: HashSet<String> = HashSet::new();
+    'books: for book in &inputs.playbooks {
+        let absolute =
+            std::path::absolute(&book.directory).unwrap_or_else(|_| book.directory.clone());
+        knowledge
+            .store
+            .set_playbook(&absolute, book.var_files.clone());
+        let shared = Shared {
+            engine: &engine,
+            catalog: &inputs.catalog,
+            preflight: &preflight,
+            directory: &book.directory,
+            files_appear,
+        };
+        for play in &book.plays {
+            let hosts: Vec<String> = play
+                .hosts
+                .iter()
+                .filter(|host| !lost.contains(*host))
+                .cloned()
+                .collect();
+            if hosts.is_empty() {
+                continue;
+            }
+            let layer = layer(play);
+            let walk = Walk {
+                shared: &shared,
+                knowledge: &knowledge,
+                layer: &layer,
+                play: &play.play,
+                settings: &settings,
+                thorough: depth == Depth::Thorough,
+                findings: &mut findings,
+            };
+            let failed = { walk }.run(&hosts);
+            if failed.len() == hosts.len() {
+                // Nothing comes after a play that all its hosts failed in.
+                break 'books;
+            }
+            lost.extend(failed);
+        }
+    }
+    let mut problems = findings.finish();
+    problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
+    problems
+}
+
+/// The variables of a play, as the run makes them.
+fn layer(play: &LoadedPlay) -> Arc<PlayLayer> {
+    let own = play.play.context.keywords.vars.as_deref();
+    let layer = PlayLayer::new(&play.name, own, Map::new());
+    let names: Vec<Arc<str>> = play.hosts.iter().map(|it| Arc::from(it.as_str())).collect();
+    for host in &play.hosts {
+        layer.set_vars_files(host, play.vars_files.iter().cloned());
+    }
+    layer.set_hosts(&names, &names.iter().cloned().collect(), &names);
+    Arc::new(layer)
+}
+
+/// Modules that leave no files behind.
+const READERS: [&str; 12] = [
+    "assert", "debug", "fail", "meta", "pause", "ping", "set_fact", "setup", "slurp", "stat",
+    "wait_for", "service",
+];
+
+/// May a task make files on the controller, which a later one may then send?
+fn files_appear(inputs: &Inputs, request: &ApplyRequest) -> bool {
+    let local = |host: &String| {
+        let inventory = &inputs.loaded.inventory;
+        let connection = inventory
+            .host(host)
+            .and_then(|host| host.vars.get("ansible_connection"));
+        hostler_inventory::is_localhost(host)
+            || connection.is_some_and(|it| it.as_str() != Some("ssh"))
+    };
+    let everywhere = request.connect.connection.as_deref() == Some("local");
+    let plays = inputs.playbooks.iter().flat_map(|book| &book.plays);
+    let mut found = false;
+    for play in plays {
+        let here = everywhere || play.hosts.iter().any(local);
+        each_entry(&play.play, &mut |part| {
+            if let Found::Task(task) = part {
+                let writes = !READERS.contains(&task.module.as_str());
+                found |= writes && (here || goes_to_controller(task));
+            }
+        });
+    }
+    found
+}
+
+fn goes_to_controller(task: &Task) -> bool {
+    let keyword = |node: Option<&hostler_yaml::Node>, is: fn(&str) -> bool| {
+        node.is_some_and(|node| node.is_dynamic() || node.as_str().is_some_and(is))
+    };
+    let delegate = task.context.nearest(|it| it.delegate_to.as_ref());
+    let connection = task.context.nearest(|it| it.connection.as_ref());
+    keyword(delegate, hostler_inventory::is_localhost) || keyword(connection, |it| it == "local")
+}
