@@ -21,6 +21,18 @@ pub struct Label {
     pub span: Span,
     /// What is there; may be empty, then the place alone is shown.
     pub message: String,
+    /// The text there must not be shown, such as a password that should not be where it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+}
+
+/// The hosts that a problem concerns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concerned {
+    /// Their names.
+    pub hosts: Vec<String>,
+    /// Are these all hosts that could have had the problem?
+    pub all: bool,
 }
 
 /// A problem in a user's file. The first label is the place of the problem; more labels explain it.
@@ -36,15 +48,9 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it, one sentence each.
     pub hints: Vec<String>,
-    /// The hosts that it concerns; empty if it is about no host in particular.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hosts: Vec<String>,
-    /// Are these all hosts that could have had the problem?
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub all_hosts: bool,
-    /// Parts of the sources that must not be shown, such as a password that should not be where it is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hidden: Vec<Span>,
+    /// The hosts that it concerns; `None` if it is about no host in particular.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<Box<Concerned>>,
 }
 
 impl Diagnostic {
@@ -65,9 +71,7 @@ impl Diagnostic {
             message,
             labels: Vec::new(),
             hints: Vec::new(),
-            hosts: Vec::new(),
-            all_hosts: false,
-            hidden: Vec::new(),
+            on: None,
         }
     }
 
@@ -83,6 +87,7 @@ impl Diagnostic {
         self.labels.push(Label {
             span,
             message: message.into(),
+            hidden: false,
         });
         self
     }
@@ -106,15 +111,19 @@ impl Diagnostic {
     /// Says which hosts it concerns, out of `all` that could have had the problem.
     #[must_use]
     pub fn on(mut self, hosts: Vec<String>, all: usize) -> Self {
-        self.all_hosts = !hosts.is_empty() && hosts.len() == all;
-        self.hosts = hosts;
+        let all = hosts.len() == all;
+        self.on = (!hosts.is_empty()).then(|| Box::new(Concerned { hosts, all }));
         self
     }
 
-    /// Keeps a part of the sources from being shown.
+    /// Adds a place whose text must not be shown.
     #[must_use]
     pub fn hiding(mut self, span: Span) -> Self {
-        self.hidden.push(span);
+        self.labels.push(Label {
+            span,
+            message: String::new(),
+            hidden: true,
+        });
         self
     }
 

@@ -8,6 +8,6 @@ mod diagnostic;
 mod source;
 mod suggest;
 
-pub use diagnostic::{Diagnostic, Label, Severity};
+pub use diagnostic::{Concerned, Diagnostic, Label, Severity};
 pub use source::{Location, SourceId, SourceMap, SourceText, Span};
 pub use suggest::did_you_mean;

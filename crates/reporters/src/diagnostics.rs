@@ -77,14 +77,12 @@ fn group<'a>(diagnostic: &Diagnostic, sources: &SourceMap) -> Group<'a> {
 
 /// The hosts that a problem concerns, folded: `web[01-20], db02`, `all 200 hosts`.
 pub(crate) fn hosts_of(diagnostic: &Diagnostic, columns: usize) -> Option<String> {
-    match diagnostic.hosts.as_slice() {
-        [] => None,
-        many @ [_, _, ..] if diagnostic.all_hosts => Some(format!("all {} hosts", many.len())),
-        some => {
-            let names: Vec<String> = some.iter().map(|name| sanitize::name(name)).collect();
-            Some(crate::hosts::fold_line(&names, columns))
-        }
+    let on = diagnostic.on.as_ref()?;
+    if on.all && on.hosts.len() > 1 {
+        return Some(format!("all {} hosts", on.hosts.len()));
     }
+    let names: Vec<String> = on.hosts.iter().map(|name| sanitize::name(name)).collect();
+    Some(crate::hosts::fold_line(&names, columns))
 }
 
 /// The texts that labels point into, that of the first label first.
@@ -138,8 +136,10 @@ fn snippet<'a>(
 /// The text with a star for every byte of what is hidden; line breaks stay.
 fn masked(text: &str, window: &Range<usize>, diagnostic: &Diagnostic, source: SourceId) -> String {
     let hidden = |at: usize| {
-        let spans = diagnostic.hidden.iter();
-        let mut own = spans.filter(|span| span.source == source);
+        let labels = diagnostic.labels.iter().filter(|label| label.hidden);
+        let mut own = labels
+            .map(|label| label.span)
+            .filter(|span| span.source == source);
         own.any(|span| (span.start as usize..span.end as usize).contains(&(window.start + at)))
     };
     let mut out = String::with_capacity(text.len());
@@ -226,9 +226,9 @@ pub fn diagnostics_as_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> S
                 "labels": labels,
                 "hints": diagnostic.hints,
             });
-            if !diagnostic.hosts.is_empty() {
-                object["hosts"] = json!(diagnostic.hosts);
-                object["all_hosts"] = json!(diagnostic.all_hosts);
+            if let Some(on) = &diagnostic.on {
+                object["hosts"] = json!(on.hosts);
+                object["all_hosts"] = json!(on.all);
             }
             object
         })

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
+use hostler_diag::{Diagnostic, Location};
 use hostler_events::{
     Counts, ItemResult, Recap, Reporter, RunEvent, Stamped, Status, TaskId, TaskInfo, TaskKind,
     TaskResult,
@@ -78,6 +79,15 @@ impl<W: Write + Send> Plain<W> {
         if let Some(path) = path.filter(|_| self.options.verbosity >= 2) {
             self.put(&format!("task path: {}", sanitize::name(&path)));
         }
+    }
+
+    fn warned(&mut self, diagnostic: &Diagnostic, place: Option<&Location>, host: Option<&str>) {
+        let place = place.map(|at| format!("{at}: ")).unwrap_or_default();
+        let hosts = host
+            .map(ToOwned::to_owned)
+            .or_else(|| hosts_of(diagnostic, 100));
+        let hosts = hosts.map(|hosts| format!("[{hosts}] ")).unwrap_or_default();
+        self.warning(&format!("{place}{hosts}{}", diagnostic.message));
     }
 
     fn warning(&mut self, text: &str) {
@@ -287,19 +297,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
                 diagnostic,
                 location,
                 host,
-            } => {
-                let place = location.as_ref().map(|at| format!("{at}: "));
-                let host = host
-                    .clone()
-                    .or_else(|| hosts_of(diagnostic, 100))
-                    .map(|host| format!("[{host}] "));
-                self.warning(&format!(
-                    "{}{}{}",
-                    place.unwrap_or_default(),
-                    host.unwrap_or_default(),
-                    diagnostic.message
-                ));
-            }
+            } => self.warned(diagnostic, location.as_ref(), host.as_deref()),
             RunEvent::PlayStarted { name, batch, .. } => {
                 if self.options.quiet {
                     return;

@@ -170,7 +170,7 @@ impl TaskCheck<'_> {
                             self.problem(out, error.to_diagnostic(), Some(&error), certainty);
                         } else {
                             for syntax in shared.preflight.check(&file, shared.engine) {
-                                self.problem(out, syntax, None, Certainty::Sure);
+                                self.problem(out, syntax, None, certainty);
                             }
                         }
                     }
@@ -184,6 +184,9 @@ impl TaskCheck<'_> {
         if !self.shared.files_appear {
             let problem = Diagnostic::error("no-such-file", message).at(src.span);
             self.problem(out, problem, None, certainty);
+            if let Some(problem) = out.problems.last_mut() {
+                problem.for_all = !src.is_dynamic();
+            }
         }
     }
 }

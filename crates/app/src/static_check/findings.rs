@@ -104,8 +104,12 @@ mod tests {
         }
         let found = findings.finish();
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].hosts.len(), found[0].all_hosts), (2, false));
-        assert_eq!((found[1].hosts.len(), found[1].all_hosts), (9, true));
+        let hosts = |index: usize| {
+            let on = found[index].on.as_ref().unwrap();
+            (on.hosts.len(), on.all)
+        };
+        assert_eq!(hosts(0), (2, false));
+        assert_eq!(hosts(1), (9, true));
         assert!(found[1].hints[0].contains("8 more"), "{:?}", found[1]);
     }
 }

@@ -21,6 +21,8 @@ mod judge;
 mod knowledge;
 mod reads;
 mod scope;
+mod secrets;
+mod structure;
 mod syntax;
 mod task;
 mod walk;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_executor::Preflight;
-use hostler_playbook::Task;
+use hostler_playbook::{Play, Task};
 use hostler_template::Engine;
 use hostler_value::Map;
 use hostler_vars::PlayLayer;
@@ -109,8 +111,36 @@ pub(crate) fn run(
         }
     }
     let mut problems = findings.finish();
+    if depth == Depth::Thorough {
+        let plays: Vec<&Play> = inputs
+            .playbooks
+            .iter()
+            .flat_map(|book| book.plays.iter().map(|play| &*play.play))
+            .collect();
+        for play in &plays {
+            structure::structure(play, &engine, sources, &mut problems);
+        }
+        let tags = request.tags.iter().chain(&request.skip_tags);
+        structure::unknown_tags(tags, &plays, &mut problems);
+        secrets::secrets(inputs, &mut problems);
+        empty_plays(inputs, request, &mut problems);
+    }
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
     problems
+}
+
+/// Patterns that select no host though all their names exist: an empty group, or `all:!all`.
+fn empty_plays(inputs: &Inputs, request: &ApplyRequest, problems: &mut Vec<Diagnostic>) {
+    for play in inputs.playbooks.iter().flat_map(|book| &book.plays) {
+        if play.hosts.is_empty() && request.limit.is_none() {
+            let warning = Diagnostic::warning("no-hosts", "this pattern selects no host");
+            problems.push(
+                warning
+                    .at(play.play.hosts.span)
+                    .hint("the play is skipped; look at the groups of the inventory"),
+            );
+        }
+    }
 }
 
 /// The variables of a play, as the run makes them.

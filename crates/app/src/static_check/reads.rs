@@ -4,6 +4,7 @@
 //! place one name is asked, each answer leads on, and the end is what the check came to. Two hundred web servers that
 //! differ only in variables that a task does not read take one walk down the tree each, and no evaluation.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use hostler_diag::Span;
@@ -99,11 +100,13 @@ impl<T> ReadTree<T> {
                 return;
             };
             debug_assert_eq!(name, *asked);
-            if !answers.contains_key(&print) {
-                answers.insert(print, branch(reads, end));
-                return;
-            }
-            at = answers.get_mut(&print);
+            at = match answers.entry(print) {
+                Entry::Vacant(place) => {
+                    place.insert(branch(reads, end));
+                    return;
+                }
+                Entry::Occupied(place) => Some(place.into_mut()),
+            };
         }
     }
 }

@@ -182,26 +182,26 @@ impl Scope for OtherHosts {
 pub(super) struct Locals {
     base: Arc<dyn Scope>,
     probe: Arc<Probe>,
-    locals: Vec<(String, Option<Value>)>,
+    own: Vec<(String, Option<Value>)>,
 }
 
 impl Locals {
     pub(super) fn over(
         base: &Arc<dyn Scope>,
         probe: &Arc<Probe>,
-        locals: Vec<(String, Option<Value>)>,
+        own: Vec<(String, Option<Value>)>,
     ) -> Arc<dyn Scope> {
         Arc::new(Locals {
             base: base.clone(),
             probe: probe.clone(),
-            locals,
+            own,
         })
     }
 }
 
 impl Scope for Locals {
     fn get(&self, name: &str) -> Option<Var> {
-        match self.locals.iter().find(|(known, _)| known == name) {
+        match self.own.iter().find(|(known, _)| known == name) {
             Some((_, Some(value))) => Some(Var::Data(value.clone())),
             Some((_, None)) => Some(self.probe.unknown()),
             None => self.base.get(name),
@@ -209,7 +209,7 @@ impl Scope for Locals {
     }
 
     fn names(&self) -> Vec<String> {
-        let own = self.locals.iter().map(|(name, _)| name.clone());
+        let own = self.own.iter().map(|(name, _)| name.clone());
         own.chain(self.base.names()).collect()
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Problem {
     pub(super) certainty: Certainty,
     /// The variable that is not defined, if that is the problem.
     pub(super) undefined: Option<String>,
+    /// Whoever comes here has it: it does not hang on any host's variables.
+    pub(super) for_all: bool,
     /// The run itself will warn of it.
     pub(super) known_to_run: bool,
 }
@@ -73,7 +75,7 @@ pub(super) struct TaskCheck<'a> {
     pub(super) probe: Arc<Probe>,
 }
 
-impl<'a> TaskCheck<'a> {
+impl TaskCheck<'_> {
     pub(super) fn judge(&self) -> Judge<'_> {
         Judge {
             engine: self.shared.engine,
@@ -217,6 +219,7 @@ impl<'a> TaskCheck<'a> {
                 diagnostic,
                 certainty: Certainty::Sure,
                 undefined: None,
+                for_all: false,
                 known_to_run: true,
             }));
         verdict
@@ -334,11 +337,13 @@ impl<'a> TaskCheck<'a> {
         if !inside {
             diagnostic = diagnostic.label(self.task.module_span, "in this task");
         }
+        let for_all = diagnostic.code == "template-syntax";
         let undefined = error.filter(|error| error.kind == TemplateErrorKind::Undefined);
         out.problems.push(Problem {
             diagnostic,
             certainty,
             undefined: undefined.and_then(undefined_name),
+            for_all,
             known_to_run: false,
         });
     }

@@ -10,7 +10,7 @@ use hostler_playbook::{Block, Context, Entry, Play, Task};
 use hostler_template::Scope;
 use hostler_value::Map;
 use hostler_vars::PlayLayer;
-use hostler_yaml::Mapping;
+use hostler_yaml::{Mapping, Node};
 
 use super::findings::Findings;
 use super::judge::Known;
@@ -141,21 +141,19 @@ impl Walk<'_> {
         for host in hosts.iter_mut().filter(|host| !host.ended) {
             let probe = Arc::new(Probe::default());
             let scope = self.scope(&host.name, &levels, &probe);
-            let outcome = match known.find(|name| scope.print(name)) {
-                Some(outcome) => outcome.clone(),
-                None => {
-                    let check = TaskCheck {
-                        shared: self.shared,
-                        task,
-                        arguments: arguments.clone(),
-                        probe: probe.clone(),
-                    };
-                    let scope: Arc<dyn Scope> = Arc::new(scope);
-                    let outcome = Rc::new(check.run(&scope));
-                    known.insert(probe.take_reads(), outcome.clone());
-                    outcome
-                }
-            };
+            let remembered = known.find(|name| scope.print(name)).cloned();
+            let outcome = remembered.unwrap_or_else(|| {
+                let check = TaskCheck {
+                    shared: self.shared,
+                    task,
+                    arguments: arguments.clone(),
+                    probe: probe.clone(),
+                };
+                let scope: Arc<dyn Scope> = Arc::new(scope);
+                let outcome = Rc::new(check.run(&scope));
+                known.insert(probe.take_reads(), outcome.clone());
+                outcome
+            });
             let here = Place {
                 certainty: if host.unsure {
                     Certainty::Maybe
@@ -214,7 +212,7 @@ impl Walk<'_> {
             return;
         }
         let handlers = &self.play.handlers;
-        let dynamic = |task: &Arc<Task>| task.name.as_ref().is_some_and(|it| it.is_dynamic());
+        let dynamic = |task: &Arc<Task>| task.name.as_ref().is_some_and(Node::is_dynamic);
         let unclear = handlers.iter().any(dynamic);
         for notified in &outcome.notifies {
             let answers = |handler: &Task| match notified {
@@ -281,7 +279,7 @@ impl Walk<'_> {
             let told = match certainty {
                 Certainty::Sure => problem.diagnostic.clone(),
                 Certainty::Likely => problem.diagnostic.clone().softened(),
-                Certainty::Maybe if self.nobody_knows(task, problem) => {
+                Certainty::Maybe if self.anyone_has(task, problem) => {
                     problem.diagnostic.clone().softened()
                 }
                 Certainty::Maybe => continue,
@@ -290,12 +288,16 @@ impl Walk<'_> {
         }
     }
 
-    /// Is it about a variable that has no value for any host, and that no condition of the task asks about?
-    fn nobody_knows(&self, task: &Task, problem: &Problem) -> bool {
+    /// Does everybody have it who comes there? A variable that has no value for any host, and that no condition of the
+    /// task asks about, is such a problem.
+    fn anyone_has(&self, task: &Task, problem: &Problem) -> bool {
+        if problem.for_all {
+            return true;
+        }
         let Some(name) = &problem.undefined else {
             return false;
         };
-        let asks = |node: &&hostler_yaml::Node| {
+        let asks = |node: &&Node| {
             let parts = node.as_list().unwrap_or(std::slice::from_ref(*node));
             parts
                 .iter()
