@@ -30,7 +30,7 @@ pub fn check(request: &ApplyRequest, sources: &SourceMap) -> CheckReport {
                 plays.clone().flat_map(|play| &play.hosts).collect();
             let mut diagnostics = static_check::run(&inputs, request, sources, Depth::Thorough);
             diagnostics.extend(inputs.warnings.iter().cloned());
-            diagnostics.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
+            diagnostics.sort_by_key(static_check::order);
             CheckReport {
                 hosts: hosts.len(),
                 plays: plays.count(),

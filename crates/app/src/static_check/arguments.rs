@@ -107,6 +107,11 @@ impl TaskCheck<'_> {
                 Known::Yes(true) | Known::Unknown => {}
                 Known::Yes(false) => {
                     out.fails = out.fails.max(Some(certainty));
+                    if certainty == Certainty::Sure {
+                        let message = "this assertion does not hold, so the host fails here";
+                        let warning = Diagnostic::warning("assertion-fails", message);
+                        out.told_by_run(warning.at(part.span));
+                    }
                     return;
                 }
                 Known::Wrong(error) => {

@@ -3,9 +3,6 @@
 use hostler_diag::{Diagnostic, Span};
 use indexmap::{IndexMap, IndexSet};
 
-/// More problems than this of one kind at one place that differ only in words are told as one.
-const ALIKE_MAX: usize = 3;
-
 /// What makes two problems the same.
 type Key = (String, String, bool, Option<Span>);
 
@@ -53,7 +50,7 @@ impl Findings {
             alike.entry((code, error, span)).or_default().push(found);
         }
         let folded = alike.into_values().flat_map(|mut group| {
-            if group.len() > ALIKE_MAX {
+            if group.len() > 1 {
                 group = vec![fold(group)];
             }
             group
@@ -82,7 +79,7 @@ fn fold(group: Vec<Found>) -> Found {
         first.hosts.extend(found.hosts);
     }
     first.diagnostic = first.diagnostic.hint(format!(
-        "this is what `{example}` has; there are {others} more like it"
+        "this is what `{example}` has; {others} more differ in the words only"
     ));
     first
 }
@@ -110,6 +107,10 @@ mod tests {
         };
         assert_eq!(hosts(0), (2, false));
         assert_eq!(hosts(1), (9, true));
-        assert!(found[1].hints[0].contains("8 more"), "{:?}", found[1]);
+        assert!(
+            found[1].hints[0].contains("8 more differ"),
+            "{:?}",
+            found[1]
+        );
     }
 }

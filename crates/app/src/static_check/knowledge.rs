@@ -17,6 +17,8 @@ pub(super) struct Knowledge {
     pub(super) store: VarStore,
     /// By host: what each of its plays sets.
     learned: HashMap<String, Vec<Names>>,
+    /// What tasks set that are delegated: the host that gets it may be any.
+    delegated: HashSet<String>,
     /// Every name that has a value somewhere, for some host.
     anywhere: HashSet<String>,
 }
@@ -26,6 +28,7 @@ impl Knowledge {
         let mut knowledge = Knowledge {
             store,
             learned: HashMap::new(),
+            delegated: HashSet::new(),
             anywhere: HashSet::new(),
         };
         knowledge.inventory(inputs);
@@ -40,6 +43,10 @@ impl Knowledge {
                 each_entry(&play.play, &mut |found| match found {
                     Found::Task(task) => {
                         names.extend(set_by(task));
+                        let delegate = task.context.nearest(|it| it.delegate_to.as_ref());
+                        if delegate.is_some() {
+                            knowledge.delegated.extend(set_by(task));
+                        }
                         knowledge.context(&task.context);
                     }
                     Found::Context(context) => knowledge.context(context),
@@ -83,7 +90,8 @@ impl Knowledge {
     /// Does a task of the host's plays set the variable?
     pub(super) fn learns(&self, host: &str, name: &str) -> bool {
         let plays = self.learned.get(host);
-        plays.is_some_and(|plays| plays.iter().any(|names| names.contains(name)))
+        self.delegated.contains(name)
+            || plays.is_some_and(|plays| plays.iter().any(|names| names.contains(name)))
     }
 
     /// Everything that the host's plays set.

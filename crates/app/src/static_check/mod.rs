@@ -27,10 +27,11 @@ mod syntax;
 mod task;
 mod walk;
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use hostler_diag::{Diagnostic, SourceMap};
+use hostler_diag::{Diagnostic, Severity, SourceMap, Span};
 use hostler_executor::Preflight;
 use hostler_playbook::{Play, Task};
 use hostler_template::Engine;
@@ -125,8 +126,14 @@ pub(crate) fn run(
         secrets::secrets(inputs, &mut problems);
         empty_plays(inputs, request, &mut problems);
     }
-    problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
+    problems.sort_by_key(order);
     problems
+}
+
+/// Errors first, then by place.
+pub(crate) fn order(problem: &Diagnostic) -> (Reverse<Severity>, Option<Span>) {
+    let place = problem.labels.first().map(|label| label.span);
+    (Reverse(problem.severity), place)
 }
 
 /// Patterns that select no host though all their names exist: an empty group, or `all:!all`.

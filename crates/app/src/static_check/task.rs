@@ -55,6 +55,19 @@ pub(super) struct Outcome {
     pub(super) notifies: Vec<Option<String>>,
 }
 
+impl Outcome {
+    /// Notes what the run would tell, too.
+    pub(super) fn told_by_run(&mut self, diagnostic: Diagnostic) {
+        self.problems.push(Problem {
+            diagnostic,
+            certainty: Certainty::Sure,
+            undefined: None,
+            for_all: false,
+            known_to_run: true,
+        });
+    }
+}
+
 /// What checks of tasks share.
 pub(super) struct Shared<'a> {
     pub(super) engine: &'a Engine,
@@ -214,14 +227,7 @@ impl TaskCheck<'_> {
     ) -> Known<bool> {
         let mut warnings = Vec::new();
         let verdict = self.judge().condition(node, scope, &mut warnings);
-        out.problems
-            .extend(warnings.into_iter().map(|diagnostic| Problem {
-                diagnostic,
-                certainty: Certainty::Sure,
-                undefined: None,
-                for_all: false,
-                known_to_run: true,
-            }));
+        warnings.into_iter().for_each(|it| out.told_by_run(it));
         verdict
     }
 

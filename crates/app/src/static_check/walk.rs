@@ -22,14 +22,20 @@ use super::task::{Certainty, Outcome, Problem, Shared, TaskCheck};
 /// A host on its way through a play.
 struct Host {
     name: String,
-    /// It takes no part any more.
-    ended: bool,
-    /// It failed, and nothing rescued it: it takes no part in later plays either.
-    lost: bool,
+    /// It left the play.
+    left: bool,
+    /// It failed, since the playbook says so; a rescue may bring it back.
+    failed: bool,
     /// It may have left.
     unsure: bool,
     /// Handlers that it may have notified, by their place in the play.
     notified: BTreeSet<usize>,
+}
+
+impl Host {
+    fn takes_part(&self) -> bool {
+        !self.left && !self.failed
+    }
 }
 
 /// Where in a play a task stands.
@@ -39,6 +45,8 @@ struct Place {
     certainty: Certainty,
     /// Does a rescue wait for failures?
     rescued: bool,
+    /// Do the tags leave the task out? Whoever asks for it may give it variables, too.
+    left_out: bool,
 }
 
 /// What the walk of one play needs.
@@ -60,8 +68,8 @@ impl Walk<'_> {
             .iter()
             .map(|name| Host {
                 name: name.clone(),
-                ended: false,
-                lost: false,
+                left: false,
+                failed: false,
                 unsure: false,
                 notified: BTreeSet::new(),
             })
@@ -73,13 +81,14 @@ impl Walk<'_> {
         let place = Place {
             certainty,
             rescued: false,
+            left_out: false,
         };
         let play = self.play;
         for section in [&play.pre_tasks, &play.tasks, &play.post_tasks] {
             self.entries(section, &mut hosts, place);
         }
         self.handlers(&mut hosts);
-        let lost = hosts.into_iter().filter(|host| host.lost);
+        let lost = hosts.into_iter().filter(|host| host.failed);
         lost.map(|host| host.name).collect()
     }
 
@@ -93,31 +102,33 @@ impl Walk<'_> {
     }
 
     fn block(&mut self, block: &Block, hosts: &mut [Host], place: Place) {
-        let before: Vec<(bool, bool)> = hosts.iter().map(|it| (it.ended, it.unsure)).collect();
-        let rescued = place.rescued || !block.rescue.is_empty();
-        self.entries(&block.block, hosts, Place { rescued, ..place });
-        if block.rescue.is_empty() && block.always.is_empty() {
-            return;
-        }
-        let after: Vec<(bool, bool)> = hosts.iter().map(|it| (it.ended, it.unsure)).collect();
-        let restore = |hosts: &mut [Host], to: &[(bool, bool)]| {
-            for (host, (ended, unsure)) in hosts.iter_mut().zip(to) {
-                (host.ended, host.unsure) = (*ended, *unsure);
+        let state = |hosts: &[Host]| -> Vec<(bool, bool, bool)> {
+            let states = hosts.iter().map(|it| (it.left, it.failed, it.unsure));
+            states.collect()
+        };
+        let restore = |hosts: &mut [Host], to: &[(bool, bool, bool)]| {
+            for (host, state) in hosts.iter_mut().zip(to) {
+                (host.left, host.failed, host.unsure) = *state;
             }
         };
+        let before = state(hosts);
+        let has_rescue = !block.rescue.is_empty();
+        let rescued = place.rescued || has_rescue;
+        self.entries(&block.block, hosts, Place { rescued, ..place });
+        if !has_rescue && block.always.is_empty() {
+            return;
+        }
+        let after = state(hosts);
         restore(hosts, &before);
         let certainty = place.certainty.min(Certainty::Likely);
         self.entries(&block.rescue, hosts, Place { certainty, ..place });
         restore(hosts, &before);
         self.entries(&block.always, hosts, place);
-        // Who failed was rescued, or is out; who left the play is out in any case.
-        for (host, (ended, unsure)) in hosts.iter_mut().zip(after) {
-            if block.rescue.is_empty() {
-                host.ended |= ended;
-            } else {
-                host.unsure |= ended;
-            }
-            host.unsure |= unsure;
+        let fails_again = block.rescue.iter().any(may_end);
+        for (host, (left, failed, unsure)) in hosts.iter_mut().zip(after) {
+            host.left |= left;
+            host.failed |= failed && !has_rescue;
+            host.unsure |= unsure || (failed && fails_again);
         }
     }
 
@@ -127,7 +138,8 @@ impl Walk<'_> {
             if !self.thorough || !self.settings.tags.is_empty() {
                 return;
             }
-            place.certainty = place.certainty.min(Certainty::Likely);
+            place.left_out = true;
+            place.certainty = Certainty::Maybe;
         }
         let levels = levels(&task.context);
         let mut known: ReadTree<Rc<Outcome>> = ReadTree::default();
@@ -138,7 +150,7 @@ impl Walk<'_> {
             .unwrap_or_default();
         let all = hosts.len();
         let mut first = true;
-        for host in hosts.iter_mut().filter(|host| !host.ended) {
+        for host in hosts.iter_mut().filter(|host| host.takes_part()) {
             let probe = Arc::new(Probe::default());
             let scope = self.scope(&host.name, &levels, &probe);
             let remembered = known.find(|name| scope.print(name)).cloned();
@@ -199,15 +211,12 @@ impl Walk<'_> {
     fn follow(&self, host: &mut Host, outcome: &Outcome, place: Place) {
         let sure = place.certainty == Certainty::Sure;
         match outcome.leaves {
-            Some(Certainty::Sure) if sure => host.ended = true,
+            Some(Certainty::Sure) if sure => host.left = true,
             Some(_) => host.unsure = true,
             None => {}
         }
         // What only may fail is expected not to.
-        if sure && outcome.fails == Some(Certainty::Sure) {
-            host.ended = true;
-            host.lost |= !place.rescued;
-        }
+        host.failed |= sure && outcome.fails == Some(Certainty::Sure);
         if outcome.done.is_none() {
             return;
         }
@@ -234,17 +243,18 @@ impl Walk<'_> {
         let place = Place {
             certainty: Certainty::Likely,
             rescued: false,
+            left_out: false,
         };
         // A handler that notifies an earlier one has it run in another round; each is looked at twice at most.
         for _ in 0..2 {
             for (index, handler) in play.handlers.iter().enumerate() {
                 let mut called: Vec<Host> = Vec::new();
-                for host in hosts.iter_mut().filter(|it| !it.ended) {
+                for host in hosts.iter_mut().filter(|it| it.takes_part()) {
                     if host.notified.remove(&index) {
                         called.push(Host {
                             name: host.name.clone(),
-                            ended: false,
-                            lost: false,
+                            left: false,
+                            failed: false,
                             unsure: host.unsure,
                             notified: BTreeSet::new(),
                         });
@@ -267,7 +277,10 @@ impl Walk<'_> {
     fn tell(&mut self, task: &Task, outcome: &Outcome, place: Place, host: &str, all: usize) {
         for problem in &outcome.problems {
             if problem.known_to_run {
-                if self.thorough {
+                // What is written is looked at with the structure.
+                let written = problem.diagnostic.code == "condition-delimiters";
+                let sure = !place.rescued && place.certainty == Certainty::Sure;
+                if self.thorough && sure && !written {
                     self.findings.add(&problem.diagnostic, host, all);
                 }
                 continue;
@@ -279,7 +292,7 @@ impl Walk<'_> {
             let told = match certainty {
                 Certainty::Sure => problem.diagnostic.clone(),
                 Certainty::Likely => problem.diagnostic.clone().softened(),
-                Certainty::Maybe if self.anyone_has(task, problem) => {
+                Certainty::Maybe if self.anyone_has(task, problem, place) => {
                     problem.diagnostic.clone().softened()
                 }
                 Certainty::Maybe => continue,
@@ -290,11 +303,11 @@ impl Walk<'_> {
 
     /// Does everybody have it who comes there? A variable that has no value for any host, and that no condition of the
     /// task asks about, is such a problem.
-    fn anyone_has(&self, task: &Task, problem: &Problem) -> bool {
+    fn anyone_has(&self, task: &Task, problem: &Problem, place: Place) -> bool {
         if problem.for_all {
             return true;
         }
-        let Some(name) = &problem.undefined else {
+        let Some(name) = problem.undefined.as_ref().filter(|_| !place.left_out) else {
             return false;
         };
         let asks = |node: &&Node| {
@@ -304,6 +317,14 @@ impl Walk<'_> {
                 .any(|part| part.as_str().is_some_and(|text| text.contains(name)))
         };
         self.knowledge.nowhere(name) && !task.context.conditions().iter().any(asks)
+    }
+}
+
+/// Does a rescue end what it rescues?
+fn may_end(entry: &Entry) -> bool {
+    match entry {
+        Entry::Task(task) => matches!(task.module.as_str(), "fail" | "assert" | "meta"),
+        Entry::Block(block) => block.block.iter().any(may_end),
     }
 }
 

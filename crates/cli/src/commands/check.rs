@@ -37,8 +37,13 @@ pub(super) fn report(request: &ApplyRequest, console: &Console) -> ExitCode {
         return ExitCode::UnreachableOrInput;
     }
     if !console.is_json() {
+        let verdict = if found.diagnostics.is_empty() {
+            "are in order"
+        } else {
+            "have no errors"
+        };
         console.line(&format!(
-            "{} and {} are in order",
+            "{} and {} {verdict}",
             counted(found.plays, "play"),
             counted(found.hosts, "host")
         ));
