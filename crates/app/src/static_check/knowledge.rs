@@ -7,7 +7,60 @@ use hostler_inventory::Vars;
 use hostler_playbook::{Context, Entry, Play, Task};
 use hostler_vars::VarStore;
 
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, LoadedPlay};
+
+/// Modules that bring facts.
+const FACT_MODULES: [&str; 3] = ["setup", "gather_facts", "hostname"];
+
+/// Starts of names of facts that `setup` gathers, without `ansible_`. Others may be anything.
+const FACTS: [&str; 36] = [
+    "all_ipv",
+    "apparmor",
+    "architecture",
+    "bios_",
+    "board_",
+    "chassis_",
+    "cmdline",
+    "date_time",
+    "default_ipv",
+    "devices",
+    "distribution",
+    "dns",
+    "domain",
+    "env",
+    "fips",
+    "fqdn",
+    "hostname",
+    "interfaces",
+    "kernel",
+    "local",
+    "lsb",
+    "lvm",
+    "machine",
+    "mem",
+    "mounts",
+    "nodename",
+    "os_family",
+    "pkg_mgr",
+    "processor",
+    "product_",
+    "python",
+    "selinux",
+    "service_mgr",
+    "swap",
+    "system",
+    "virtualization_",
+];
+
+/// Is the variable one that only facts set?
+pub(super) fn is_fact(name: &str) -> bool {
+    let fact = name.strip_prefix("ansible_");
+    fact.is_some_and(|fact| {
+        fact == "facts"
+            || (!fact.starts_with("local_") && !fact.starts_with("python_"))
+                && FACTS.iter().any(|start| fact.starts_with(start))
+    })
+}
 
 /// Names that one play sets on its hosts.
 type Names = Arc<HashSet<String>>;
@@ -19,6 +72,10 @@ pub(super) struct Knowledge {
     learned: HashMap<String, Vec<Names>>,
     /// What tasks set that are delegated: the host that gets it may be any.
     delegated: HashSet<String>,
+    /// By host: the first play that gathers facts on it.
+    gathers: HashMap<String, usize>,
+    /// The first play with a task that gathers facts on a host that it delegates to, which may be any.
+    gathers_elsewhere: Option<usize>,
     /// Every name that has a value somewhere, for some host.
     anywhere: HashSet<String>,
 }
@@ -29,37 +86,61 @@ impl Knowledge {
             store,
             learned: HashMap::new(),
             delegated: HashSet::new(),
+            gathers: HashMap::new(),
+            gathers_elsewhere: None,
             anywhere: HashSet::new(),
         };
         knowledge.inventory(inputs);
+        let mut number = 0;
         for book in &inputs.playbooks {
             for files in [&book.var_files.groups, &book.var_files.hosts] {
                 files.values().for_each(|vars| knowledge.vars(vars));
             }
             for play in &book.plays {
-                play.vars_files.iter().for_each(|vars| knowledge.vars(vars));
-                knowledge.context(&play.play.context);
-                let mut names = HashSet::new();
-                each_entry(&play.play, &mut |found| match found {
-                    Found::Task(task) => {
-                        names.extend(set_by(task));
-                        let delegate = task.context.nearest(|it| it.delegate_to.as_ref());
-                        if delegate.is_some() {
-                            knowledge.delegated.extend(set_by(task));
-                        }
-                        knowledge.context(&task.context);
-                    }
-                    Found::Context(context) => knowledge.context(context),
-                });
-                knowledge.anywhere.extend(names.iter().cloned());
-                let names = Arc::new(names);
-                for host in &play.hosts {
-                    let plays = knowledge.learned.entry(host.clone()).or_default();
-                    plays.push(names.clone());
-                }
+                knowledge.play(play, number);
+                number += 1;
             }
         }
         knowledge
+    }
+
+    fn play(&mut self, play: &LoadedPlay, number: usize) {
+        play.vars_files.iter().for_each(|vars| self.vars(vars));
+        self.context(&play.play.context);
+        let mut names = HashSet::new();
+        let off = play.play.gather_facts.as_ref();
+        let mut gathers = !off.is_some_and(|node| node.to_literal().to_bool() == Ok(false));
+        each_entry(&play.play, &mut |found| match found {
+            Found::Task(task) => {
+                names.extend(set_by(task));
+                self.context(&task.context);
+                let brings_facts = FACT_MODULES.contains(&task.module.as_str());
+                gathers |= brings_facts;
+                if task.context.nearest(|it| it.delegate_to.as_ref()).is_some() {
+                    self.delegated.extend(set_by(task));
+                    if brings_facts {
+                        self.gathers_elsewhere.get_or_insert(number);
+                    }
+                }
+            }
+            Found::Context(context) => self.context(context),
+        });
+        self.anywhere.extend(names.iter().cloned());
+        let names = Arc::new(names);
+        for host in &play.hosts {
+            let plays = self.learned.entry(host.clone()).or_default();
+            plays.push(names.clone());
+            if gathers {
+                self.gathers.entry(host.clone()).or_insert(number);
+            }
+        }
+    }
+
+    /// May facts of the host be known in a play, counted from 0 over all playbooks?
+    pub(super) fn has_facts(&self, host: &str, play: usize) -> bool {
+        let own = self.gathers.get(host).copied();
+        own.is_some_and(|first| first <= play)
+            || self.gathers_elsewhere.is_some_and(|first| first <= play)
     }
 
     fn inventory(&mut self, inputs: &Inputs) {

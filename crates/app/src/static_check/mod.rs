@@ -70,6 +70,7 @@ pub(crate) fn run(
     let files_appear = files_appear(inputs, request);
     let mut findings = Findings::default();
     let mut lost: HashSet<String> = HashSet::new();
+    let mut number = 0;
     'books: for book in &inputs.playbooks {
         let absolute =
             std::path::absolute(&book.directory).unwrap_or_else(|_| book.directory.clone());
@@ -84,6 +85,8 @@ pub(crate) fn run(
             files_appear,
         };
         for play in &book.plays {
+            let this = number;
+            number += 1;
             let hosts: Vec<String> = play
                 .hosts
                 .iter()
@@ -99,6 +102,7 @@ pub(crate) fn run(
                 knowledge: &knowledge,
                 layer: &layer,
                 play: &play.play,
+                number: this,
                 settings: &settings,
                 thorough: depth == Depth::Thorough,
                 findings: &mut findings,

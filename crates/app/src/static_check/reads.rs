@@ -16,6 +16,7 @@ use hostler_yaml::NodeKind;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Print {
     Missing,
+    NoFacts,
     Unknown,
     /// Text of the user's: its place, and the text, since what a script prints may have no place of its own.
     Written(Span, Option<Value>),

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_template::{Scope, Var};
-use hostler_value::{Unknown, Value};
+use hostler_value::{Map, Unknown, Value};
 use hostler_vars::{HostScope, Level, can_be_fact};
 
-use super::knowledge::Knowledge;
+use super::knowledge::{Knowledge, is_fact};
 use super::reads::{Print, Reads};
 
 /// Magic variables that are other ones in `plan` than in `apply`, or change while a play runs.
@@ -32,6 +32,8 @@ const CHANGING: [&str; 11] = [
 pub(super) struct Probe {
     reads: Mutex<Reads>,
     met_unknown: AtomicBool,
+    /// A fact was asked for that nobody gathers.
+    met_no_facts: AtomicBool,
 }
 
 impl Probe {
@@ -44,6 +46,11 @@ impl Probe {
     /// Was an unknown value looked at since the last question?
     pub(super) fn take_unknown(&self) -> bool {
         self.met_unknown.swap(false, Ordering::Relaxed)
+    }
+
+    /// Was a fact asked for that nobody gathers?
+    pub(super) fn missed_facts(&self) -> bool {
+        self.met_no_facts.load(Ordering::Relaxed)
     }
 
     fn unknown(&self) -> Var {
@@ -63,6 +70,8 @@ pub(super) struct StaticScope {
     base: Arc<HostScope>,
     knowledge: Arc<Knowledge>,
     probe: Arc<Probe>,
+    /// The play's number, counted over all playbooks.
+    play: usize,
     /// Another host's variables through `hostvars` are the same for all hosts that ask.
     nested: bool,
 }
@@ -70,16 +79,24 @@ pub(super) struct StaticScope {
 /// What is known of a name.
 enum Answer {
     Missing,
+    /// The mapping of facts, which is empty.
+    NoFacts,
     Unknown,
     Known(Var),
 }
 
 impl StaticScope {
-    pub(super) fn new(base: Arc<HostScope>, knowledge: Arc<Knowledge>, probe: Arc<Probe>) -> Self {
+    pub(super) fn new(
+        base: Arc<HostScope>,
+        knowledge: Arc<Knowledge>,
+        probe: Arc<Probe>,
+        play: usize,
+    ) -> Self {
         StaticScope {
             base,
             knowledge,
             probe,
+            play,
             nested: false,
         }
     }
@@ -104,6 +121,13 @@ impl StaticScope {
             return Answer::Unknown;
         }
         let above_facts = level.is_some_and(|level| level > Level::Facts);
+        if !above_facts && is_fact(name) && !self.knowledge.has_facts(self.base.host(), self.play) {
+            self.probe.met_no_facts.store(true, Ordering::Relaxed);
+            return match name {
+                "ansible_facts" => Answer::NoFacts,
+                _ => found.map_or(Answer::Missing, |found| Answer::Known(found.var)),
+            };
+        }
         let other_ansible = found.is_none() && name.starts_with("ansible_");
         if !above_facts && (can_be_fact(name) || other_ansible) {
             return Answer::Unknown;
@@ -116,6 +140,7 @@ impl Answer {
     fn print(&self) -> Print {
         match self {
             Answer::Missing => Print::Missing,
+            Answer::NoFacts => Print::NoFacts,
             Answer::Unknown => Print::Unknown,
             Answer::Known(var) => Print::of(var),
         }
@@ -135,6 +160,7 @@ impl Scope for StaticScope {
         }
         match answer {
             Answer::Missing => None,
+            Answer::NoFacts => Some(Var::Data(Map::new().into())),
             Answer::Unknown => Some(self.probe.unknown()),
             Answer::Known(var) => Some(var),
         }

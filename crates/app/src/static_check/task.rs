@@ -343,6 +343,16 @@ impl TaskCheck<'_> {
         if !inside {
             diagnostic = diagnostic.label(self.task.module_span, "in this task");
         }
+        let about_facts = error.is_some_and(|error| {
+            error.kind == TemplateErrorKind::Undefined
+                && (error.message.contains("'ansible_")
+                    || error.message.contains("has no attribute"))
+        });
+        if about_facts && self.probe.missed_facts() {
+            diagnostic = diagnostic.hint(
+                "nobody gathers the facts of the host before: `gather_facts` is off in its plays",
+            );
+        }
         let for_all = diagnostic.code == "template-syntax";
         let undefined = error.filter(|error| error.kind == TemplateErrorKind::Undefined);
         out.problems.push(Problem {

@@ -55,6 +55,8 @@ pub(super) struct Walk<'a> {
     pub(super) knowledge: &'a Arc<Knowledge>,
     pub(super) layer: &'a Arc<PlayLayer>,
     pub(super) play: &'a Play,
+    /// Its number, counted over all playbooks.
+    pub(super) number: usize,
     pub(super) settings: &'a RunSettings,
     /// Also look at tasks that the tags leave out, and tell what the run would tell itself.
     pub(super) thorough: bool,
@@ -188,7 +190,7 @@ impl Walk<'_> {
             .knowledge
             .store
             .scope(host, self.layer, levels, Map::new());
-        StaticScope::new(base, self.knowledge.clone(), probe.clone())
+        StaticScope::new(base, self.knowledge.clone(), probe.clone(), self.number)
     }
 
     fn runs_once(&self, task: &Task, host: &str, levels: &[Arc<Mapping>]) -> bool {
