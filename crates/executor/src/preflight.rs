@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_playbook::Task;
-use hostler_template::{Engine, Scope, TemplateError};
+use hostler_template::{Engine, Rendered, Scope, TemplateError};
 use hostler_value::Map;
 use hostler_yaml::Node;
 
@@ -68,7 +68,7 @@ impl Preflight {
         template: &TemplateTask,
         engine: &Engine,
         scope: &Arc<dyn Scope>,
-    ) -> Result<String, TemplateError> {
+    ) -> Result<Rendered, TemplateError> {
         template.0.render(engine, &self.files, scope)
     }
 }

@@ -110,7 +110,11 @@ fn compound(cx: &Cx<'_>, frame: &Frame, expr: &Expr) -> Res<Val> {
         Expr::Filter(_) => filtered(cx, frame, expr, Val::None),
         Expr::Test(it) => {
             let base = eval(cx, frame, &it.base)?;
-            if let Val::Unknown(_) = &base {
+            if let Val::Unknown(unknown) = &base {
+                // What no task is the cause of may not even become defined.
+                if unknown.until.is_empty() {
+                    return Err(Fail::unknown(unknown.clone()));
+                }
                 part_of_unknown(cx, frame, &it.base)?;
             }
             let args = args(cx, frame, &it.args)?;

@@ -7,7 +7,7 @@ use hostler_template::Scope;
 use hostler_value::{Map, Value};
 use hostler_yaml::Node;
 
-use super::judge::Known;
+use super::judge::{Known, wrong};
 use super::task::{Certainty, Outcome, TaskCheck, at};
 
 /// An argument's name, its node, and its value if it is known. `omit` is left out.
@@ -80,7 +80,11 @@ impl TaskCheck<'_> {
         };
         let pairs: Vec<(String, Option<Value>)> = arguments
             .iter()
-            .map(|it| (it.name.to_owned(), it.value.clone()))
+            .map(|it| {
+                let known = it.value.clone();
+                let known = known.filter(|value| value.unknown_part().is_none());
+                (it.name.to_owned(), known)
+            })
             .collect();
         let Err(error) = spec.check(&pairs) else {
             return;
@@ -168,10 +172,8 @@ impl TaskCheck<'_> {
                 match shared.preflight.template(&known, shared.directory) {
                     Err(message) => self.missing(src.node, message, certainty, out),
                     Ok(file) => {
-                        let judge = self.judge();
-                        let rendered =
-                            judge.verdict(|| shared.preflight.render(&file, shared.engine, scope));
-                        if let Known::Wrong(error) = rendered {
+                        let rendered = shared.preflight.render(&file, shared.engine, scope);
+                        if let Err(Known::Wrong(error)) = rendered.map_err(wrong::<()>) {
                             self.problem(out, error.to_diagnostic(), Some(&error), certainty);
                         } else {
                             for syntax in shared.preflight.check(&file, shared.engine) {

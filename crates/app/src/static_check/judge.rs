@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use hostler_diag::Diagnostic;
-use hostler_template::{Engine, Scope, TemplateError, TemplateErrorKind};
+use hostler_template::{Engine, Scope, TemplateError, TemplateErrorKind, Truth};
 use hostler_value::Value;
 use hostler_yaml::Node;
 
-use super::scope::Probe;
-
-/// What can be said of a value before the run.
+/// What can be said of a value before the run. A known one may have parts that are not.
 pub(super) enum Known<T> {
     Yes(T),
     /// The run decides.
@@ -22,7 +20,6 @@ pub(super) enum Known<T> {
 #[derive(Clone, Copy)]
 pub(super) struct Judge<'a> {
     pub(super) engine: &'a Engine,
-    pub(super) probe: &'a Arc<Probe>,
 }
 
 impl Judge<'_> {
@@ -31,7 +28,11 @@ impl Judge<'_> {
         if !node.is_dynamic() {
             return Known::Yes(Some(node.to_literal()));
         }
-        self.verdict(|| self.engine.finalise_optional(node, scope))
+        match self.engine.finalise_optional(node, scope) {
+            Ok(Some(Value::Unknown(_))) => Known::Unknown,
+            Ok(value) => Known::Yes(value),
+            Err(error) => wrong(error),
+        }
     }
 
     /// Does a condition hold? Whatever it warns of is added to `warnings`.
@@ -41,27 +42,20 @@ impl Judge<'_> {
         scope: &Arc<dyn Scope>,
         warnings: &mut Vec<Diagnostic>,
     ) -> Known<bool> {
-        let mut own = Vec::new();
-        let verdict = self.verdict(|| self.engine.condition(node, scope, &mut own));
-        if matches!(verdict, Known::Yes(_)) {
-            warnings.append(&mut own);
+        match self.engine.condition(node, scope, warnings) {
+            Ok(Truth::Known(truth)) => Known::Yes(truth),
+            Ok(Truth::Unknown(_)) => Known::Unknown,
+            Err(error) => wrong(error),
         }
-        verdict
     }
+}
 
-    /// Runs an evaluation and sees whether the run decides it.
-    pub(super) fn verdict<T>(
-        &self,
-        evaluate: impl FnOnce() -> Result<T, TemplateError>,
-    ) -> Known<T> {
-        self.probe.take_unknown();
-        let result = evaluate();
-        match result {
-            _ if self.probe.take_unknown() => Known::Unknown,
-            Ok(value) => Known::Yes(value),
-            // Too much work for a check is no mistake of the playbook's.
-            Err(error) if error.kind == TemplateErrorKind::Limit => Known::Unknown,
-            Err(error) => Known::Wrong(error),
-        }
+/// What an error says before the run.
+pub(super) fn wrong<T>(error: TemplateError) -> Known<T> {
+    // Too much work for a check is no mistake of the playbook's.
+    if error.kind == TemplateErrorKind::Limit {
+        Known::Unknown
+    } else {
+        Known::Wrong(error)
     }
 }

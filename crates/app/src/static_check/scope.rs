@@ -31,7 +31,6 @@ const CHANGING: [&str; 11] = [
 #[derive(Default)]
 pub(super) struct Probe {
     reads: Mutex<Reads>,
-    met_unknown: AtomicBool,
     /// A fact was asked for that nobody gathers.
     met_no_facts: AtomicBool,
 }
@@ -43,23 +42,13 @@ impl Probe {
         std::mem::take(&mut *reads).order
     }
 
-    /// Was an unknown value looked at since the last question?
-    pub(super) fn take_unknown(&self) -> bool {
-        self.met_unknown.swap(false, Ordering::Relaxed)
-    }
-
     /// Was a fact asked for that nobody gathers?
     pub(super) fn missed_facts(&self) -> bool {
         self.met_no_facts.load(Ordering::Relaxed)
     }
-
-    fn unknown(&self) -> Var {
-        self.met_unknown.store(true, Ordering::Relaxed);
-        Var::Data(unknown())
-    }
 }
 
-/// The value of what only the run decides.
+/// The value of what only the run decides. No task is named as its cause: it may not even be defined.
 pub(super) fn unknown() -> Value {
     Value::Unknown(Arc::new(Unknown::default()))
 }
@@ -161,7 +150,7 @@ impl Scope for StaticScope {
         match answer {
             Answer::Missing => None,
             Answer::NoFacts => Some(Var::Data(Map::new().into())),
-            Answer::Unknown => Some(self.probe.unknown()),
+            Answer::Unknown => Some(Var::Data(unknown())),
             Answer::Known(var) => Some(var),
         }
     }
@@ -204,22 +193,16 @@ impl Scope for OtherHosts {
     }
 }
 
-/// Variables of the moment on top of others: a loop's item, a task's result. `None` is a value that the run decides.
+/// Variables of the moment on top of others: a loop's item, a task's result.
 pub(super) struct Locals {
     base: Arc<dyn Scope>,
-    probe: Arc<Probe>,
-    own: Vec<(String, Option<Value>)>,
+    own: Vec<(String, Value)>,
 }
 
 impl Locals {
-    pub(super) fn over(
-        base: &Arc<dyn Scope>,
-        probe: &Arc<Probe>,
-        own: Vec<(String, Option<Value>)>,
-    ) -> Arc<dyn Scope> {
+    pub(super) fn over(base: &Arc<dyn Scope>, own: Vec<(String, Value)>) -> Arc<dyn Scope> {
         Arc::new(Locals {
             base: base.clone(),
-            probe: probe.clone(),
             own,
         })
     }
@@ -228,8 +211,7 @@ impl Locals {
 impl Scope for Locals {
     fn get(&self, name: &str) -> Option<Var> {
         match self.own.iter().find(|(known, _)| known == name) {
-            Some((_, Some(value))) => Some(Var::Data(value.clone())),
-            Some((_, None)) => Some(self.probe.unknown()),
+            Some((_, value)) => Some(Var::Data(value.clone())),
             None => self.base.get(name),
         }
     }

@@ -12,7 +12,7 @@ use hostler_value::{Map, Value};
 use hostler_yaml::{Mapping, Node};
 
 use super::judge::{Judge, Known};
-use super::scope::{Locals, Probe};
+use super::scope::{Locals, Probe, unknown};
 
 /// Items of a loop that are looked at; more of the same are mostly the same.
 const ITEMS_MAX: usize = 100;
@@ -92,7 +92,6 @@ impl TaskCheck<'_> {
     pub(super) fn judge(&self) -> Judge<'_> {
         Judge {
             engine: self.shared.engine,
-            probe: &self.probe,
         }
     }
 
@@ -172,11 +171,13 @@ impl TaskCheck<'_> {
         out: &mut Outcome,
     ) {
         let (index, item) = item.map_or((None, None), |(index, item)| (Some(index), Some(item)));
+        let item = item.unwrap_or_else(unknown);
         let mut locals = vec![(l.control.item_name().to_owned(), item)];
         if let Some(name) = &l.control.index_var {
-            locals.push((name.clone(), index.map(Value::from)));
+            let index = index.map_or_else(unknown, Value::from);
+            locals.push((name.clone(), index));
         }
-        let scope = Locals::over(scope, &self.probe, locals);
+        let scope = Locals::over(scope, locals);
         // A label is made before the conditions are looked at.
         if let Some(label) = &l.control.label {
             self.check(label, &scope, certainty, out);
@@ -296,8 +297,7 @@ impl TaskCheck<'_> {
         let result = self.task.register.iter();
         let scope = Locals::over(
             scope,
-            &self.probe,
-            result.map(|name| (name.clone(), None)).collect(),
+            result.map(|name| (name.clone(), unknown())).collect(),
         );
         let task = self.task;
         let conditions = task.changed_when.iter().chain(&task.failed_when);

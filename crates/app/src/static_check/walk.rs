@@ -201,7 +201,6 @@ impl Walk<'_> {
         let scope: Arc<dyn Scope> = Arc::new(self.scope(host, levels, &probe));
         let judge = super::judge::Judge {
             engine: self.shared.engine,
-            probe: &probe,
         };
         match judge.value(node, &scope) {
             Known::Yes(value) => value.is_some_and(|value| value.to_bool().unwrap_or(false)),
