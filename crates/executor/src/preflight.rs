@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_playbook::Task;
-use hostler_template::{Engine, Rendered, Scope, TemplateError};
+use hostler_template::{Engine, Rendered, Scope, TemplateError, Wants};
 use hostler_value::Map;
 use hostler_yaml::Node;
 
@@ -57,6 +57,11 @@ impl Preflight {
     /// Problems of a template's text: syntax, unknown filters and tests.
     pub fn check(&self, template: &TemplateTask, engine: &Engine) -> Vec<Diagnostic> {
         engine.check_file(&template.0.source, &template.0.options)
+    }
+
+    /// What a template wants of the variables around it.
+    pub fn wants(&self, template: &TemplateTask, engine: &Engine) -> Wants {
+        engine.file_wants(&template.0.source, &template.0.options)
     }
 
     /// Renders a template for one host.

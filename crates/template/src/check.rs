@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hostler_diag::Diagnostic;
+use hostler_diag::{Diagnostic, Span};
 use hostler_yaml::{Node, NodeKind, TemplateSource};
 
-use crate::ast::{Arg, Body, Expr, Macro, Stmt, Target, Unit};
+use crate::ast::{Arg, At, Body, Expr, Macro, Stmt, Target, Unit};
+use crate::context::place;
 use crate::engine::Engine;
 use crate::error::TemplateError;
 use crate::file::{self, FileOptions};
+use crate::filters::short_name;
 use crate::lower::Mode;
 
 impl Engine {
@@ -92,13 +94,119 @@ fn each_text(node: &Node, visit: &mut dyn FnMut(&TemplateSource)) {
     }
 }
 
+/// A variable that a template needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Its name.
+    pub name: String,
+    /// Where it is first read.
+    pub span: Span,
+}
+
+/// What templates want of the variables around them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Variables that are read, and of which it is not asked whether they are defined.
+    pub needs: Vec<Need>,
+    /// Variables that may be undefined: `is defined` asks for them, or `default` stands in for them.
+    pub asks: BTreeSet<String>,
+}
+
+impl Wants {
+    /// Adds those of another template.
+    pub fn extend(&mut self, other: Wants) {
+        self.needs.extend(other.needs);
+        self.asks.extend(other.asks);
+    }
+}
+
+impl Engine {
+    /// What the templates of the node want.
+    pub fn wants(&self, node: &Node) -> Wants {
+        let mut wants = Wants::default();
+        each_text(node, &mut |source| {
+            if source.has_markup()
+                && let Ok(unit) = self.unit(source, Mode::Inline)
+            {
+                wants.extend(Names::of(&unit).wants(&unit, source));
+            }
+        });
+        wants
+    }
+
+    /// As [`Self::wants`], for conditions.
+    pub fn condition_wants(&self, node: &Node) -> Wants {
+        let mut wants = Wants::default();
+        each_text(node, &mut |source| {
+            if let Ok(unit) = self.unit(source, condition_mode(source)) {
+                wants.extend(Names::of(&unit).wants(&unit, source));
+            }
+        });
+        wants
+    }
+
+    /// As [`Self::wants`], for a template file. One that extends another needs nothing: that one may set what it reads.
+    pub fn file_wants(&self, source: &TemplateSource, options: &FileOptions) -> Wants {
+        let Ok(unit) = file::unit(self, source, options) else {
+            return Wants::default();
+        };
+        let mut wants = Names::of(&unit).wants(&unit, source);
+        if let Body::Template(stmts) = &unit.body
+            && stmts.iter().any(|stmt| matches!(stmt, Stmt::Extends(..)))
+        {
+            wants.needs.clear();
+        }
+        wants
+    }
+}
+
 #[derive(Default)]
 struct Names {
     used: BTreeSet<Arc<str>>,
     bound: BTreeSet<Arc<str>>,
+    /// Those that may be undefined where they are read.
+    guarded: BTreeSet<Arc<str>>,
+    /// Where each is read first.
+    places: Vec<(Arc<str>, At)>,
 }
 
 impl Names {
+    fn of(unit: &Unit) -> Self {
+        let mut names = Names::default();
+        names.unit(unit);
+        names
+    }
+
+    fn wants(self, unit: &Unit, source: &TemplateSource) -> Wants {
+        let places: Vec<(Arc<str>, Span)> = self
+            .places
+            .iter()
+            .map(|(name, at)| (name.clone(), place(unit, source, *at)))
+            .collect();
+        let guarded = self.guarded.clone();
+        let free = self.free();
+        let needed = places
+            .into_iter()
+            .filter(|(name, _)| free.contains(&**name) && !guarded.contains(name));
+        Wants {
+            needs: needed
+                .map(|(name, span)| Need {
+                    name: name.to_string(),
+                    span,
+                })
+                .collect(),
+            asks: guarded.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Notes the variables in an expression that is asked whether it is defined.
+    fn guard(&mut self, expr: &Expr) {
+        if let Expr::Var(name, _) = expr {
+            self.guarded.insert(name.clone());
+        }
+        expr.each_part(&mut |part| self.guard(part));
+    }
+
     fn free(self) -> BTreeSet<String> {
         self.used
             .iter()
@@ -220,10 +328,27 @@ impl Names {
 
     fn expr(&mut self, expr: &Expr) {
         match expr {
-            Expr::Var(name, _) => {
-                self.used.insert(name.clone());
+            Expr::Var(name, at) => {
+                if self.used.insert(name.clone()) {
+                    self.places.push((name.clone(), *at));
+                }
             }
-            Expr::Embedded(unit, _) => self.unit(unit),
+            Expr::Embedded(unit, at) => {
+                let before = self.places.len();
+                self.unit(unit);
+                // Places inside the constant are counted from its own start.
+                self.places[before..]
+                    .iter_mut()
+                    .for_each(|place| place.1 = *at);
+            }
+            Expr::Test(it) if matches!(short_name(&it.name), "defined" | "undefined") => {
+                self.guard(&it.base);
+                expr.each_part(&mut |part| self.expr(part));
+            }
+            Expr::Filter(it) if matches!(short_name(&it.name), "default" | "d") => {
+                it.base.iter().for_each(|base| self.guard(base));
+                expr.each_part(&mut |part| self.expr(part));
+            }
             compound => compound.each_part(&mut |part| self.expr(part)),
         }
     }

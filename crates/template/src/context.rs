@@ -126,12 +126,17 @@ impl Frame {
         reason = "what errors take: those without a place have none"
     )]
     pub(crate) fn span(&self, at: At) -> Option<Span> {
-        let original = |offset: u32| {
-            let before = self.unit.left_out.partition_point(|out| *out < offset);
-            self.unit.skipped as usize + offset as usize + before
-        };
-        Some(self.source.locate(original(at.start), original(at.end)))
+        Some(place(&self.unit, &self.source, at))
     }
+}
+
+/// The place of a part of a template's text in the user's file.
+pub(crate) fn place(unit: &Unit, source: &TemplateSource, at: At) -> Span {
+    let original = |offset: u32| {
+        let before = unit.left_out.partition_point(|out| *out < offset);
+        unit.skipped as usize + offset as usize + before
+    };
+    source.locate(original(at.start), original(at.end))
 }
 
 /// Counts one level of nesting as long as it lives.

@@ -51,6 +51,7 @@ mod version;
 mod jinja_cases;
 
 pub use ast::Newline;
+pub use check::{Need, Wants};
 pub use engine::{Engine, TemplateLoader};
 pub use error::{TemplateError, TemplateErrorKind};
 pub use file::FileOptions;

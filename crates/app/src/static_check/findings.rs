@@ -1,5 +1,7 @@
 //! Collects problems of single hosts, and folds those that are the same.
 
+use std::collections::HashSet;
+
 use hostler_diag::{Diagnostic, Span};
 use indexmap::{IndexMap, IndexSet};
 
@@ -49,6 +51,13 @@ impl Findings {
         for ((code, _, error, span), found) in self.by_key {
             alike.entry((code, error, span)).or_default().push(found);
         }
+        // What is sure for some hosts need not be told as likely for others.
+        let sure: HashSet<(String, Option<Span>)> = alike
+            .keys()
+            .filter(|(_, error, _)| *error)
+            .map(|(code, _, span)| (code.clone(), *span))
+            .collect();
+        alike.retain(|(code, error, span), _| *error || !sure.contains(&(code.clone(), *span)));
         let folded = alike.into_values().flat_map(|mut group| {
             if group.len() > 1 {
                 group = vec![fold(group)];

@@ -9,6 +9,23 @@ use hostler_vars::VarStore;
 
 use crate::inputs::{Inputs, LoadedPlay};
 
+/// Names that hosts have, or templates, whatever the user's files say.
+const PROVIDED: [&str; 13] = [
+    "environment",
+    "group_names",
+    "groups",
+    "hostvars",
+    "inventory_dir",
+    "inventory_file",
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "playbook_dir",
+    "template_destpath",
+    "template_fullpath",
+    "template_path",
+    "vars",
+];
+
 /// Modules that bring facts.
 const FACT_MODULES: [&str; 3] = ["setup", "gather_facts", "hostname"];
 
@@ -126,6 +143,7 @@ impl Knowledge {
             Found::Context(context) => self.context(context),
         });
         self.anywhere.extend(names.iter().cloned());
+        self.anywhere.extend(loop_names(&play.play));
         let names = Arc::new(names);
         for host in &play.hosts {
             let plays = self.learned.entry(host.clone()).or_default();
@@ -183,8 +201,22 @@ impl Knowledge {
 
     /// Has the variable no value anywhere, for no host?
     pub(super) fn nowhere(&self, name: &str) -> bool {
-        !self.anywhere.contains(name) && !name.starts_with("ansible_")
+        !self.anywhere.contains(name) && !name.starts_with("ansible_") && !PROVIDED.contains(&name)
     }
+}
+
+/// Names of items and their numbers.
+fn loop_names(play: &Play) -> Vec<String> {
+    let mut names = Vec::new();
+    each_entry(play, &mut |found| {
+        if let Found::Task(task) = found
+            && let Some(l) = &task.r#loop
+        {
+            names.push(l.control.item_name().to_owned());
+            names.extend(l.control.index_var.clone());
+        }
+    });
+    names
 }
 
 /// The variables that a task sets on its hosts.

@@ -7,6 +7,7 @@
 //!               scope, knowledge  a host's real variables; what only the run decides is an unknown value
 //!               reads             hosts that look the same to a task are checked once
 //!               findings          the same problem on several hosts is one
+//!  names      misspelt variables in what only the run decides to evaluate
 //!  structure  what is wrong with a playbook whoever its hosts are
 //!  secrets    passwords and keys in clear
 //! ```
@@ -19,6 +20,7 @@ mod arguments;
 mod findings;
 mod judge;
 mod knowledge;
+mod names;
 mod reads;
 mod scope;
 mod secrets;
@@ -42,6 +44,7 @@ use crate::inputs::{Inputs, LoadedPlay};
 use crate::request::ApplyRequest;
 use findings::Findings;
 use knowledge::{Found, Knowledge, each_entry};
+use names::{Collected, Names};
 pub(crate) use syntax::syntax;
 use task::Shared;
 use walk::Walk;
@@ -70,6 +73,7 @@ pub(crate) fn run(
     let files_appear = files_appear(inputs, request);
     let mut findings = Findings::default();
     let mut lost: HashSet<String> = HashSet::new();
+    let mut collected = Collected::default();
     let mut number = 0;
     'books: for book in &inputs.playbooks {
         let absolute =
@@ -108,6 +112,14 @@ pub(crate) fn run(
                 findings: &mut findings,
             };
             let failed = { walk }.run(&hosts);
+            if depth == Depth::Thorough {
+                let names = Names {
+                    engine: &engine,
+                    preflight: &preflight,
+                    directory: &book.directory,
+                };
+                names.collect(&play.play, &hosts, &mut collected);
+            }
             if failed.len() == hosts.len() {
                 // Nothing comes after a play that all its hosts failed in.
                 break 'books;
@@ -115,6 +127,7 @@ pub(crate) fn run(
             lost.extend(failed);
         }
     }
+    collected.tell(&knowledge, &mut findings);
     let mut problems = findings.finish();
     if depth == Depth::Thorough {
         let plays: Vec<&Play> = inputs
