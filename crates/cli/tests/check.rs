@@ -74,7 +74,13 @@ fn bad_playbooks_are_found_out_as_they_say() {
             .collect();
         said.sort();
         let name = path.display().to_string();
-        let args = ["check", &name, "-i", "hosts.ini", "--output", "json"];
+        let own = path.with_extension("ini");
+        let inventory = if own.exists() {
+            own.display().to_string()
+        } else {
+            "hosts.ini".to_owned()
+        };
+        let args = ["check", &name, "-i", &inventory, "--output", "json"];
         let out = hostler(&directory(), &args);
         let is = found(&out.stdout);
         let has_error = is.iter().any(|line| line.starts_with("error"));

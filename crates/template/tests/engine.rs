@@ -540,6 +540,58 @@ fn variables_that_a_text_reads_are_known() {
 }
 
 #[test]
+fn what_a_text_needs_is_told_from_what_it_asks_for() {
+    let bench = Bench::new("x: 1\n");
+    let wants = bench.engine.wants(&bench.node(
+        "a: '{% set own = 1 %}{{ own }} {{ needed }} {{ maybe }}{% if maybe is defined %}{% endif %}'\nb: '{{ other | d(third) }}'\n",
+    ));
+    let needs: Vec<&str> = wants.needs.iter().map(|need| need.name.as_str()).collect();
+    assert_eq!(needs, ["needed", "third"]);
+    assert_eq!(bench.sources.slice(wants.needs[0].span), "needed");
+    assert_eq!(bench.sources.slice(wants.needs[1].span), "third");
+    let asks: Vec<&String> = wants.asks.iter().collect();
+    assert_eq!(asks, ["maybe", "other"]);
+    let wants = bench
+        .engine
+        .condition_wants(&bench.node("a is not defined or a == b"));
+    assert_eq!((wants.needs.len(), wants.asks.len()), (1, 1));
+}
+
+#[test]
+fn of_an_unknown_value_without_a_cause_not_even_that_it_is_defined_is_known() {
+    let bench = Bench::new("x: 1\n");
+    struct Opaque;
+    impl Scope for Opaque {
+        fn get(&self, name: &str) -> Option<Var> {
+            (name == "u").then(|| Var::Data(Value::Unknown(Arc::default())))
+        }
+        fn names(&self) -> Vec<String> {
+            vec!["u".into()]
+        }
+    }
+    let scope: Arc<dyn Scope> = Arc::new(Opaque);
+    let truth = |text: &str| {
+        let found = bench
+            .engine
+            .condition(&bench.node(text), &scope, &mut Vec::new());
+        found.map(|truth| match truth {
+            Truth::Known(known) => Some(known),
+            Truth::Unknown(_) => None,
+        })
+    };
+    for text in [
+        "u is defined",
+        "u is not defined",
+        "u.x is defined",
+        "u is string",
+    ] {
+        assert_eq!(truth(text).unwrap(), None, "{text}");
+    }
+    assert_eq!(truth("u is defined and false").unwrap(), Some(false));
+    assert!(truth("missing == u").is_err());
+}
+
+#[test]
 fn bare_expressions_give_native_values() {
     let bench = Bench::new("x: {y: [1, '{{ 1 + 1 }}']}\n");
     let source = bench.node("x.y");

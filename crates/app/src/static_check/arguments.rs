@@ -8,7 +8,8 @@ use hostler_value::{Map, Value};
 use hostler_yaml::Node;
 
 use super::judge::{Known, wrong};
-use super::task::{Certainty, Outcome, TaskCheck, at};
+use super::outcome::{Certainty, Outcome};
+use super::task::{TaskCheck, at};
 
 /// An argument's name, its node, and its value if it is known. `omit` is left out.
 struct Argument<'n> {

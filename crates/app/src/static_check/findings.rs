@@ -12,6 +12,7 @@ type Key = (String, String, bool, Option<Span>);
 #[derive(Default)]
 pub(super) struct Findings {
     by_key: IndexMap<Key, Found>,
+    general: Vec<Diagnostic>,
 }
 
 struct Found {
@@ -45,6 +46,11 @@ impl Findings {
         }
     }
 
+    /// Problems that are about no host in particular.
+    pub(super) fn extend(&mut self, problems: impl IntoIterator<Item = Diagnostic>) {
+        self.general.extend(problems);
+    }
+
     /// The problems, in the order in which they were found.
     pub(super) fn finish(self) -> Vec<Diagnostic> {
         let mut alike: IndexMap<(String, bool, Option<Span>), Vec<Found>> = IndexMap::new();
@@ -69,6 +75,7 @@ impl Findings {
                 let hosts = found.hosts.into_iter().collect();
                 found.diagnostic.on(hosts, found.of)
             })
+            .chain(self.general)
             .collect()
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Judge<'a> {
 
 impl Judge<'_> {
     /// A node's value; `None` if it is `omit`.
-    pub(super) fn value(&self, node: &Node, scope: &Arc<dyn Scope>) -> Known<Option<Value>> {
+    pub(super) fn value(self, node: &Node, scope: &Arc<dyn Scope>) -> Known<Option<Value>> {
         if !node.is_dynamic() {
             return Known::Yes(Some(node.to_literal()));
         }
@@ -37,7 +37,7 @@ impl Judge<'_> {
 
     /// Does a condition hold? Whatever it warns of is added to `warnings`.
     pub(super) fn condition(
-        &self,
+        self,
         node: &Node,
         scope: &Arc<dyn Scope>,
         warnings: &mut Vec<Diagnostic>,

@@ -4,6 +4,7 @@
 //!  syntax     templates and conditions, when a playbook is read
 //!  walk       each play over its hosts, task by task, as the run would go:
 //!               task, arguments   loop, conditions, keywords, arguments, files of one task on one host
+//!               plays             how its hosts are reached, and its batches
 //!               scope, knowledge  a host's real variables; what only the run decides is an unknown value
 //!               reads             hosts that look the same to a task are checked once
 //!               findings          the same problem on several hosts is one
@@ -17,10 +18,13 @@
 //! could ever do it.
 
 mod arguments;
+mod controller;
 mod findings;
 mod judge;
 mod knowledge;
 mod names;
+mod outcome;
+mod plays;
 mod reads;
 mod scope;
 mod secrets;
@@ -35,7 +39,7 @@ use std::sync::Arc;
 
 use hostler_diag::{Diagnostic, Severity, SourceMap, Span};
 use hostler_executor::Preflight;
-use hostler_playbook::{Play, Task};
+use hostler_playbook::Play;
 use hostler_template::Engine;
 use hostler_value::Map;
 use hostler_vars::PlayLayer;
@@ -43,7 +47,7 @@ use hostler_vars::PlayLayer;
 use crate::inputs::{Inputs, LoadedPlay};
 use crate::request::ApplyRequest;
 use findings::Findings;
-use knowledge::{Found, Knowledge, each_entry};
+use knowledge::Knowledge;
 use names::{Collected, Names};
 pub(crate) use syntax::syntax;
 use task::Shared;
@@ -70,7 +74,7 @@ pub(crate) fn run(
     let knowledge = Arc::new(Knowledge::new(inputs, store));
     let engine = Engine::new();
     let preflight = Preflight::new(sources.clone());
-    let files_appear = files_appear(inputs, request);
+    let files_appear = controller::files_appear(inputs, request);
     let mut findings = Findings::default();
     let mut lost: HashSet<String> = HashSet::new();
     let mut collected = Collected::default();
@@ -177,44 +181,4 @@ fn layer(play: &LoadedPlay) -> Arc<PlayLayer> {
     }
     layer.set_hosts(&names, &names.iter().cloned().collect(), &names);
     Arc::new(layer)
-}
-
-/// Modules that leave no files behind.
-const READERS: [&str; 12] = [
-    "assert", "debug", "fail", "meta", "pause", "ping", "set_fact", "setup", "slurp", "stat",
-    "wait_for", "service",
-];
-
-/// May a task make files on the controller, which a later one may then send?
-fn files_appear(inputs: &Inputs, request: &ApplyRequest) -> bool {
-    let local = |host: &String| {
-        let inventory = &inputs.loaded.inventory;
-        let connection = inventory
-            .host(host)
-            .and_then(|host| host.vars.get("ansible_connection"));
-        hostler_inventory::is_localhost(host)
-            || connection.is_some_and(|it| it.as_str() != Some("ssh"))
-    };
-    let everywhere = request.connect.connection.as_deref() == Some("local");
-    let plays = inputs.playbooks.iter().flat_map(|book| &book.plays);
-    let mut found = false;
-    for play in plays {
-        let here = everywhere || play.hosts.iter().any(local);
-        each_entry(&play.play, &mut |part| {
-            if let Found::Task(task) = part {
-                let writes = !READERS.contains(&task.module.as_str());
-                found |= writes && (here || goes_to_controller(task));
-            }
-        });
-    }
-    found
-}
-
-fn goes_to_controller(task: &Task) -> bool {
-    let keyword = |node: Option<&hostler_yaml::Node>, is: fn(&str) -> bool| {
-        node.is_some_and(|node| node.is_dynamic() || node.as_str().is_some_and(is))
-    };
-    let delegate = task.context.nearest(|it| it.delegate_to.as_ref());
-    let connection = task.context.nearest(|it| it.connection.as_ref());
-    keyword(delegate, hostler_inventory::is_localhost) || keyword(connection, |it| it == "local")
 }

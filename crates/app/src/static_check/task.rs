@@ -12,61 +12,11 @@ use hostler_value::{Map, Value};
 use hostler_yaml::{Mapping, Node};
 
 use super::judge::{Judge, Known};
+use super::outcome::{Certainty, Outcome, Problem};
 use super::scope::{Locals, Probe, unknown};
 
 /// Items of a loop that are looked at; more of the same are mostly the same.
 const ITEMS_MAX: usize = 100;
-
-/// How sure it is that something happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Certainty {
-    /// A condition that only the run decides stands before it.
-    Maybe,
-    /// It happens if a task changes or fails that could.
-    Likely,
-    /// It happens.
-    Sure,
-}
-
-/// A problem of a task on a host.
-#[derive(Clone, Debug)]
-pub(super) struct Problem {
-    pub(super) diagnostic: Diagnostic,
-    pub(super) certainty: Certainty,
-    /// The variable that is not defined, if that is the problem.
-    pub(super) undefined: Option<String>,
-    /// Whoever comes here has it: it does not hang on any host's variables.
-    pub(super) for_all: bool,
-    /// The run itself will warn of it.
-    pub(super) known_to_run: bool,
-}
-
-/// What a check of a task on a host came to.
-#[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) problems: Vec<Problem>,
-    /// Is it done at all? `None` if it is skipped.
-    pub(super) done: Option<Certainty>,
-    /// Does the host leave the play here?
-    pub(super) leaves: Option<Certainty>,
-    /// Does the host fail here because the playbook says so?
-    pub(super) fails: Option<Certainty>,
-    /// Handlers that it may notify; `None` stands for a name that only the run knows.
-    pub(super) notifies: Vec<Option<String>>,
-}
-
-impl Outcome {
-    /// Notes what the run would tell, too.
-    pub(super) fn told_by_run(&mut self, diagnostic: Diagnostic) {
-        self.problems.push(Problem {
-            diagnostic,
-            certainty: Certainty::Sure,
-            undefined: None,
-            for_all: false,
-            known_to_run: true,
-        });
-    }
-}
 
 /// What checks of tasks share.
 pub(super) struct Shared<'a> {
@@ -228,7 +178,9 @@ impl TaskCheck<'_> {
     ) -> Known<bool> {
         let mut warnings = Vec::new();
         let verdict = self.judge().condition(node, scope, &mut warnings);
-        warnings.into_iter().for_each(|it| out.told_by_run(it));
+        for warning in warnings {
+            out.told_by_run(warning);
+        }
         verdict
     }
 

@@ -15,9 +15,10 @@ use hostler_yaml::{Mapping, Node};
 use super::findings::Findings;
 use super::judge::Known;
 use super::knowledge::Knowledge;
+use super::outcome::{Certainty, Outcome, Problem};
 use super::reads::ReadTree;
 use super::scope::{Probe, StaticScope};
-use super::task::{Certainty, Outcome, Problem, Shared, TaskCheck};
+use super::task::{Shared, TaskCheck};
 
 /// A host on its way through a play.
 struct Host {
@@ -66,6 +67,8 @@ pub(super) struct Walk<'a> {
 impl Walk<'_> {
     /// Follows the play over these hosts; gives those that are sure to fail because the playbook says so.
     pub(super) fn run(&mut self, hosts: &[String]) -> Vec<String> {
+        self.routes(hosts);
+        self.batches(hosts);
         let mut hosts: Vec<Host> = hosts
             .iter()
             .map(|name| Host {
@@ -185,7 +188,12 @@ impl Walk<'_> {
         }
     }
 
-    fn scope(&self, host: &str, levels: &[Arc<Mapping>], probe: &Arc<Probe>) -> StaticScope {
+    pub(super) fn scope(
+        &self,
+        host: &str,
+        levels: &[Arc<Mapping>],
+        probe: &Arc<Probe>,
+    ) -> StaticScope {
         let base = self
             .knowledge
             .store
