@@ -16,8 +16,9 @@ use crate::lower::Mode;
 use crate::scope::{Scope, Var};
 use crate::value::{Near, Val};
 
-/// Steps (statements, expressions, items walked) that one evaluation may take: about two seconds.
-const FUEL: u64 = 10_000_000;
+/// Steps (statements, expressions, items walked) that one evaluation may take unless the engine says otherwise: about two
+/// seconds.
+pub(crate) const FUEL: u64 = 10_000_000;
 /// Nested variables, macro calls, includes and containers.
 const DEPTH_MAX: u32 = 200;
 
@@ -155,7 +156,7 @@ impl<'e> Cx<'e> {
             loader: None,
             file: FileOptions::default(),
             warnings: RefCell::default(),
-            fuel: Cell::new(FUEL),
+            fuel: Cell::new(engine.steps_max),
             depth: Cell::new(0),
             worlds: RefCell::default(),
             locals: RefCell::default(),

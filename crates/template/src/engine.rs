@@ -32,6 +32,8 @@ type Cache<K> = RwLock<HashMap<K, Arc<Unit>>>;
 /// Compiles and evaluates templates. One per run: compiled templates are kept and shared between hosts and threads.
 pub struct Engine {
     inline: SyntaxConfig,
+    /// Steps that one evaluation may take.
+    pub(crate) steps_max: u64,
     templates: Cache<Arc<str>>,
     expressions: Cache<Arc<str>>,
     conditions: Cache<Arc<str>>,
@@ -68,11 +70,19 @@ impl Engine {
     pub fn new() -> Self {
         Engine {
             inline: lower::inline_syntax(),
+            steps_max: crate::context::FUEL,
             templates: RwLock::default(),
             expressions: RwLock::default(),
             conditions: RwLock::default(),
             files: RwLock::default(),
         }
+    }
+
+    /// The same with another limit to the steps (statements, expressions, items) of one evaluation.
+    #[must_use]
+    pub fn with_steps_max(mut self, steps: u64) -> Self {
+        self.steps_max = steps;
+        self
     }
 
     /// Every template in the node evaluated, natively typed: a text that is one `{{ }}` gives the expression's own

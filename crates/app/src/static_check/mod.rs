@@ -53,6 +53,10 @@ pub(crate) use syntax::syntax;
 use task::Shared;
 use walk::Walk;
 
+/// Steps that one evaluation may take here: a template that loops over a thousand hosts passes, a password that is hashed
+/// with 656,000 rounds is left to the run.
+const STEPS_MAX: u64 = 60_000;
+
 /// How much to look at.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
@@ -72,7 +76,7 @@ pub(crate) fn run(
     let settings = crate::apply::settings(request, 1);
     let store = crate::apply::var_store(inputs, &settings, request);
     let knowledge = Arc::new(Knowledge::new(inputs, store));
-    let engine = Engine::new();
+    let engine = Engine::new().with_steps_max(STEPS_MAX);
     let preflight = Preflight::new(sources.clone());
     let files_appear = controller::files_appear(inputs, request);
     let mut findings = Findings::default();
