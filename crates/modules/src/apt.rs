@@ -49,7 +49,8 @@ impl Module for This {
         }
         if !now.marked_auto.is_empty() {
             let deltas = now.marked_auto.iter().map(|name| Delta::field(package(name), "auto", true, false));
-            let run = Run::new(command::mark_manual(now));
+            let effects = now.marks.iter().map(marks).collect();
+            let run = Run::new(command::mark_manual(now)).bringing(effects);
             plan.push_all(deltas.collect(), Edit::Run(run));
         }
         let works = plan.edits.iter().any(|it| matches!(it.edit, Edit::Run(_)));
@@ -144,9 +145,23 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
         return Ok(());
     }
     plan.incomplete |= job.is_vague || (job.work.needs_lists() && !now.decided_by().is_empty());
-    let run = Run::new(job.program.clone()).bringing(effects(transaction));
+    let mut effects = effects(transaction);
+    effects.extend(job.marks.as_ref().map(marks));
+    let run = Run::new(job.program.clone()).bringing(effects);
     plan.push_all(deltas, Edit::Run(run));
     Ok(())
+}
+
+/// Which packages are there for others' sake only.
+fn marks(text: &String) -> Effect {
+    Effect::Edit(Edit::WriteFile(WriteFile {
+        path: hostler_probes::AUTO.into(),
+        content: Content::Bytes(text.clone().into_bytes()),
+        attrs: Attrs::default(),
+        backup: false,
+        validate: None,
+        unsafe_writes: false,
+    }))
 }
 
 /// What apt brings about. What is purged is declared twice: removed, and then its configuration.
