@@ -247,7 +247,7 @@ pub fn marked(host: &dyn Inspect, auto: &[&str], not_auto: &[&str]) -> Option<St
             "" => String::new(),
             _ => format!("Architecture: {architecture}\n"),
         };
-        new += &format!("Package: {name}\n{line}Auto-Installed: 1\n\n");
+        new.extend(["Package: ", name, "\n", &line, "Auto-Installed: 1\n\n"]);
     }
     (new.trim_end() != old.trim_end()).then_some(new)
 }

@@ -60,16 +60,16 @@ fn summary(job: &Job, steps: &[Step], now: &Seen) -> String {
         (count(|it| it.before.is_some() && it.after.is_some()), "to change"),
         (count(|it| it.after.is_none()), "to remove"),
     ];
-    let mut text = String::new();
+    let mut parts: Vec<String> = Vec::new();
     for (count, what) in counts.into_iter().filter(|it| it.0 > 0) {
-        let noun = match (text.is_empty(), count) {
+        let noun = match (parts.is_empty(), count) {
             (false, _) => "",
             (true, 1) => " package",
             (true, _) => " packages",
         };
-        let comma = if text.is_empty() { "" } else { ", " };
-        text += &format!("{comma}{count}{noun} {what}");
+        parts.push(format!("{count}{noun} {what}"));
     }
+    let text = parts.join(", ");
     let mut space = Vec::new();
     if job.space.download > 0 {
         space.push(format!("{} to download", bytes(job.space.download)));
