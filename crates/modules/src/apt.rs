@@ -49,7 +49,8 @@ impl Module for This {
         }
         if !now.marked_auto.is_empty() {
             let deltas = now.marked_auto.iter().map(|name| Delta::field(package(name), "auto", true, false));
-            let run = Run::new(command::mark_manual(now));
+            let effects = now.marks.as_deref().map(marks).into_iter().collect();
+            let run = Run::new(command::mark_manual(now)).bringing(effects);
             plan.push_all(deltas.collect(), Edit::Run(run));
         }
         let works = plan.edits.iter().any(|it| matches!(it.edit, Edit::Run(_)));
@@ -64,10 +65,8 @@ impl Module for This {
 
     fn report(args: &Args, ran: &Ran<'_, Seen>) -> Report {
         let (before, after) = (ran.before, ran.after);
-        let cache_updated = match ran.check {
-            true => before.update_due && is_update_sure(args, before),
-            false => before.update_due && before.lists_s != after.lists_s,
-        };
+        let is_new = if ran.check { is_update_sure(args, before) } else { before.lists_s != after.lists_s };
+        let cache_updated = before.update_due && is_new;
         let mut report =
             Report::default().with("cache_updated", cache_updated).with("cache_update_time", after.lists_s);
         let does_more = ran.plan.edits.iter().any(|it| changes_packages(&it.deltas));
@@ -144,9 +143,23 @@ fn carry_out(job: &Job, now: &Seen, plan: &mut Plan) -> Result<(), ModuleError> 
         return Ok(());
     }
     plan.incomplete |= job.is_vague || (job.work.needs_lists() && !now.decided_by().is_empty());
-    let run = Run::new(job.program.clone()).bringing(effects(transaction));
+    let mut effects = effects(transaction);
+    effects.extend(job.marks.as_deref().map(marks));
+    let run = Run::new(job.program.clone()).bringing(effects);
     plan.push_all(deltas, Edit::Run(run));
     Ok(())
+}
+
+/// Which packages are there for others' sake only.
+fn marks(text: &str) -> Effect {
+    Effect::Edit(Edit::WriteFile(WriteFile {
+        path: hostler_probes::AUTO.into(),
+        content: Content::Bytes(text.as_bytes().to_vec()),
+        attrs: Attrs::default(),
+        backup: false,
+        validate: None,
+        unsafe_writes: false,
+    }))
 }
 
 /// What apt brings about. What is purged is declared twice: removed, and then its configuration.

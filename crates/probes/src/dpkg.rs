@@ -14,6 +14,8 @@ const STATUS_MAX: u64 = 128 << 20;
 
 /// Where dpkg has it.
 const STATUS: &str = "/var/lib/dpkg/status";
+/// Where apt keeps which packages it installed only because others need them.
+pub const AUTO: &str = "/var/lib/apt/extended_states";
 
 /// What is known of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -217,7 +219,7 @@ impl Dpkg {
 
 /// Packages that apt installed only because others need them (`extended_states`), by name.
 pub fn auto_installed(host: &dyn Inspect) -> BTreeSet<String> {
-    let file = text(host, "/var/lib/apt/extended_states").unwrap_or_default();
+    let file = text(host, AUTO).unwrap_or_default();
     let auto = file
         .split("\n\n")
         .filter(|it| it.lines().any(|line| line == "Auto-Installed: 1"));
@@ -227,6 +229,27 @@ pub fn auto_installed(host: &dyn Inspect) -> BTreeSet<String> {
             .map(str::to_owned)
     };
     auto.filter_map(name).collect()
+}
+
+/// The text of `extended_states` after packages were installed for others' sake and others were removed or marked as
+/// wanted; `None` if that changes nothing.
+pub fn marked(host: &dyn Inspect, auto: &[&str], not_auto: &[&str]) -> Option<String> {
+    let old = text(host, AUTO).unwrap_or_default();
+    let is_kept = |it: &&str| {
+        let name = it.lines().find_map(|line| line.strip_prefix("Package: "));
+        name.is_some_and(|name| !not_auto.contains(&name) && !auto.contains(&name))
+    };
+    let kept: Vec<&str> = old.split("\n\n").filter(is_kept).collect();
+    let mut new: String = kept.iter().flat_map(|it| [it.trim_end(), "\n\n"]).collect();
+    for name in auto {
+        let (name, architecture) = name.split_once(':').unwrap_or((name, ""));
+        let line = match architecture {
+            "" => String::new(),
+            _ => format!("Architecture: {architecture}\n"),
+        };
+        new.extend(["Package: ", name, "\n", &line, "Auto-Installed: 1\n\n"]);
+    }
+    (new.trim_end() != old.trim_end()).then_some(new)
 }
 
 /// Compares versions as dpkg does (deb-version(7)).
@@ -342,6 +365,17 @@ Package: bad\nStatus: install ok half-configured\nArchitecture: amd64\nVersion: 
         assert_eq!(pending, ["dpkg", "jq", "libc6:i386", "nginx"]);
         let purged = dpkg(&host.declaring(6, package("nginx", None))).unwrap();
         assert_eq!(purged.get("nginx").unwrap().state, PackageState::Absent);
+    }
+
+    #[test]
+    fn marks() {
+        let old = "Package: a\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: b\nAuto-Installed: 1\n\n";
+        let host = FakeHost::bare().dir("/var/lib/apt", 0o755).file(AUTO, old);
+        let new = marked(&host, &["c", "d:i386"], &["b", "x"]).unwrap();
+        let host = host.file(AUTO, &new);
+        let auto: Vec<String> = auto_installed(&host).into_iter().collect();
+        assert_eq!(auto, ["a", "c", "d"]);
+        assert_eq!(marked(&host, &[], &["b"]), None);
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub use declared::{
 };
 pub use distribution::{Distribution, OsRelease, distribution, os_release, parse_os_release};
 pub use dpkg::{
-    Dpkg, Package, PackageState, Pending, auto_installed, compare_versions, dpkg, dpkg_interrupted,
+    AUTO, Dpkg, Package, PackageState, Pending, auto_installed, compare_versions, dpkg,
+    dpkg_interrupted, marked,
 };
 pub use manager::{package_manager, service_manager, systemd_is_running};
 pub use memory::{Memory, parse_meminfo};

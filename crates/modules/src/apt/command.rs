@@ -147,6 +147,16 @@ impl Work {
         !self.verb[0].starts_with("auto") && self.verb[0] != "remove"
     }
 
+    /// Does it remove what nothing needs?
+    pub(super) fn tidies(&self) -> bool {
+        self.verb[0] == "autoremove" || self.options.iter().any(|it| it == "--auto-remove")
+    }
+
+    /// Is what it installs for others' sake marked so? Not by `build-dep`, unless apt is configured so.
+    pub(super) fn marks_dependencies(&self) -> bool {
+        self.verb[0] != "build-dep"
+    }
+
     /// The same at the same time as more, in the words of `apt-get install`; `None` where that cannot be said.
     pub(super) fn along_with(&self, more: Vec<String>) -> Option<Self> {
         let mut work = self.clone();

@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(super) jobs: Vec<Job>,
     /// Wanted packages that are marked as installed for others' sake.
     pub(super) marked_auto: Vec<String>,
+    /// `extended_states` when that is changed.
+    pub(super) marks: Option<String>,
     /// Packages to download, and where to.
     pub(super) to_fetch: Vec<(String, PathBuf)>,
     pub(super) lock_holder: Option<LockHolder>,
@@ -76,6 +78,7 @@ pub(super) fn look(args: &Args, host: &dyn Inspect) -> Result<Seen, ModuleError>
         has_archives: archives.iter().any(|it| Path::new(it).extension().is_some_and(|it| it == "deb")),
         jobs: Vec::new(),
         marked_auto: Vec::new(),
+        marks: None,
         to_fetch: Vec::new(),
         lock_holder: None,
         lists_by: host.pending(Path::new(LISTS)),
@@ -121,6 +124,8 @@ fn jobs(args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleEr
         let auto = hostler_probes::auto_installed(host);
         let marked = specs.iter().filter(|it| auto.contains(&it.name) && it.is_satisfied(dpkg));
         seen.marked_auto = marked.map(|it| it.name.clone()).collect();
+        let names: Vec<&str> = seen.marked_auto.iter().map(String::as_str).collect();
+        seen.marks = hostler_probes::marked(host, &[], &names);
     }
     if wanted.is_empty() && args.state != PackageState::Fixed {
         return Ok(());

@@ -24,6 +24,8 @@ pub(super) struct Job {
     pub(super) printed: String,
     /// What it would fetch and take.
     pub(super) space: Space,
+    /// `extended_states` afterwards, if it changes.
+    pub(super) marks: Option<String>,
     /// apt could not be told of what earlier tasks of the preview would do.
     pub(super) is_vague: bool,
 }
@@ -57,8 +59,17 @@ pub(super) fn unknown(msg: String, by: Vec<Cause>) -> ModuleError {
 /// Lets apt say what it would do.
 pub(super) fn add(work: &Work, args: &Args, host: &dyn Inspect, seen: &mut Seen) -> Result<(), ModuleError> {
     let options = read_only_options(host);
-    let mut asked = work.along_with(pending_words(work, host, seen));
+    let mut words = pending_words(work, host, seen);
+    let mut asked = work.along_with(words.clone());
     let mut output = host.look(&asked.as_ref().unwrap_or(work).simulated(&options))?;
+    let mut dependants = Vec::new();
+    if asked.is_some() && !output.success() && !work.needs_lists() {
+        // They cannot stay without what is removed.
+        dependants = unmet_names(&output.stdout_text());
+        words.retain(|it| !dependants.iter().any(|name| name == base_name(it)));
+        asked = work.along_with(words);
+        output = host.look(&asked.as_ref().unwrap_or(work).simulated(&options))?;
+    }
     let mut is_vague = false;
     if !output.success() && asked.is_some() {
         // What is pending may be what is in the way: protected from this task, as it would not be if it were done.
@@ -75,7 +86,7 @@ pub(super) fn add(work: &Work, args: &Args, host: &dyn Inspect, seen: &mut Seen)
         Err(Refusal { msg: format!("No package matching '{name}' is available"), output })
     } else {
         let mut transaction = parse_simulation(&stdout);
-        subtract(&mut transaction, work, seen);
+        subtract(&mut transaction, work, &dependants, host, seen);
         Ok(transaction)
     };
     let decided_by = seen.decided_by();
@@ -97,13 +108,14 @@ pub(super) fn add(work: &Work, args: &Args, host: &dyn Inspect, seen: &mut Seen)
         space = parse_space(&output.stdout_text(), is_step);
         space.disk = space.disk.filter(|_| asked.is_none());
     }
+    let marks = simulated.as_ref().ok().and_then(|it| marks(it, work, host));
     let program = work.real(args, seen.needrestart_is_set);
-    seen.jobs.push(Job { work: work.clone(), program, simulated, more, printed: stdout, space, is_vague });
+    seen.jobs.push(Job { work: work.clone(), program, simulated, more, printed: stdout, space, marks, is_vague });
     Ok(())
 }
 
 /// What earlier tasks of a preview would do to other packages, in the words of `apt-get install`. A package that is
-/// installed for others' sake is upgraded with them: naming it would make it wanted for itself.
+/// installed for others' sake comes with them: naming it would make it wanted for itself.
 fn pending_words(work: &Work, host: &dyn Inspect, seen: &Seen) -> Vec<String> {
     let mut others = seen.dpkg.pending().filter(|it| !work.is_about(it.0)).peekable();
     if others.peek().is_none() {
@@ -111,11 +123,29 @@ fn pending_words(work: &Work, host: &dyn Inspect, seen: &Seen) -> Vec<String> {
     }
     let auto = auto_installed(host);
     let words = |(name, change): (&str, &Pending)| match (&change.real, &change.then) {
-        (Some(_), Some(_)) if auto.contains(name) => None,
+        (_, Some(_)) if auto.contains(name) => None,
         (_, Some(version)) => Some(format!("{name}={version}")),
         (_, None) => Some(format!("{name}-")),
     };
     others.filter_map(words).collect()
+}
+
+/// Which packages are there only for others' sake, afterwards.
+fn marks(transaction: &Transaction, work: &Work, host: &dyn Inspect) -> Option<String> {
+    let steps = &transaction.steps;
+    let is_dependency = |it: &&Step| it.before.is_none() && it.after.is_some() && !work.is_about(&it.package);
+    let new: Vec<&str> = steps.iter().filter(is_dependency).map(|it| it.package.as_str()).collect();
+    let gone: Vec<&str> = steps.iter().filter(|it| it.after.is_none()).map(|it| it.package.as_str()).collect();
+    let has_new = !new.is_empty() && work.marks_dependencies();
+    hostler_probes::marked(host, if has_new { &new } else { &[] }, &gone)
+}
+
+/// Packages whose dependencies are not met, as apt lists them: ` jq : Depends: libjq1 (= 1.6) but it is not going to be
+/// installed`.
+fn unmet_names(output: &str) -> Vec<String> {
+    let lines = output.lines().skip_while(|it| !it.ends_with("unmet dependencies:")).skip(1);
+    let lines = lines.take_while(|it| it.starts_with(' '));
+    lines.filter_map(|it| Some(it.split_once(" : ")?.0.trim().to_owned())).collect()
 }
 
 /// Were all packages that it is about installed by earlier tasks of the preview?
@@ -126,10 +156,18 @@ fn is_all_pending(work: &Work, seen: &Seen) -> bool {
 
 /// Takes off what earlier tasks of a preview would have done, and adds what apt does not see: the host itself is as it
 /// was before them.
-fn subtract(transaction: &mut Transaction, work: &Work, seen: &Seen) {
+fn subtract(transaction: &mut Transaction, work: &Work, dependants: &[String], host: &dyn Inspect, seen: &Seen) {
+    let auto = auto_installed(host);
     for (name, change) in seen.dpkg.pending() {
         let steps = &mut transaction.steps;
-        if !work.is_about(name) {
+        let is_new = change.real.is_none() && change.then.is_some();
+        let removed = Step { package: name.to_owned(), before: None, after: None, purged: false, origin: None };
+        if is_new && dependants.iter().any(|it| it == base_name(name)) {
+            steps.push(removed);
+        } else if is_new && work.tidies() && auto.contains(name) && steps.iter().all(|it| it.package != name) {
+            // apt was not told of it, and nothing that it was told of needs it.
+            steps.push(removed);
+        } else if !work.is_about(name) {
             steps.retain(|it| it.package != name || it.after != change.then);
         } else if steps.iter().all(|it| it.package != name) {
             // To remove what only the preview installed, or to install what only the preview removed.

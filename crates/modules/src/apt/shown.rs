@@ -19,7 +19,8 @@ pub(super) fn deltas(job: &Job, transaction: &Transaction, now: &Seen) -> Vec<De
     deltas.push(Delta::action("apt", summary(job, steps, now)));
     deltas.extend(steps.iter().map(|step| of_step(step, job, now)));
     let new = steps.iter().filter(|it| it.before.is_none() && it.after.is_some() && !job.work.is_about(&it.package));
-    let new: Vec<&str> = new.map(|it| it.package.as_str()).collect();
+    let mut new: Vec<&str> = new.map(|it| it.package.as_str()).collect();
+    new.sort_unstable();
     if !new.is_empty() && !job.work.packages().is_empty() {
         deltas.push(Delta::action("apt", format!("new dependencies: {}", new.join(", "))));
     }
@@ -29,7 +30,10 @@ pub(super) fn deltas(job: &Job, transaction: &Transaction, now: &Seen) -> Vec<De
             by_origin.entry(origin).or_default().push(&step.package);
         }
     }
-    let from = |(origin, names): (&str, Vec<&str>)| Delta::action("apt", format!("from {origin}: {}", names.join(", ")));
+    let from = |(origin, mut names): (&str, Vec<&str>)| {
+        names.sort_unstable();
+        Delta::action("apt", format!("from {origin}: {}", names.join(", ")))
+    };
     deltas.extend(by_origin.into_iter().map(from));
     deltas
 }
@@ -56,16 +60,16 @@ fn summary(job: &Job, steps: &[Step], now: &Seen) -> String {
         (count(|it| it.before.is_some() && it.after.is_some()), "to change"),
         (count(|it| it.after.is_none()), "to remove"),
     ];
-    let mut text = String::new();
+    let mut parts: Vec<String> = Vec::new();
     for (count, what) in counts.into_iter().filter(|it| it.0 > 0) {
-        let noun = match (text.is_empty(), count) {
+        let noun = match (parts.is_empty(), count) {
             (false, _) => "",
             (true, 1) => " package",
             (true, _) => " packages",
         };
-        let comma = if text.is_empty() { "" } else { ", " };
-        text += &format!("{comma}{count}{noun} {what}");
+        parts.push(format!("{count}{noun} {what}"));
     }
+    let text = parts.join(", ");
     let mut space = Vec::new();
     if job.space.download > 0 {
         space.push(format!("{} to download", bytes(job.space.download)));

@@ -68,7 +68,7 @@ fn installs_once_and_shows_what_apt_resolves() {
         Delta::field("package libjq1", "version", Value::Null, "1.6-2.1"),
         Delta::field("package jq", "version", Value::Null, "1.6-2.1"),
         Delta::action("apt", "new dependencies: libjq1"),
-        Delta::action("apt", "from Debian:12: libjq1, jq"),
+        Delta::action("apt", "from Debian:12: jq, libjq1"),
     ];
     assert_eq!(done.check.deltas, shown);
     assert_eq!(done.check.fields.get("stdout"), Some(&Value::str(INSTALL_JQ)));

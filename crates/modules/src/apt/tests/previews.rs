@@ -24,7 +24,7 @@ fn declared(outcome: &Outcome) -> Vec<Effect> {
         Edit::Run(run) => run.effects.clone(),
         _ => Vec::new(),
     });
-    effects.flatten().collect()
+    effects.flatten().filter(|it| !matches!(it, Effect::Edit(Edit::WriteFile(_)))).collect()
 }
 
 fn said(outcome: &Outcome) -> Vec<String> {
@@ -91,6 +91,36 @@ fn what_an_earlier_task_would_remove_is_gone() {
     let host = host.declaring(1, package("libx", Some("1")));
     let host = answering(host, "--auto-remove install libx=1 nginx-", "Remv nginx [1.22.1-9]\nRemv libx [1]\n");
     assert_eq!(said(&preview(json!({"autoremove": true}), &host))[1], "package libx version 1 None");
+}
+
+/// As the preview's overlay would show it.
+fn with_marks(host: FakeHost, marks: &str) -> FakeHost {
+    host.dir("/var/lib/apt", 0o755).file(hostler_probes::AUTO, marks)
+}
+
+const LIBJQ_IS_AUTO: &str = "Package: libjq1\nAuto-Installed: 1\n\n";
+
+#[test]
+fn what_comes_for_others_sake_is_marked() {
+    let host = answering(with_marks(debian(), ""), "install jq", INSTALL_JQ);
+    let outcome = preview(json!({"name": "jq"}), &host);
+    let edits = &outcome.forecast.unwrap().edits;
+    let Edit::Run(run) = &edits[0].edit else { panic!("{edits:?}") };
+    let Some(Effect::Edit(Edit::WriteFile(write))) = run.effects.last() else { panic!("{run:?}") };
+    assert_eq!(write.content, Content::Bytes(LIBJQ_IS_AUTO.into()));
+    let pending = with_marks(debian(), LIBJQ_IS_AUTO);
+    let pending = pending.declaring(1, package("jq", Some("1.6-2.1"))).declaring(1, package("libjq1", Some("1.6-2.1")));
+    // Wanted for itself now.
+    assert!(preview(json!({"name": "libjq1"}), &pending).changed);
+    // What needs it goes with it.
+    let unmet = "The following packages have unmet dependencies:\n jq : Depends: libjq1 (= 1.6) but it is not going to be installed\n";
+    let host = answering(pending.clone(), "remove libjq1", "").answers("apt-get -q -y --simulate install libjq1- jq=1.6-2.1", 100, unmet);
+    let outcome = preview(json!({"name": "libjq1", "state": "absent"}), &host);
+    assert_eq!(declared(&outcome), [package("jq", None), package("libjq1", None)]);
+    assert!(!outcome.incomplete);
+    // Nothing needs it any more.
+    let host = pending.declaring(2, package("jq", None)).answers("apt-get -q -y --simulate autoremove", 0, "");
+    assert_eq!(declared(&preview(json!({"autoremove": true}), &host)), [package("libjq1", None)]);
 }
 
 #[test]
