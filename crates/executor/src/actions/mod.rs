@@ -21,12 +21,15 @@ use hostler_template::Scope;
 use crate::failure::Failure;
 use crate::host_task::{HostTask, Prepared, RemoteWork, TaskKeywords};
 
-/// Modules that do nothing on a host.
-const OF_CONTROLLER: &[&str] = &["assert", "debug", "fail", "meta", "pause", "set_fact"];
+/// Modules that change nothing on a host, whatever they are given.
+const HARMLESS: &[&str] = &[
+    "assert", "debug", "fail", "meta", "pause", "ping", "set_fact", "setup", "slurp", "stat",
+    "wait_for",
+];
 
-/// Does the module leave hosts alone?
-pub(crate) fn of_controller(module: &str) -> bool {
-    OF_CONTROLLER.contains(&module)
+/// Does the module leave hosts as they are?
+pub(crate) fn is_harmless(module: &str) -> bool {
+    HARMLESS.contains(&module)
 }
 
 type Prepare = fn(&HostTask<'_>, &TaskKeywords, &Arc<dyn Scope>) -> Result<Prepared, Failure>;

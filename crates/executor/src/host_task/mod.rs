@@ -165,9 +165,9 @@ impl HostTask<'_> {
             };
             single.whole.clone().unwrap_or_else(|| Arc::new(unknown))
         });
-        let on_host = !actions::of_controller(&self.task.module);
-        let undecided = on_host && (perhaps || single.would_run);
-        let touched = on_host && (perhaps || single.status == Status::Changed);
+        let may_change = !actions::is_harmless(&self.task.module);
+        let undecided = may_change && (perhaps || single.would_run);
+        let touched = may_change && (perhaps || single.status == Status::Changed);
         let registered = single.to_value();
         let delegate = keywords.and_then(|it| it.delegate_to.clone());
         let facts_host = match (keywords, &delegate) {

@@ -76,6 +76,23 @@ impl HostTask<'_> {
                 .any(|host| self.run.foresight.touched(host))
     }
 
+    /// Is it useless to try again? In a preview the host does not become what the task waits for.
+    pub(crate) fn waits_in_vain(&self, keywords: &TaskKeywords) -> bool {
+        let foresight = &self.run.foresight;
+        self.run.settings.check
+            && keywords.check
+            && (foresight.touched(self.host) || !foresight.undecided(self.host).is_empty())
+    }
+
+    /// The result of a task that waits for what earlier tasks would change.
+    pub(crate) fn would_wait(&self, mut single: Single) -> Single {
+        let cause = self.run.foresight.cause(self.id);
+        single.becomes_unknown(Arc::new(Unknown::until(cause)));
+        let words = "`until` is not satisfied before the changes of earlier tasks are made";
+        single.message = Some(words.to_owned());
+        single
+    }
+
     /// The result of a module that check mode does not run.
     pub(crate) fn foreseen(&self, outcome: Outcome, keywords: &TaskKeywords) -> Single {
         let cause = self.run.foresight.cause(self.id);
@@ -128,6 +145,8 @@ fn content_has_holes(single: &mut Single, holes: &Arc<Unknown>) {
     }
     let is_new = contents.contains(&true);
     let also_else = changes().any(|change| of_content(change).is_none());
+    // Nobody may carry out a text with holes.
+    single.forecast = None;
     let unknown = Value::Unknown(holes.clone());
     for name in OF_CONTENT {
         if single.value.contains(name) {

@@ -105,6 +105,7 @@ impl HostTask<'_> {
                 // A second attempt would not know more.
                 Ok(true) | Err(Failure::Unknown(_)) => return single,
                 Err(failure) => return self.failed(failure),
+                Ok(false) if self.waits_in_vain(keywords) => return self.would_wait(single),
                 Ok(false) if attempt >= attempts || self.run.interrupts.draining() => {
                     if single.status != Status::Failed {
                         single.status = Status::Failed;
