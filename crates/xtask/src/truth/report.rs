@@ -1,0 +1,173 @@
+//! The tables.
+
+use std::fmt::Write;
+
+use super::Measured;
+use super::compare::{Counts, Finding};
+use super::engine::Engine;
+use super::paths;
+
+/// Everything that was measured.
+#[derive(Debug, Default)]
+pub struct Report {
+    measured: Vec<Measured>,
+    errors: Vec<String>,
+}
+
+impl Measured {
+    /// One line for the person who waits.
+    pub(super) fn in_short(&self) -> String {
+        let mut words = format!(
+            "{} of {} right, {} false, {} failed instead, {} missed, {} unknown; {} paths, {} missed",
+            self.tasks.right,
+            self.tasks.real,
+            self.tasks.false_alarms,
+            self.tasks.failed_instead,
+            self.tasks.missed,
+            self.tasks.unknown,
+            self.paths.changed,
+            self.paths.missed,
+        );
+        if !self.touched.is_empty() {
+            let _ = write!(words, "; THE PREVIEW TOUCHED {} PATHS", self.touched.len());
+        }
+        for what in &self.unexpected {
+            let _ = write!(words, "; UNEXPECTED: {what}");
+        }
+        words
+    }
+}
+
+impl Report {
+    pub(super) fn add(&mut self, measured: Measured) {
+        self.measured.push(measured);
+    }
+
+    pub(super) fn could_not(&mut self, error: String) {
+        self.errors.push(error);
+    }
+
+    /// Whether hostler's previews are what they must be: they touch nothing and miss nothing, at least 99 % of what they
+    /// predict comes true, at most 5 % outside programs is unknown, and every playbook could be measured.
+    pub fn holds(&self) -> bool {
+        let (tasks, paths) = self.total(Engine::Hostler);
+        self.errors.is_empty()
+            && self.of(Engine::Hostler).all(|one| {
+                one.touched.is_empty() && one.unexpected.is_empty()
+            })
+            && tasks.missed == 0
+            && paths.missed == 0
+            && tasks.precision().is_none_or(|share| share >= 0.99)
+            && tasks.unknown_share().is_none_or(|share| share <= 0.05)
+    }
+
+    fn of(&self, engine: Engine) -> impl Iterator<Item = &Measured> {
+        self.measured.iter().filter(move |one| one.engine == engine)
+    }
+
+    fn total(&self, engine: Engine) -> (Counts, paths::Counts) {
+        let mut tasks = Counts::default();
+        let mut paths = paths::Counts::default();
+        for one in self.of(engine) {
+            tasks += one.tasks;
+            paths += one.paths;
+        }
+        (tasks, paths)
+    }
+
+    /// The tables and the findings, as markdown.
+    pub fn markdown(&self) -> String {
+        let mut text = String::new();
+        let engines: Vec<Engine> = [Engine::Hostler, Engine::Ansible]
+            .into_iter()
+            .filter(|engine| self.of(*engine).next().is_some())
+            .collect();
+        text += "| | playbooks | tasks | real | recall | precision | unknown outside programs | \
+                 untouched by the preview |\n|---|--:|--:|--:|--:|--:|--:|--:|\n";
+        for engine in &engines {
+            let (tasks, _) = self.total(*engine);
+            let all = self.of(*engine).count();
+            let untouched = self.of(*engine).filter(|one| one.touched.is_empty()).count();
+            let _ = writeln!(
+                text,
+                "| {} | {all} | {} | {} | {} | {} | {} | {untouched} of {all} |",
+                engine.name(),
+                tasks.units,
+                tasks.real,
+                percent(tasks.recall()),
+                percent(tasks.precision()),
+                percent(tasks.unknown_share()),
+            );
+        }
+        for engine in &engines {
+            self.table(*engine, &mut text);
+        }
+        if !self.errors.is_empty() {
+            text += "\n## Could not be measured\n\n";
+            for error in &self.errors {
+                let _ = writeln!(text, "- {}", error.replace('\n', " "));
+            }
+        }
+        text
+    }
+
+    fn table(&self, engine: Engine, text: &mut String) {
+        let _ = write!(
+            text,
+            "\n## {}\n\n| playbook | hosts | tasks | real | right | false | failed instead | missed | unknown | \
+             outside programs | paths | named | programs' | unknown | missed | false | texts right | wrong |\n\
+             |---|{}\n",
+            engine.name(),
+            "--:|".repeat(17)
+        );
+        let (tasks, paths) = self.total(engine);
+        for one in self.of(engine) {
+            row(text, &one.case.name, one.hosts, &one.tasks, &one.paths);
+        }
+        let hosts = self.of(engine).map(|one| one.hosts).sum();
+        row(text, "**all**", hosts, &tasks, &paths);
+        let mut lines = Vec::new();
+        for one in self.of(engine) {
+            let name = &one.case.name;
+            let line = |what: &str, words: &str| format!("- `{name}`: {what}{words}");
+            lines.extend(one.unexpected.iter().map(|what| line("", what)));
+            lines.extend(one.touched.iter().map(|path| line("touched by the preview: ", path)));
+            lines.extend(one.findings.iter().map(|finding| {
+                let Finding { kind, module, words } = finding;
+                line(&format!("{kind}, {module}: "), words)
+            }));
+            lines.extend(one.path_findings.iter().map(|path| line("path ", path)));
+        }
+        if !lines.is_empty() {
+            let _ = write!(text, "\n{}: what was not as predicted, and what was unknown outside programs\n\n{}\n", engine.name(), lines.join("\n"));
+        }
+    }
+}
+
+fn row(text: &mut String, name: &str, hosts: usize, tasks: &Counts, paths: &paths::Counts) {
+    let numbers = [
+        hosts,
+        tasks.units,
+        tasks.real,
+        tasks.right,
+        tasks.false_alarms,
+        tasks.failed_instead,
+        tasks.missed,
+        tasks.unknown,
+        tasks.unknown_foreseeable,
+        paths.changed,
+        paths.named,
+        paths.program,
+        paths.unknown,
+        paths.missed,
+        paths.false_alarms,
+        paths.texts,
+        paths.wrong_texts,
+    ];
+    let cells: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
