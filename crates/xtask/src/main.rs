@@ -49,9 +49,12 @@ enum Task {
         /// Write the tables to this file too.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// Which fleet to raise; of another name, a second measurement can run beside this one.
+        /// What the names of the fleets begin with: with another one, a second measurement can run beside this one.
         #[arg(long, default_value = "preview")]
         fleet: String,
+        /// How many playbooks at the same time.
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
     },
     /// Every check: format, lints, tests, documentation examples, real hosts.
     Ci,
@@ -81,11 +84,13 @@ fn main() -> ExitCode {
             with_ansible,
             out,
             fleet,
+            jobs,
         } => preview_truth(
             &truth::Options {
                 only,
                 with_ansible,
                 fleet,
+                jobs,
             },
             out,
         ),

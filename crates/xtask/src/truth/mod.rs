@@ -12,13 +12,15 @@ mod paths;
 mod report;
 mod snapshot;
 
+use std::time::Instant;
+
 use compare::Finding;
 use corpus::{Case, Step};
 use engine::Engine;
 use snapshot::{Moved, Snapshot};
 
 use crate::fleet::{AptProxy, Fleet, Guard, Host};
-use crate::process::{Context, Result};
+use crate::process::{Context, Result, in_parallel};
 
 pub use report::Report;
 
@@ -29,8 +31,10 @@ pub struct Options {
     pub only: Vec<String>,
     /// Also ansible-core's `--check`, on twin hosts.
     pub with_ansible: bool,
-    /// The fleet's name.
+    /// What the names of the fleets begin with.
     pub fleet: String,
+    /// How many playbooks at the same time.
+    pub jobs: usize,
 }
 
 /// One playbook, measured with one engine.
@@ -51,34 +55,32 @@ struct Measured {
 
 /// Measures every playbook and returns the report. A playbook that cannot be measured (its hosts do not start) is in the
 /// report as an error.
-pub fn run(options: &Options, progress: &dyn Fn(&str)) -> Result<Report> {
+pub fn run(options: &Options, progress: &(dyn Fn(&str) + Sync)) -> Result<Report> {
     let cases = corpus::cases(&options.only)?;
-    let mut report = Report::default();
-    let engines = if options.with_ansible {
-        vec![Engine::Hostler, Engine::Ansible]
-    } else {
-        vec![Engine::Hostler]
-    };
+    let mut work = Vec::new();
     for case in &cases {
-        let measurable = |engine: &&Engine| **engine == Engine::Hostler || case.ansible;
-        for engine in engines.iter().filter(measurable) {
-            let start = std::time::Instant::now();
-            match measure(&options.fleet, case, *engine) {
-                Ok(measured) => {
-                    progress(&format!(
-                        "{} {}: {} ({:.1} s)",
-                        engine.name(),
-                        case.name,
-                        measured.in_short(),
-                        start.elapsed().as_secs_f64()
-                    ));
-                    report.add(measured);
-                }
-                Err(failure) => {
-                    progress(&format!("{} {}: {failure}", engine.name(), case.name));
-                    report.could_not(format!("{} {}: {failure}", engine.name(), case.name));
-                }
-            }
+        work.push((case, Engine::Hostler));
+        if options.with_ansible && case.ansible {
+            work.push((case, Engine::Ansible));
+        }
+    }
+    let numbered: Vec<_> = work.iter().enumerate().collect();
+    let all = in_parallel(&numbered, options.jobs.max(1), |(number, (case, engine))| {
+        let start = Instant::now();
+        let measured = measure(&format!("{}-{number}", options.fleet), case, *engine);
+        let short = match &measured {
+            Ok(measured) => measured.in_short(),
+            Err(failure) => failure.to_string(),
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        progress(&format!("{} {}: {short} ({seconds:.1} s)", engine.name(), case.name));
+        Ok(measured.map_err(|failure| format!("{} {}: {failure}", engine.name(), case.name)))
+    })?;
+    let mut report = Report::default();
+    for measured in all {
+        match measured {
+            Ok(measured) => report.add(measured),
+            Err(error) => report.could_not(error),
         }
     }
     Ok(report)
