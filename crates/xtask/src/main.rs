@@ -89,6 +89,7 @@ fn main() -> ExitCode {
             &truth::Options {
                 only,
                 with_ansible,
+                hostler: None,
                 fleet,
                 jobs,
             },

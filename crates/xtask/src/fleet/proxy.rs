@@ -111,7 +111,10 @@ fn serve(client: TcpStream, kept: &Path) -> io::Result<()> {
 
 /// Where a package is kept, if `path` is one: its file's name says its version, and what it holds never changes.
 fn package_file(kept: &Path, authority: &str, path: &str) -> Option<PathBuf> {
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+    let plain = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'/')
+    };
     let name = path.replace('/', "_");
     let fits = path.ends_with(".deb") && plain(&name) && plain(authority) && name.len() < 200;
     fits.then(|| kept.join(format!("{authority}{name}")))
@@ -180,10 +183,17 @@ mod tests {
     fn only_packages_are_kept() {
         let kept = Path::new("/k");
         assert_eq!(
-            package_file(kept, "deb.debian.org", "/debian/pool/main/t/tree/tree_2_amd64.deb"),
+            package_file(
+                kept,
+                "deb.debian.org",
+                "/debian/pool/main/t/tree/tree_2_amd64.deb"
+            ),
             Some("/k/deb.debian.org_debian_pool_main_t_tree_tree_2_amd64.deb".into())
         );
-        assert_eq!(package_file(kept, "deb.debian.org", "/debian/dists/x/InRelease"), None);
+        assert_eq!(
+            package_file(kept, "deb.debian.org", "/debian/dists/x/InRelease"),
+            None
+        );
     }
 
     #[test]

@@ -105,11 +105,21 @@ pub(super) fn tasks(preview: &Run, real: &Run) -> (Counts, Vec<Finding>) {
                 let item = item.map_or_else(String::new, |index| format!(", item {index}"));
                 let side = |entry: Option<&Entry>, said: Said| {
                     let message = entry.map_or("not reached", |entry| entry.message.as_str());
-                    let message: String = message.lines().next().unwrap_or_default().chars().take(120).collect();
+                    let message: String = message
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                        .chars()
+                        .take(120)
+                        .collect();
                     let gap = if message.is_empty() { "" } else { ": " };
                     format!("{said:?}{gap}{message}")
                 };
-                let nth = if key.nth > 0 { format!(", time {}", key.nth + 1) } else { String::new() };
+                let nth = if key.nth > 0 {
+                    format!(", time {}", key.nth + 1)
+                } else {
+                    String::new()
+                };
                 findings.push(Finding {
                     kind,
                     module: either.module.clone(),
@@ -136,13 +146,21 @@ fn sides(foreseen: Option<&Entry>, done: Option<&Entry>) -> Vec<(Option<u64>, Sa
         entry.map_or_else(BTreeSet::new, |entry| entry.items.keys().copied().collect())
     };
     let indexes: BTreeSet<u64> = items(foreseen).union(&items(done)).copied().collect();
-    if indexes.is_empty() {
+    // A loop that cannot be evaluated is one failure, however many items the other side came to.
+    let broken = |entry: Option<&Entry>| {
+        entry.is_some_and(|entry| entry.items.is_empty() && entry.said == Said::Failure)
+    };
+    if indexes.is_empty() || broken(foreseen) || broken(done) {
         return vec![(None, whole(foreseen), whole(done))];
     }
     // Without items of its own, a side says the same of each: a loop that is unknown, a task that is skipped.
     let at = |entry: Option<&Entry>, index: u64| match entry {
         Some(entry) if !entry.items.is_empty() => {
-            let beyond = if entry.said == Said::Unknown { Said::Unknown } else { Said::Nothing };
+            let beyond = if entry.said == Said::Unknown {
+                Said::Unknown
+            } else {
+                Said::Nothing
+            };
             entry.items.get(&index).copied().unwrap_or(beyond)
         }
         other => whole(other),
@@ -206,12 +224,118 @@ fn count(verdict: Verdict, foreseen: Said, done: Said, program: bool) -> Counts 
             Verdict::FalseAlarm | Verdict::FalseAndMissed
         )),
         failed_instead: one(verdict == Verdict::FailedInstead),
-        missed: one(matches!(
-            verdict,
-            Verdict::Missed | Verdict::FalseAndMissed
-        )),
+        missed: one(matches!(verdict, Verdict::Missed | Verdict::FalseAndMissed)),
         unknown: one(unknown),
         unknown_foreseeable: one(unknown && !program),
         unknown_real: one(unknown && happened),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::events::{Entry, Key, Run, Said};
+    use super::{Counts, tasks};
+
+    fn run(success: bool, entries: &[(u64, &str, Said, &[Said])]) -> Run {
+        let entries = entries
+            .iter()
+            .enumerate()
+            .map(|(order, (line, module, said, items))| {
+                let key = Key {
+                    play: 1,
+                    line: *line,
+                    host: "a001".to_owned(),
+                    handler: module.starts_with("handler"),
+                    nth: 0,
+                };
+                let entry = Entry {
+                    name: String::new(),
+                    module: (*module).to_owned(),
+                    said: *said,
+                    items: (0..).zip(items.iter().copied()).collect(),
+                    deltas: Vec::new(),
+                    delegated_to: None,
+                    censored: false,
+                    message: String::new(),
+                    order,
+                };
+                (key, entry)
+            });
+        Run {
+            entries: entries.collect::<BTreeMap<_, _>>(),
+            success,
+        }
+    }
+
+    #[test]
+    fn every_pair_of_words_has_its_count() {
+        let preview = run(
+            true,
+            &[
+                (1, "copy", Said::Change, &[]),
+                (2, "copy", Said::Change, &[]),
+                (3, "copy", Said::Nothing, &[]),
+                (4, "command", Said::Unknown, &[]),
+                (5, "copy", Said::Unknown, &[]),
+                (6, "copy", Said::Change, &[Said::Change, Said::Nothing]),
+                (7, "handler", Said::Change, &[]),
+            ],
+        );
+        let real = run(
+            true,
+            &[
+                (1, "copy", Said::Change, &[]),
+                (2, "copy", Said::Failure, &[]),
+                (3, "copy", Said::Change, &[]),
+                (4, "command", Said::Change, &[]),
+                (5, "copy", Said::Nothing, &[]),
+                (6, "copy", Said::Change, &[Said::Change, Said::Change]),
+            ],
+        );
+        let (counts, findings) = tasks(&preview, &real);
+        let expected = Counts {
+            units: 8,
+            foreseeable: 7,
+            real: 6,
+            right: 2,
+            false_alarms: 1,
+            failed_instead: 1,
+            missed: 2,
+            unknown: 2,
+            unknown_foreseeable: 1,
+            unknown_real: 1,
+        };
+        assert_eq!(counts, expected, "{findings:#?}");
+        assert_eq!(findings.len(), 5, "{findings:#?}");
+    }
+
+    #[test]
+    fn what_a_failed_run_does_not_come_to_is_no_false_alarm() {
+        let preview = run(
+            true,
+            &[
+                (1, "copy", Said::Change, &[]),
+                (2, "copy", Said::Change, &[]),
+            ],
+        );
+        let real = run(false, &[(1, "copy", Said::Failure, &[])]);
+        let (counts, _) = tasks(&preview, &real);
+        assert_eq!(
+            (counts.units, counts.failed_instead, counts.false_alarms),
+            (1, 1, 0)
+        );
+    }
+
+    #[test]
+    fn a_loop_that_cannot_be_evaluated_is_one_failure() {
+        let preview = run(false, &[(1, "copy", Said::Failure, &[])]);
+        let real = run(true, &[(1, "copy", Said::Change, &[Said::Change; 3])]);
+        let (counts, _) = tasks(&preview, &real);
+        assert_eq!(
+            (counts.units, counts.missed, counts.false_alarms),
+            (1, 1, 1)
+        );
     }
 }

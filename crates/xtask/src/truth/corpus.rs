@@ -141,7 +141,8 @@ fn beside(path: &Path, name: &str) -> PathBuf {
 }
 
 const KEYS: [&str; 10] = [
-    "host", "hosts", "packages", "playbook", "prepare", "shell", "fault", "ends", "changes", "ansible",
+    "host", "hosts", "packages", "playbook", "prepare", "shell", "fault", "ends", "changes",
+    "ansible",
 ];
 
 #[cfg(test)]

@@ -5,15 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::events::{self, Run};
-use crate::bench;
 use crate::fleet::{Fleet, Set};
 use crate::process::{Context, Failure, Result, checkout, find_program, tail};
 
 /// A program with a preview.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Engine {
-    /// `hostler plan` and `hostler apply`, on set a.
-    Hostler,
+    /// `hostler plan` and `hostler apply` by this program, on set a.
+    Hostler(PathBuf),
     /// `ansible-playbook --check --diff` and `ansible-playbook`, on set b.
     Ansible,
 }
@@ -22,28 +21,33 @@ const CALLBACK: &str = include_str!("callback.py");
 
 impl Engine {
     /// The hosts that are its own.
-    pub(super) fn set(self) -> Set {
+    pub(super) fn set(&self) -> Set {
         match self {
-            Self::Hostler => Set::A,
+            Self::Hostler(_) => Set::A,
             Self::Ansible => Set::B,
         }
     }
 
+    /// Whether it is hostler.
+    pub(super) fn is_hostler(&self) -> bool {
+        matches!(self, Self::Hostler(_))
+    }
+
     /// The name in the tables.
-    pub(super) fn name(self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
-            Self::Hostler => "hostler",
+            Self::Hostler(_) => "hostler",
             Self::Ansible => "ansible-core",
         }
     }
 
     /// Previews or applies `playbook` on the fleet's hosts of its own set and returns what it said.
-    pub(super) fn run(self, fleet: &Fleet, playbook: &Path, preview: bool) -> Result<Run> {
+    pub(super) fn run(&self, fleet: &Fleet, playbook: &Path, preview: bool) -> Result<Run> {
         let home = fleet.directory().join("home");
         fs::create_dir_all(&home).context("create the controller's home directory")?;
         let events_file = fleet.directory().join("events.jsonl");
         let mut command = match self {
-            Self::Hostler => hostler(playbook, preview, &home),
+            Self::Hostler(program) => hostler(program, playbook, preview, &home),
             Self::Ansible => ansible(fleet, playbook, preview, &events_file)?,
         };
         command
@@ -52,11 +56,9 @@ impl Engine {
             .env("NO_COLOR", "1")
             .env("LC_ALL", "C.UTF-8")
             .env_remove("SSH_AUTH_SOCK");
-        let output = command
-            .output()
-            .context(format!("start {}", self.name()))?;
+        let output = command.output().context(format!("start {}", self.name()))?;
         let lines = match self {
-            Self::Hostler => String::from_utf8_lossy(&output.stdout).into_owned(),
+            Self::Hostler(_) => String::from_utf8_lossy(&output.stdout).into_owned(),
             Self::Ansible => fs::read_to_string(&events_file).unwrap_or_default(),
         };
         if let Some(directory) = std::env::var_os("HOSTLER_TRUTH_KEEP") {
@@ -68,27 +70,28 @@ impl Engine {
         }
         let mut run = events::read(&lines)?;
         run.success = output.status.success();
-        // Exit codes: 0, 2 (a task failed), 4 (unreachable). Anything else never got to the hosts.
-        if !matches!(output.status.code(), Some(0 | 2 | 4)) {
-            let said = String::from_utf8_lossy(&output.stderr);
-            return Err(Failure::new(format!(
-                "{} {}: {}\n{}",
-                self.name(),
-                playbook.display(),
-                output.status,
-                tail(&said, 30)
-            )));
+        // A run that never started a play has refused the playbook, or its own flags.
+        if lines.contains("\"play_started\"") {
+            return Ok(run);
         }
-        Ok(run)
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Failure::new(format!(
+            "{} {}: {}\n{}",
+            self.name(),
+            playbook.display(),
+            output.status,
+            tail(&said, 30)
+        )))
     }
 }
 
-fn hostler(playbook: &Path, preview: bool, home: &Path) -> Command {
-    let mut command = Command::new(bench::hostler());
+fn hostler(program: &Path, playbook: &Path, preview: bool, home: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .arg(if preview { "plan" } else { "apply" })
         .arg(playbook)
-        .args(["--output", "json"])
+        // A real run says what it changed only if it is asked for differences.
+        .args(["--diff", "--output", "json"])
         .env("HOME", home)
         .env_remove("XDG_CACHE_HOME")
         .env_remove("XDG_STATE_HOME");
@@ -114,7 +117,10 @@ fn ansible(fleet: &Fleet, playbook: &Path, preview: bool, events: &Path) -> Resu
         .env("ANSIBLE_STDOUT_CALLBACK", "truth")
         .env("TRUTH_EVENTS", events)
         // Connections must be gone before another playbook's host has the same address.
-        .env("ANSIBLE_SSH_ARGS", "-o ControlMaster=auto -o ControlPersist=3s")
+        .env(
+            "ANSIBLE_SSH_ARGS",
+            "-o ControlMaster=auto -o ControlPersist=3s",
+        )
         .env("ANSIBLE_SSH_CONTROL_PATH_DIR", fleet.directory().join("cp"));
     Ok(command)
 }

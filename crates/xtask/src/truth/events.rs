@@ -63,6 +63,8 @@ pub(super) struct Entry {
     pub(super) deltas: Vec<Delta>,
     /// The host that is changed, if another one.
     pub(super) delegated_to: Option<String>,
+    /// `no_log` hides what it changes.
+    pub(super) censored: bool,
     /// Its message.
     pub(super) message: String,
     /// Place in the order of events.
@@ -149,6 +151,7 @@ pub(super) fn read(lines: &str) -> Result<Run> {
                     items,
                     deltas,
                     delegated_to: result["delegated_to"].as_str().map(str::to_owned),
+                    censored: result["censored"] == true,
                     message: text(&result["message"]),
                     order,
                 };
@@ -169,7 +172,10 @@ fn text(value: &Value) -> String {
 /// "not changed so far, and more may follow".
 fn said(result: &Value, handler: bool) -> Said {
     let message = result["message"].as_str().unwrap_or_default();
-    let admits = ["would have run if not in check mode", "does not support check mode"];
+    let admits = [
+        "would have run if not in check mode",
+        "does not support check mode",
+    ];
     match result["status"].as_str().unwrap_or_default() {
         "changed" => Said::Change,
         "failed" | "unreachable" => Said::Failure,

@@ -12,6 +12,7 @@ mod paths;
 mod report;
 mod snapshot;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use compare::Finding;
@@ -19,6 +20,7 @@ use corpus::{Case, Step};
 use engine::Engine;
 use snapshot::{Moved, Snapshot};
 
+use crate::bench;
 use crate::fleet::{AptProxy, Fleet, Guard, Host};
 use crate::process::{Context, Result, in_parallel};
 
@@ -31,6 +33,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Also ansible-core's `--check`, on twin hosts.
     pub with_ansible: bool,
+    /// The hostler to measure; `None`: the release build of this checkout, or what `$HOSTLER_BIN` says.
+    pub hostler: Option<PathBuf>,
     /// What the names of the fleets begin with.
     pub fleet: String,
     /// How many playbooks at the same time.
@@ -57,25 +61,34 @@ struct Measured {
 /// report as an error.
 pub fn run(options: &Options, progress: &(dyn Fn(&str) + Sync)) -> Result<Report> {
     let cases = corpus::cases(&options.only)?;
+    let hostler = options.hostler.clone().unwrap_or_else(bench::hostler);
     let mut work = Vec::new();
     for case in &cases {
-        work.push((case, Engine::Hostler));
+        work.push((case, Engine::Hostler(hostler.clone())));
         if options.with_ansible && case.ansible {
             work.push((case, Engine::Ansible));
         }
     }
     let numbered: Vec<_> = work.iter().enumerate().collect();
-    let all = in_parallel(&numbered, options.jobs.max(1), |(number, (case, engine))| {
-        let start = Instant::now();
-        let measured = measure(&format!("{}-{number}", options.fleet), case, *engine);
-        let short = match &measured {
-            Ok(measured) => measured.in_short(),
-            Err(failure) => failure.to_string(),
-        };
-        let seconds = start.elapsed().as_secs_f64();
-        progress(&format!("{} {}: {short} ({seconds:.1} s)", engine.name(), case.name));
-        Ok(measured.map_err(|failure| format!("{} {}: {failure}", engine.name(), case.name)))
-    })?;
+    let all = in_parallel(
+        &numbered,
+        options.jobs.max(1),
+        |(number, (case, engine))| {
+            let start = Instant::now();
+            let measured = measure(&format!("{}-{number}", options.fleet), case, engine);
+            let short = match &measured {
+                Ok(measured) => measured.in_short(),
+                Err(failure) => failure.to_string(),
+            };
+            let seconds = start.elapsed().as_secs_f64();
+            progress(&format!(
+                "{} {}: {short} ({seconds:.1} s)",
+                engine.name(),
+                case.name
+            ));
+            Ok(measured.map_err(|failure| format!("{} {}: {failure}", engine.name(), case.name)))
+        },
+    )?;
     let mut report = Report::default();
     for measured in all {
         match measured {
@@ -86,7 +99,7 @@ pub fn run(options: &Options, progress: &(dyn Fn(&str) + Sync)) -> Result<Report
     Ok(report)
 }
 
-fn measure(fleet: &str, case: &Case, engine: Engine) -> Result<Measured> {
+fn measure(fleet: &str, case: &Case, engine: &Engine) -> Result<Measured> {
     let fleet = Guard(Fleet::named(fleet)?);
     fleet.down()?;
     let hosts = fleet.up(engine.set(), case.hosts, case.init)?;
@@ -127,7 +140,7 @@ fn measure(fleet: &str, case: &Case, engine: Engine) -> Result<Measured> {
     }
     Ok(Measured {
         case: case.clone(),
-        engine,
+        engine: engine.clone(),
         hosts: hosts.len(),
         tasks,
         paths: path_counts,
@@ -143,7 +156,7 @@ fn look(fleet: &Fleet, hosts: &[Host]) -> Result<Vec<Snapshot>> {
 }
 
 /// Brings the hosts into the state that the playbook's head asks for.
-fn prepare(fleet: &Fleet, hosts: &[Host], case: &Case, engine: Engine) -> Result<()> {
+fn prepare(fleet: &Fleet, hosts: &[Host], case: &Case, engine: &Engine) -> Result<()> {
     if case.packages {
         let proxy = AptProxy::start(fleet)?;
         hosts.iter().try_for_each(|host| proxy.configure(host))?;

@@ -3,7 +3,7 @@
 //! A path is **named** if a task that was to change has it as the subject of a delta, or makes a parent of it, removes
 //! it with a tree, or keeps a backup of it. It is **a program's** if a predicted task starts a tool whose files these are:
 //! accounts (`/etc/passwd`, homes), a crontab, units and the state of services, packages (anything that Debian's policy
-//! lets a package touch: not `/home`, `/root`, `/srv`, `/opt`, `/usr/local`, `/tmp`). It is **unknown** if only a task
+//! lets a package touch: not `/home`, `/root`, `/srv`, `/opt`, `/usr/local`, `/tmp`), or if `no_log` hides the paths of a predicted task. It is **unknown** if only a task
 //! that was declared unknown can have done it. Everything else was **missed**.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +66,7 @@ struct Claims {
     units: bool,
     hostname: bool,
     packages: bool,
+    censored: bool,
     unknown: bool,
 }
 
@@ -94,7 +95,9 @@ pub(super) fn account(
         }
     }
     let moved_paths: BTreeSet<&str> = moved.iter().map(|change| change.path.as_str()).collect();
-    let done: BTreeSet<String> = deltas(host, real).map(|(_, delta)| plain(&delta.subject)).collect();
+    let done: BTreeSet<String> = deltas(host, real)
+        .map(|(_, delta)| plain(&delta.subject))
+        .collect();
     for path in &claims.named {
         if real.success && !moved_paths.contains(path.as_str()) && !done.contains(path) {
             counts.false_alarms += 1;
@@ -120,12 +123,20 @@ fn check_texts(
             .entries
             .get(key)
             .is_some_and(|done| done.said == Said::Change);
-        for delta in entry.deltas.iter().filter(|_| affects(host, &key.host, entry)) {
+        for delta in entry
+            .deltas
+            .iter()
+            .filter(|_| affects(host, &key.host, entry))
+        {
             let shown = match &delta.text {
                 Some(Some(text)) if came_true => Some(text.as_str()),
                 _ => None,
             };
-            let change_of_content = delta.text.is_some() || delta.said.get("field").is_some_and(|field| field["name"] == "state");
+            let change_of_content = delta.text.is_some()
+                || delta
+                    .said
+                    .get("field")
+                    .is_some_and(|field| field["name"] == "state");
             let slot = last.entry(plain(&delta.subject)).or_insert((0, None));
             if change_of_content && entry.order >= slot.0 {
                 *slot = (entry.order, shown);
@@ -143,7 +154,10 @@ fn check_texts(
             counts.texts += 1;
         } else {
             counts.wrong_texts += 1;
-            findings.push(format!("{host} {path}: holds another text than predicted{}", first_difference(shown, &now)));
+            findings.push(format!(
+                "{host} {path}: holds another text than predicted{}",
+                first_difference(shown, &now)
+            ));
         }
     }
 }
@@ -181,12 +195,16 @@ fn claims(host: &str, root: &Path, preview: &Run) -> Claims {
         if !affects(host, &key.host, entry) {
             continue;
         }
-        let unknown = entry.said == Said::Unknown || entry.items.values().any(|said| *said == Said::Unknown);
+        let unknown =
+            entry.said == Said::Unknown || entry.items.values().any(|said| *said == Said::Unknown);
         claims.unknown |= unknown;
-        let changes = entry.said == Said::Change || entry.items.values().any(|said| *said == Said::Change);
-        if !changes {
+        // A task that names differences counts even where `changed_when` says that they are none.
+        let changes =
+            entry.said == Said::Change || entry.items.values().any(|said| *said == Said::Change);
+        if !changes && entry.deltas.is_empty() {
             continue;
         }
+        claims.censored |= entry.censored && changes;
         match entry.module.as_str() {
             "apt" | "package" => claims.packages = true,
             "service" | "systemd" | "systemd_service" => claims.units = true,
@@ -228,14 +246,16 @@ impl Claims {
                 .strip_prefix(parent)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
-        let parent_made = change.before.is_none() && self.named.iter().any(|named| under(named, path));
-        let tree_removed = change.after.is_none() && self.named.iter().any(|named| under(path, named));
+        let parent_made =
+            change.before.is_none() && self.named.iter().any(|named| under(named, path));
+        let tree_removed =
+            change.after.is_none() && self.named.iter().any(|named| under(path, named));
         let backup = change.before.is_none()
             && path.ends_with('~')
-            && self
-                .named
-                .iter()
-                .any(|named| path.strip_prefix(named.as_str()).is_some_and(|rest| rest.starts_with('.')));
+            && self.named.iter().any(|named| {
+                path.strip_prefix(named.as_str())
+                    .is_some_and(|rest| rest.starts_with('.'))
+            });
         parent_made || tree_removed || backup
     }
 
@@ -250,11 +270,20 @@ impl Claims {
                     .strip_prefix(home.as_str())
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
-        (self.accounts && (account_file || in_home))
+        self.censored
+            || (self.accounts && (account_file || in_home))
             || (self.crontabs && within(&["/var/spool/cron/crontabs/"]))
             || (self.hostname && ["/etc/hostname", "/etc/machine-info"].contains(&path))
             || (self.units
-                && within(&["/etc/systemd/system/", "/etc/rc", "/var/lib/", "/var/log/", "/var/cache/", "/var/spool/"]))
-            || (self.packages && !within(&["/home/", "/root/", "/srv/", "/opt/", "/usr/local/", "/tmp/"]))
+                && within(&[
+                    "/etc/systemd/system/",
+                    "/etc/rc",
+                    "/var/lib/",
+                    "/var/log/",
+                    "/var/cache/",
+                    "/var/spool/",
+                ]))
+            || (self.packages
+                && !within(&["/home/", "/root/", "/srv/", "/opt/", "/usr/local/", "/tmp/"]))
     }
 }

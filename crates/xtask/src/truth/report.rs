@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::Measured;
 use super::compare::{Counts, Finding};
-use super::engine::Engine;
 use super::paths;
 
 /// Everything that was measured.
@@ -50,25 +49,27 @@ impl Report {
     /// Whether hostler's previews are what they must be: they touch nothing and miss nothing, at least 99 % of what they
     /// predict comes true, at most 5 % outside programs is unknown, and every playbook could be measured.
     pub fn holds(&self) -> bool {
-        let (tasks, paths) = self.total(Engine::Hostler);
+        let (tasks, paths) = self.total(true);
         self.errors.is_empty()
-            && self.of(Engine::Hostler).all(|one| {
-                one.touched.is_empty() && one.unexpected.is_empty()
-            })
+            && self
+                .of(true)
+                .all(|one| one.touched.is_empty() && one.unexpected.is_empty())
             && tasks.missed == 0
             && paths.missed == 0
             && tasks.precision().is_none_or(|share| share >= 0.99)
             && tasks.unknown_share().is_none_or(|share| share <= 0.05)
     }
 
-    fn of(&self, engine: Engine) -> impl Iterator<Item = &Measured> {
-        self.measured.iter().filter(move |one| one.engine == engine)
+    fn of(&self, hostler: bool) -> impl Iterator<Item = &Measured> {
+        self.measured
+            .iter()
+            .filter(move |one| one.engine.is_hostler() == hostler)
     }
 
-    fn total(&self, engine: Engine) -> (Counts, paths::Counts) {
+    fn total(&self, hostler: bool) -> (Counts, paths::Counts) {
         let mut tasks = Counts::default();
         let mut paths = paths::Counts::default();
-        for one in self.of(engine) {
+        for one in self.of(hostler) {
             tasks += one.tasks;
             paths += one.paths;
         }
@@ -78,20 +79,23 @@ impl Report {
     /// The tables and the findings, as markdown.
     pub fn markdown(&self) -> String {
         let mut text = String::new();
-        let engines: Vec<Engine> = [Engine::Hostler, Engine::Ansible]
+        let engines: Vec<bool> = [true, false]
             .into_iter()
-            .filter(|engine| self.of(*engine).next().is_some())
+            .filter(|hostler| self.of(*hostler).next().is_some())
             .collect();
         text += "| | playbooks | tasks | real | recall | precision | unknown outside programs | \
                  untouched by the preview |\n|---|--:|--:|--:|--:|--:|--:|--:|\n";
-        for engine in &engines {
-            let (tasks, _) = self.total(*engine);
-            let all = self.of(*engine).count();
-            let untouched = self.of(*engine).filter(|one| one.touched.is_empty()).count();
+        for hostler in &engines {
+            let (tasks, _) = self.total(*hostler);
+            let all = self.of(*hostler).count();
+            let untouched = self
+                .of(*hostler)
+                .filter(|one| one.touched.is_empty())
+                .count();
             let _ = writeln!(
                 text,
                 "| {} | {all} | {} | {} | {} | {} | {} | {untouched} of {all} |",
-                engine.name(),
+                name(*hostler),
                 tasks.units,
                 tasks.real,
                 percent(tasks.recall()),
@@ -99,8 +103,8 @@ impl Report {
                 percent(tasks.unknown_share()),
             );
         }
-        for engine in &engines {
-            self.table(*engine, &mut text);
+        for hostler in &engines {
+            self.table(*hostler, &mut text);
         }
         if !self.errors.is_empty() {
             text += "\n## Could not be measured\n\n";
@@ -111,35 +115,48 @@ impl Report {
         text
     }
 
-    fn table(&self, engine: Engine, text: &mut String) {
+    fn table(&self, hostler: bool, text: &mut String) {
         let _ = write!(
             text,
             "\n## {}\n\n| playbook | hosts | tasks | real | right | false | failed instead | missed | unknown | \
              outside programs | paths | named | programs' | unknown | missed | false | texts right | wrong |\n\
              |---|{}\n",
-            engine.name(),
+            name(hostler),
             "--:|".repeat(17)
         );
-        let (tasks, paths) = self.total(engine);
-        for one in self.of(engine) {
+        let (tasks, paths) = self.total(hostler);
+        for one in self.of(hostler) {
             row(text, &one.case.name, one.hosts, &one.tasks, &one.paths);
         }
-        let hosts = self.of(engine).map(|one| one.hosts).sum();
+        let hosts = self.of(hostler).map(|one| one.hosts).sum();
         row(text, "**all**", hosts, &tasks, &paths);
         let mut lines = Vec::new();
-        for one in self.of(engine) {
+        for one in self.of(hostler) {
             let name = &one.case.name;
             let line = |what: &str, words: &str| format!("- `{name}`: {what}{words}");
             lines.extend(one.unexpected.iter().map(|what| line("", what)));
-            lines.extend(one.touched.iter().map(|path| line("touched by the preview: ", path)));
+            lines.extend(
+                one.touched
+                    .iter()
+                    .map(|path| line("touched by the preview: ", path)),
+            );
             lines.extend(one.findings.iter().map(|finding| {
-                let Finding { kind, module, words } = finding;
+                let Finding {
+                    kind,
+                    module,
+                    words,
+                } = finding;
                 line(&format!("{kind}, {module}: "), words)
             }));
             lines.extend(one.path_findings.iter().map(|path| line("path ", path)));
         }
         if !lines.is_empty() {
-            let _ = write!(text, "\n{}: what was not as predicted, and what was unknown outside programs\n\n{}\n", engine.name(), lines.join("\n"));
+            let _ = write!(
+                text,
+                "\n{}: what was not as predicted, and what was unknown outside programs\n\n{}\n",
+                name(hostler),
+                lines.join("\n")
+            );
         }
     }
 }
@@ -170,4 +187,8 @@ fn row(text: &mut String, name: &str, hosts: usize, tasks: &Counts, paths: &path
 
 fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+fn name(hostler: bool) -> &'static str {
+    if hostler { "hostler" } else { "ansible-core" }
 }

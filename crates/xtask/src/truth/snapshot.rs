@@ -17,10 +17,22 @@ const LEFT_OUT: [(&str, &str); 24] = [
     ("dev", "made anew at each start; terminals of logins"),
     ("run", "made anew at each start; sessions of logins"),
     ("ballast", "what fills a full disk"),
-    ("tmp/systemd-private-*", "made and removed by systemd with its services"),
-    ("var/tmp/systemd-private-*", "made and removed by systemd with its services"),
-    ("root/.cache/hostler", "the agent, which a login leaves for the next one"),
-    ("home/*/.cache/hostler", "the agent, which a login leaves for the next one"),
+    (
+        "tmp/systemd-private-*",
+        "made and removed by systemd with its services",
+    ),
+    (
+        "var/tmp/systemd-private-*",
+        "made and removed by systemd with its services",
+    ),
+    (
+        "root/.cache/hostler",
+        "the agent, which a login leaves for the next one",
+    ),
+    (
+        "home/*/.cache/hostler",
+        "the agent, which a login leaves for the next one",
+    ),
     ("var/tmp/.hostler-*", "the agent, where there is no home"),
     ("tmp/.hostler-*", "the agent, where there is no home"),
     ("root/.ansible", "ansible-core's modules"),
@@ -32,10 +44,16 @@ const LEFT_OUT: [(&str, &str); 24] = [
     ("var/log/journal", "what every service says while it runs"),
     ("var/log/auth.log", "a line for each login"),
     ("var/lib/sudo", "who has seen sudo's lecture"),
-    ("var/lib/systemd/random-seed", "written by systemd at each start"),
+    (
+        "var/lib/systemd/random-seed",
+        "written by systemd at each start",
+    ),
     ("var/lib/systemd/timers", "times at which timers went off"),
     ("etc/.pwd.lock", "an empty file that locks accounts"),
-    ("etc/apt/apt.conf.d/00fleet-proxy", "the way to the mirror, made by this tool"),
+    (
+        "etc/apt/apt.conf.d/00fleet-proxy",
+        "the way to the mirror, made by this tool",
+    ),
 ];
 
 /// Directories that are looked into but not at: they are made for a cache that is left out.
@@ -219,10 +237,7 @@ impl Walk {
         } else if kind.is_dir() {
             ('d', Content::None)
         } else if kind.is_symlink() {
-            (
-                'l',
-                Content::Target(fs::read_link(self.root.join(path))?),
-            )
+            ('l', Content::Target(fs::read_link(self.root.join(path))?))
         } else if kind.is_fifo() {
             ('p', Content::None)
         } else if kind.is_socket() {
