@@ -116,7 +116,8 @@ fn package_file(kept: &Path, authority: &str, path: &str) -> Option<PathBuf> {
             .all(|byte| byte.is_ascii_graphic() && byte != b'/')
     };
     let name = path.replace('/', "_");
-    let fits = path.ends_with(".deb") && plain(&name) && plain(authority) && name.len() < 200;
+    let is_package = Path::new(path).extension().is_some_and(|end| end == "deb");
+    let fits = is_package && plain(&name) && plain(authority) && name.len() < 200;
     fits.then(|| kept.join(format!("{authority}{name}")))
 }
 

@@ -42,8 +42,8 @@ pub(super) enum Said {
 pub(super) struct Delta {
     /// A path, or `user alice`.
     pub(super) subject: String,
-    /// A file's whole text afterwards, where it is shown; `Some(None)` is "no file".
-    pub(super) text: Option<Option<String>>,
+    /// A file's whole text afterwards, where it is shown and there is one.
+    pub(super) text: Option<String>,
     /// Everything that is said about it, to compare with what a real run says.
     pub(super) said: Value,
 }
@@ -193,13 +193,9 @@ fn read_deltas(result: &Value) -> Vec<Delta> {
     list.iter()
         .map(|delta| {
             let change = &delta["change"];
-            let shown = change.get("text").map(|text| {
-                let after = text["after"].as_str();
-                after.map(str::to_owned)
-            });
             Delta {
                 subject: text(&delta["subject"]),
-                text: shown,
+                text: change["text"]["after"].as_str().map(str::to_owned),
                 said: change.clone(),
             }
         })
@@ -237,7 +233,7 @@ mod tests {
         assert_eq!((key.play, key.line, key.nth), (1, 3, 0));
         assert_eq!(copy.items[&0], Said::Change);
         assert_eq!(copy.items[&1], Said::Nothing);
-        assert_eq!(copy.deltas[0].text, Some(Some("hi".to_owned())));
+        assert_eq!(copy.deltas[0].text.as_deref(), Some("hi"));
         assert_eq!(copy.delegated_to.as_deref(), Some("a002"));
         assert_eq!(entries[1].1.said, Said::Unknown);
         assert_eq!((entries[2].0.nth, entries[2].1.said), (0, Said::Ran));

@@ -128,11 +128,8 @@ fn check_texts(
             .iter()
             .filter(|_| affects(host, &key.host, entry))
         {
-            let shown = match &delta.text {
-                Some(Some(text)) if came_true => Some(text.as_str()),
-                _ => None,
-            };
-            let change_of_content = delta.text.is_some()
+            let shown = delta.text.as_deref().filter(|_| came_true);
+            let change_of_content = delta.said.get("text").is_some()
                 || delta
                     .said
                     .get("field")
