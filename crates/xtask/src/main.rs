@@ -46,6 +46,9 @@ enum Task {
         /// Also ansible-core's `--check`, on twin hosts.
         #[arg(long)]
         with_ansible: bool,
+        /// Leave hostler itself out.
+        #[arg(long, requires = "with_ansible")]
+        only_others: bool,
         /// Write the tables to this file too.
         #[arg(long)]
         out: Option<PathBuf>,
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Task::PreviewTruth {
             only,
             with_ansible,
+            only_others,
             out,
             fleet,
             jobs,
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
             &truth::Options {
                 only,
                 with_ansible,
+                only_others,
                 hostler: None,
                 fleet,
                 jobs,

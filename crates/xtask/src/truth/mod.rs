@@ -33,6 +33,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Also ansible-core's `--check`, on twin hosts.
     pub with_ansible: bool,
+    /// Leave hostler out.
+    pub only_others: bool,
     /// The hostler to measure; `None`: the release build of this checkout, or what `$HOSTLER_BIN` says.
     pub hostler: Option<PathBuf>,
     /// What the names of the fleets begin with.
@@ -64,7 +66,9 @@ pub fn run(options: &Options, progress: &(dyn Fn(&str) + Sync)) -> Result<Report
     let hostler = options.hostler.clone().unwrap_or_else(bench::hostler);
     let mut work = Vec::new();
     for case in &cases {
-        work.push((case, Engine::Hostler(hostler.clone())));
+        if !options.only_others {
+            work.push((case, Engine::Hostler(hostler.clone())));
+        }
         if options.with_ansible && case.ansible {
             work.push((case, Engine::Ansible));
         }

@@ -6,14 +6,13 @@ use real_hosts::may_raise;
 use xtask::truth::{self, Options};
 
 /// What needs neither systemd nor a mirror, and is quick.
-const HANDFUL: [&str; 12] = [
+const HANDFUL: [&str; 11] = [
     "baseline-first",
     "baseline-again",
     "blocks-and-rescue",
     "broken-kinds",
     "broken-missing-directory",
     "copy-trees",
-    "facts-chain",
     "handlers",
     "lines-blocks-replace",
     "partial-fleet",
