@@ -258,6 +258,7 @@ mod tests {
                     deltas: Vec::new(),
                     delegated_to: None,
                     censored: false,
+                    holes: false,
                     message: String::new(),
                     order,
                 };

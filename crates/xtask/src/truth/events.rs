@@ -65,6 +65,8 @@ pub(super) struct Entry {
     pub(super) delegated_to: Option<String>,
     /// `no_log` hides what it changes.
     pub(super) censored: bool,
+    /// Part of what it changes is not known: the texts that it shows have holes.
+    pub(super) holes: bool,
     /// Its message.
     pub(super) message: String,
     /// Place in the order of events.
@@ -91,7 +93,7 @@ struct Started {
 }
 
 /// Items of a loop that have ended while its task has not.
-type OpenItems = HashMap<(u64, String), (BTreeMap<u64, Said>, Vec<Delta>)>;
+type OpenItems = HashMap<(u64, String), (BTreeMap<u64, Said>, Vec<Delta>, bool)>;
 
 /// Reads the events of a run.
 pub(super) fn read(lines: &str) -> Result<Run> {
@@ -120,7 +122,8 @@ pub(super) fn read(lines: &str) -> Result<Run> {
             }
             "item_finished" => {
                 let item = &event["item"];
-                let (items, deltas) = open.entry((task, host)).or_default();
+                let (items, deltas, holes) = open.entry((task, host)).or_default();
+                *holes |= has_holes(item);
                 let index = item["index"].as_u64().unwrap_or_default();
                 items.insert(index, said(item, false));
                 deltas.extend(read_deltas(item));
@@ -142,7 +145,7 @@ pub(super) fn read(lines: &str) -> Result<Run> {
                     nth: *nth,
                 };
                 *nth += 1;
-                let (items, mut deltas) = open.remove(&(task, host)).unwrap_or_default();
+                let (items, mut deltas, holes) = open.remove(&(task, host)).unwrap_or_default();
                 deltas.extend(read_deltas(result));
                 let entry = Entry {
                     name: started.name.clone(),
@@ -151,6 +154,7 @@ pub(super) fn read(lines: &str) -> Result<Run> {
                     items,
                     deltas,
                     delegated_to: result["delegated_to"].as_str().map(str::to_owned),
+                    holes: holes || has_holes(result),
                     censored: result["censored"] == true,
                     message: text(&result["message"]),
                     order,
@@ -162,6 +166,12 @@ pub(super) fn read(lines: &str) -> Result<Run> {
         }
     }
     Ok(run)
+}
+
+fn has_holes(result: &Value) -> bool {
+    result["unknown"]
+        .as_array()
+        .is_some_and(|causes| !causes.is_empty())
 }
 
 fn text(value: &Value) -> String {

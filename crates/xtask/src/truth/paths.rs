@@ -128,7 +128,7 @@ fn check_texts(
             .iter()
             .filter(|_| affects(host, &key.host, entry))
         {
-            let shown = delta.text.as_deref().filter(|_| came_true);
+            let shown = delta.text.as_deref().filter(|_| came_true && !entry.holes);
             let change_of_content = delta.said.get("text").is_some()
                 || delta
                     .said
@@ -282,5 +282,67 @@ impl Claims {
                 ]))
             || (self.packages
                 && !within(&["/home/", "/root/", "/srv/", "/opt/", "/usr/local/", "/tmp/"]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::snapshot::{Content, Moved, Node};
+    use super::Claims;
+
+    fn node(kind: char) -> Node {
+        Node {
+            kind,
+            mode: 0o644,
+            owner: (0, 0),
+            size: 0,
+            content: Content::None,
+            modified: 0,
+        }
+    }
+
+    fn made(path: &str, kind: char) -> Moved {
+        Moved {
+            path: path.to_owned(),
+            before: None,
+            after: Some(node(kind)),
+        }
+    }
+
+    #[test]
+    fn parents_backups_and_what_goes_with_a_tree_are_named() {
+        let claims = Claims {
+            named: ["/srv/a/b", "/etc/app.ini"].map(str::to_owned).into(),
+            ..Claims::default()
+        };
+        assert!(claims.names(&made("/srv/a/b", 'd')));
+        assert!(claims.names(&made("/srv/a", 'd')));
+        assert!(claims.names(&made("/etc/app.ini.123.2026-01-01@00:00:00~", 'f')));
+        assert!(!claims.names(&made("/srv/a/b/c", 'f')), "nobody named it");
+        assert!(!claims.names(&made("/srv/ab", 'f')));
+        let removed = Moved {
+            path: "/srv/a/b/c".to_owned(),
+            before: Some(node('f')),
+            after: None,
+        };
+        assert!(claims.names(&removed));
+    }
+
+    #[test]
+    fn a_program_accounts_for_its_own_files_alone() {
+        let accounts = Claims {
+            accounts: true,
+            homes: vec!["/home/ann".to_owned()],
+            ..Claims::default()
+        };
+        assert!(accounts.programs("/etc/passwd") && accounts.programs("/etc/shadow-"));
+        assert!(accounts.programs("/home/ann/.profile") && !accounts.programs("/home/anna"));
+        assert!(!accounts.programs("/etc/motd"));
+        let packages = Claims {
+            packages: true,
+            ..Claims::default()
+        };
+        assert!(packages.programs("/usr/bin/nginx") && !packages.programs("/srv/site"));
+        assert!(!Claims::default().programs("/etc/passwd"));
     }
 }

@@ -6,6 +6,34 @@ use super::Measured;
 use super::compare::{Counts, Finding};
 use super::paths;
 
+const HEAD: &str = "\
+# How true a preview is
+
+Written by `cargo xtask preview-truth --with-ansible --out docs/preview-truth.md` (root needed); not edited by hand.
+
+For each playbook of `tests/preview` fresh Debian hosts are raised and prepared as its head says. Every path of their file
+systems is looked at (kind, mode, owner, size, content, link target, time of writing); the playbook is previewed; every path is
+looked at again, and none may have changed; the playbook is applied; every path is looked at once more. The same is done with
+`ansible-playbook --check` and `ansible-playbook` of ansible-core 2.19 on twin hosts, where it has the modules.
+
+**Tasks** are compared one by one, for each host and each item of a loop. *Real* is what the real run had: changes, failures,
+handlers that ran. *Right*: predicted, and so it was. *False*: predicted, and it did not happen. *Failed instead*: a change was
+predicted and the task failed. *Missed*: it happened, and the preview said nothing of it. *Unknown*: the preview said that it
+cannot know; \"would have run if not in check mode\" counts as that, whoever says it. Tasks that a failed real run did not come to
+are left out. Recall is the share of what really happened that was predicted or declared unknown; precision is the share of
+predictions that were right. A rescued or expected failure is a prediction like any other.
+
+**Paths** that really changed are *named* if the preview named them (or a parent is made for a named one, or they go with a named
+directory, or are its backup); *programs'* if a predicted task runs a program whose files they are (accounts, crontabs, units and
+state of services, packages: these do not account for /home, /root, /srv, /opt, /usr/local and /tmp), or `no_log` hides the names; *unknown*
+if only a task that was declared unknown can have done it; else *missed*. *False* are paths that were named and did not change.
+*Texts* are files whose whole text the preview showed, *right* if the file then held it to the byte. The paths that are not
+looked at (logins, logs of logins, /proc and the like) are listed with their reasons in `crates/xtask/src/truth/snapshot.rs`.
+
+## In all
+
+";
+
 /// Everything that was measured.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -76,9 +104,9 @@ impl Report {
         (tasks, paths)
     }
 
-    /// The tables and the findings, as markdown.
+    /// The whole page: what is measured and how, the tables and the findings, as markdown.
     pub fn markdown(&self) -> String {
-        let mut text = String::new();
+        let mut text = HEAD.to_owned();
         let engines: Vec<bool> = [true, false]
             .into_iter()
             .filter(|hostler| self.of(*hostler).next().is_some())
