@@ -1,5 +1,6 @@
 //! The tables.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Measured;
@@ -158,10 +159,21 @@ impl Report {
         }
         let hosts = self.of(hostler).map(|one| one.hosts).sum();
         row(text, "**all**", hosts, &tasks, &paths);
+        if hostler {
+            self.every_finding(text);
+        } else {
+            self.findings_by_module(text);
+        }
+    }
+
+    /// Hostler's, one by one: each is a defect, or a limit to be known.
+    fn every_finding(&self, text: &mut String) {
         let mut lines = Vec::new();
-        for one in self.of(hostler) {
+        for one in self.of(true) {
             let name = &one.case.name;
-            let line = |what: &str, words: &str| format!("- `{name}`: {what}{words}");
+            let line = |what: &str, words: &str| {
+                format!("- `{name}`: {what}{}", words.replace('|', "\\|"))
+            };
             lines.extend(one.unexpected.iter().map(|what| line("", what)));
             lines.extend(
                 one.touched
@@ -181,9 +193,36 @@ impl Report {
         if !lines.is_empty() {
             let _ = write!(
                 text,
-                "\n{}: what was not as predicted, and what was unknown outside programs\n\n{}\n",
-                name(hostler),
+                "\nWhat was not as predicted, and what was unknown outside programs:\n\n{}\n",
                 lines.join("\n")
+            );
+        }
+    }
+
+    /// Another engine's, counted.
+    fn findings_by_module(&self, text: &mut String) {
+        let mut counts: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        for finding in self.of(false).flat_map(|one| &one.findings) {
+            let modules = counts.entry(finding.kind).or_default();
+            *modules.entry(&finding.module).or_default() += 1;
+        }
+        for (kind, modules) in counts {
+            let words: Vec<String> = modules
+                .iter()
+                .map(|(module, count)| format!("{module} {count}"))
+                .collect();
+            let _ = writeln!(text, "\n{kind}: {}", words.join(", "));
+        }
+        let touched: Vec<&str> = self
+            .of(false)
+            .filter(|one| !one.touched.is_empty())
+            .map(|one| one.case.name.as_str())
+            .collect();
+        if !touched.is_empty() {
+            let _ = writeln!(
+                text,
+                "\ntouched by the preview: hosts of {}",
+                touched.join(", ")
             );
         }
     }
