@@ -2,6 +2,7 @@
 //!
 //! - [`fleet`]: real Debian hosts on this machine, each in its own namespaces (root needed);
 //! - [`bench`]: the 20-task baseline on such hosts, by several engines, against the floor of bare OpenSSH;
+//! - [`truth`]: what a preview said beside what the real run then did, over the corpus of playbooks;
 //! - [`ci`]: every check that has to pass before a change is merged.
 
 #![expect(clippy::format_collect, reason = "short lists, where clear beats fast")]
@@ -10,3 +11,4 @@ pub mod bench;
 pub mod ci;
 pub mod fleet;
 pub mod process;
+pub mod truth;

@@ -7,11 +7,13 @@
 
 mod fleet_command;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::bench::{self, Engine};
-use xtask::ci;
+use xtask::process::{Context, Result};
+use xtask::{ci, truth};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of the project")]
@@ -36,6 +38,27 @@ enum Task {
         #[arg(long)]
         only_others: bool,
     },
+    /// What previews say beside what then happens, for every playbook of `tests/preview` on fresh hosts (root needed).
+    PreviewTruth {
+        /// Only these playbooks (names without `.yml`).
+        #[arg(long, num_args = 1.., value_delimiter = ',')]
+        only: Vec<String>,
+        /// Also ansible-core's `--check`, on twin hosts.
+        #[arg(long)]
+        with_ansible: bool,
+        /// Leave hostler itself out.
+        #[arg(long, requires = "with_ansible")]
+        only_others: bool,
+        /// Write the tables to this file too.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// What the names of the fleets begin with: with another one, a second measurement can run beside this one.
+        #[arg(long, default_value = "preview")]
+        fleet: String,
+        /// How many playbooks at the same time.
+        #[arg(long, default_value_t = 2)]
+        jobs: usize,
+    },
     /// Every check: format, lints, tests, documentation examples, real hosts.
     Ci,
 }
@@ -59,6 +82,24 @@ fn main() -> ExitCode {
                 ExitCode::SUCCESS
             })
         }
+        Task::PreviewTruth {
+            only,
+            with_ansible,
+            only_others,
+            out,
+            fleet,
+            jobs,
+        } => preview_truth(
+            &truth::Options {
+                only,
+                with_ansible,
+                only_others,
+                hostler: None,
+                fleet,
+                jobs,
+            },
+            out,
+        ),
         Task::Ci => ci::run(&progress).map(|()| ExitCode::SUCCESS),
     };
     match result {
@@ -68,6 +109,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the tables; the exit code says whether hostler's previews are what they must be.
+fn preview_truth(options: &truth::Options, out: Option<PathBuf>) -> Result<ExitCode> {
+    let report = truth::run(options, &progress)?;
+    let text = report.markdown();
+    print!("{text}");
+    if let Some(path) = out {
+        std::fs::write(&path, text).context(format!("write {}", path.display()))?;
+    }
+    Ok(if report.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn progress(message: &str) {

@@ -66,6 +66,11 @@ impl Engine {
         }
     }
 
+    /// The program itself.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Whether this is hostler and not the stand-in: some promises are hostler's alone.
     pub fn is_hostler(&self) -> bool {
         self.subcommand.is_some()

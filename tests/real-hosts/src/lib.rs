@@ -17,14 +17,7 @@ pub const REQUIRE: &str = "HOSTLER_REQUIRE_FLEET";
 /// # Panics
 /// When hosts cannot be raised, and without root when [`REQUIRE`] is set to 1.
 pub fn fleet(name: &str, count: usize, init: Init) -> Option<(Guard, Vec<Host>)> {
-    if !is_root() {
-        assert!(
-            std::env::var(REQUIRE).as_deref() != Ok("1"),
-            "{REQUIRE}=1, but this is not root"
-        );
-        say(&format!(
-            "SKIPPED, NOT TESTED: {name} raises real hosts and needs root"
-        ));
+    if !may_raise(name) {
         return None;
     }
     let fleet = Fleet::named(&format!("test-{name}")).unwrap_or_else(|failure| panic!("{failure}"));
@@ -33,6 +26,24 @@ pub fn fleet(name: &str, count: usize, init: Init) -> Option<(Guard, Vec<Host>)>
     guard.down().unwrap_or_else(|failure| panic!("{failure}"));
     let hosts = raise(&guard, Set::A, count, init);
     Some((guard, hosts))
+}
+
+/// Whether the test called `name` can raise hosts: as root. Says so if it cannot.
+///
+/// # Panics
+/// Without root when [`REQUIRE`] is set to 1.
+pub fn may_raise(name: &str) -> bool {
+    if is_root() {
+        return true;
+    }
+    assert!(
+        std::env::var(REQUIRE).as_deref() != Ok("1"),
+        "{REQUIRE}=1, but this is not root"
+    );
+    say(&format!(
+        "SKIPPED, NOT TESTED: {name} raises real hosts and needs root"
+    ));
+    false
 }
 
 /// Raises `count` hosts of `set` in a fleet that is there.

@@ -148,7 +148,8 @@ pub(super) fn floor(fleet: &Fleet, hosts: &[Host], work: &Path) -> Result<Comman
     Ok(command)
 }
 
-fn hostler() -> PathBuf {
+/// The release build of this checkout, or what `$HOSTLER_BIN` says.
+pub(crate) fn hostler() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| checkout().join("target"), PathBuf::from);
     std::env::var_os("HOSTLER_BIN").map_or_else(|| target.join("release/hostler"), PathBuf::from)

@@ -14,6 +14,7 @@ use std::fs;
 use std::path::Path;
 
 pub use engine::Engine;
+pub(crate) use engine::hostler;
 use measure::{Cost, measure};
 
 use crate::fleet::{Fleet, Guard, Host, Init, Set};

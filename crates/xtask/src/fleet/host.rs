@@ -121,6 +121,17 @@ impl Host {
         Ok(command)
     }
 
+    /// The host's root as its own processes see it, through `/proc`: for looking, while it runs.
+    pub fn root(&self) -> Result<PathBuf> {
+        let leader = supervisor::leader(self)?.context(format!("{} is not running", self.name))?;
+        Ok(PathBuf::from(format!("/proc/{leader}/root")))
+    }
+
+    /// Whether [`super::Fault::FullDisk`] has taken its disk: what it writes is then not in [`Host::upper`].
+    pub fn disk_is_full(&self) -> bool {
+        self.directory.join("full-disk").exists()
+    }
+
     /// Runs `argv` as root inside the host and returns what it printed; a status other than 0 is a failure.
     pub fn exec(&self, argv: &[&str]) -> Result<Output> {
         run(&mut self.command(argv)?)

@@ -4,6 +4,7 @@ mod agreement;
 mod apply;
 mod lifecycle;
 mod packages;
+mod preview;
 mod privileges;
 mod services;
 mod trouble;
