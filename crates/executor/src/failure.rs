@@ -1,11 +1,12 @@
 //! Why a task did not end well on a host, before it becomes a result.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use hostler_diag::{SourceMap, Span};
 use hostler_template::TemplateError;
 use hostler_transport::Unreachable;
-use hostler_value::{Map, Value};
+use hostler_value::{Map, Unknown, Value};
 
 /// A failure of one task on one host.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) enum Failure {
     Failed(Box<Failed>),
     /// The host could not be reached.
     Unreachable(Unreachable),
+    /// It needs what is not known before another task has run: no failure, but the task ends here all the same.
+    Unknown(Arc<Unknown>),
 }
 
 /// How a task failed.
@@ -88,6 +91,7 @@ impl Failure {
         match self {
             Failure::Failed(failed) => failed.msg,
             Failure::Unreachable(lost) => lost.detail,
+            Failure::Unknown(unknown) => unknown.words(),
         }
     }
 }

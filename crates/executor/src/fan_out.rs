@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::actions::pause;
 use crate::context::RunContext;
 use crate::failure::Failure;
+use crate::fleet::Turns;
 use crate::host_task::{Finished, HostTask};
 use crate::play::{PlayRun, RunState};
 use crate::result::{Shown, Single};
@@ -54,12 +55,22 @@ impl PlayRun {
         let throttle = self.throttle(run, task, &live[0]);
         let mut jobs: JoinSet<Finished> = JoinSet::new();
         let mut hosts_of = std::collections::HashMap::new();
-        for host in workers {
+        // Only these may change the same host at the same time.
+        let delegates = task.context.nearest(|it| it.delegate_to.as_ref()).is_some();
+        let turns = Turns::of(&task.module, workers.len()).filter(|_| delegates);
+        for (index, host) in workers.into_iter().enumerate() {
+            let turn = turns.as_ref().map(|it| it.turn(index, task.r#loop.is_some()));
             let (run, play, task) = (run.clone(), self.clone(), task.clone());
             let (forks, throttle, name) = (run.forks(), throttle.clone(), host.clone());
             let job = jobs.spawn(async move {
+                if let Some(turn) = &turn {
+                    turn.queue().await;
+                }
                 let _turn = throttle.acquire().await;
                 let _place = forks.acquire().await;
+                if let Some(turn) = &turn {
+                    turn.begin();
+                }
                 run.emit(RunEvent::HostStarted {
                     task: id,
                     host: host.clone(),
@@ -70,6 +81,7 @@ impl PlayRun {
                     task: &task,
                     id,
                     host: &host,
+                    turn: turn.as_ref(),
                 };
                 if task.module == "pause" {
                     host_task.wait().await

@@ -113,6 +113,7 @@ impl PlayRun {
             task,
             id: TaskId(0),
             host,
+            turn: None,
         };
         let scope = self.scope(run, host, &task.context);
         match host_task.unmet(&scope) {
@@ -138,6 +139,7 @@ impl PlayRun {
             task,
             id: TaskId(0),
             host,
+            turn: None,
         };
         let scope = self.scope(run, host, &task.context);
         if let Ok(keywords) = host_task.keywords(&scope) {

@@ -1,9 +1,11 @@
 //! From what a module did to what a playbook sees and what reporters show.
 
+use std::sync::Arc;
+
 use hostler_change::{Change, Delta, Forecast, Outcome};
 use hostler_diag::Location;
 use hostler_events::{Status, TaskResult, Unreachable};
-use hostler_value::{Cause, Map, Value};
+use hostler_value::{Cause, Map, Unknown, Value};
 
 use crate::failure::{Failed, Failure};
 
@@ -25,6 +27,8 @@ pub(crate) struct Single {
     pub(crate) unreachable: Option<Unreachable>,
     pub(crate) attempts: u32,
     pub(crate) incomplete: bool,
+    /// Nothing of the result is known.
+    pub(crate) whole: Option<Arc<Unknown>>,
     /// The tasks that decide what of it is not known.
     pub(crate) unknown: Vec<Cause>,
     /// What a preview would carry out.
@@ -48,6 +52,7 @@ impl Single {
             unreachable: None,
             attempts: 1,
             incomplete: false,
+            whole: None,
             unknown: Vec::new(),
             forecast: None,
             facts: None,
@@ -80,7 +85,16 @@ impl Single {
         single
     }
 
-    /// Failed or unreachable.
+    /// What it does is not known before other tasks have run.
+    pub(crate) fn unknown(unknown: Arc<Unknown>) -> Self {
+        let mut single = Single::new(Status::Unknown, Map::new());
+        single.message = Some(unknown.words());
+        single.unknown.clone_from(&unknown.until);
+        single.whole = Some(unknown);
+        single
+    }
+
+    /// Failed or unreachable, or not known.
     pub(crate) fn failure(
         failure: Failure,
         locate: impl Fn(hostler_diag::Span) -> Location,
@@ -106,6 +120,7 @@ impl Single {
                 single.location = span.map(locate);
                 single
             }
+            Failure::Unknown(unknown) => Single::unknown(unknown),
             Failure::Unreachable(unreachable) => {
                 let mut value = Map::new();
                 value.insert("changed", false);
@@ -189,7 +204,10 @@ impl Single {
 
     /// The value as a playbook sees it.
     pub(crate) fn to_value(&self) -> Value {
-        Value::from(self.value.clone())
+        match &self.whole {
+            Some(unknown) => Value::Unknown(unknown.clone()),
+            None => Value::from(self.value.clone()),
+        }
     }
 
     /// Sets what `changed_when` decided.

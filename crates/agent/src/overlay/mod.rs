@@ -135,7 +135,7 @@ pub(crate) struct OverlayHost<'a> {
 /// What a task of a preview gets instead of an applier: it keeps edits in mind and carries out none.
 pub(crate) struct Preview<'a> {
     host: OverlayHost<'a>,
-    by: Cause,
+    task: &'a PreviewTask,
 }
 
 /// What a preview of one item works on: the agent's overlay, or a copy if later tasks are not to see what it would do.
@@ -162,14 +162,10 @@ impl<'a> Ground<'a> {
 }
 
 impl<'a> Preview<'a> {
-    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &PreviewTask) -> Self {
-        let by = Cause {
-            task: task.task,
-            ..Cause::default()
-        };
+    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &'a PreviewTask) -> Self {
         Preview {
             host: OverlayHost::new(real, overlay),
-            by,
+            task,
         }
     }
 
@@ -215,13 +211,17 @@ impl Applier for Preview<'_> {
         if supposing && !self.is_certain(edits) {
             return Err(ModuleError::new("what is there decides"));
         }
-        let (real, by) = (self.host.real, &self.by);
+        let real = self.host.real;
+        let by = Cause {
+            task: self.task.task,
+            ..Cause::default()
+        };
         let me = real.identity();
         self.host.overlay.change(|pending| {
             let mut recorder = Recorder {
                 pending,
                 real,
-                by,
+                by: &by,
                 maker: Maker {
                     uid: me.uid,
                     gid: me.gid,

@@ -26,6 +26,7 @@ pub(crate) use remote::{AgentItem, Prepared, RemoteWork};
 
 use crate::context::RunContext;
 use crate::failure::Failure;
+use crate::fleet::Turn;
 use crate::play::PlayRun;
 use crate::result::{Shown, Single};
 
@@ -37,6 +38,8 @@ pub(crate) struct HostTask<'a> {
     pub(crate) task: &'a Task,
     pub(crate) id: TaskId,
     pub(crate) host: &'a str,
+    /// Its turn, if the task may be delegated to a host where others work, too.
+    pub(crate) turn: Option<&'a Turn>,
 }
 
 /// What came of it, with what is to be remembered.

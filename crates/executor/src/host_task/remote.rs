@@ -9,11 +9,11 @@ use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
 use hostler_protocol::{Item, PreviewTask};
 use hostler_transport::{RunningTask, SessionError, TaskMessage, TaskRequest};
-use hostler_value::{Map, Value};
+use hostler_value::{Cause, Map, Unknown, Value};
 
 use super::{HostTask, TaskKeywords};
 use crate::failure::Failure;
-use crate::fleet::{HostLink, HostSession};
+use crate::fleet::{HostLink, HostSession, PreviewLog};
 use crate::interrupts::Level;
 use crate::result::Single;
 
@@ -116,7 +116,7 @@ impl HostTask<'_> {
             args: Value::from(item.args),
             payload: item.payload,
         });
-        let request = TaskRequest {
+        let mut request = TaskRequest {
             module: module.to_owned(),
             items: numbered.collect(),
             check: keywords.check,
@@ -130,13 +130,43 @@ impl HostTask<'_> {
             environment: keywords.environment.clone(),
             stop_on_failure,
         };
+        let place = keywords.delegate_to.as_deref().unwrap_or(self.host);
+        if let (Some(turn), Some(place)) = (self.turn, &keywords.delegate_to) {
+            tokio::select! {
+                () = turn.at(place) => {}
+                () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
+            }
+        }
         let link = self.run.fleet.link(&keywords.route);
         let session = self.connected(&link).await?;
-        let lane = session.lane(keywords.r#become.as_ref()).await?;
-        let result = match session.session.run(lane, request).await {
+        let log = request.preview.as_ref().map(|_| self.run.fleet.preview_log(place));
+        let lane = match session.lane(keywords.r#become.as_ref()).await {
+            Ok(lane) => lane,
+            Err(failure) => return Err(nobody_yet(failure, log.as_deref(), keywords)),
+        };
+        let mut part = None;
+        if let (Some(preview), Some(log)) = (&mut request.preview, log) {
+            let agent = session.agent(lane);
+            preview.earlier = log.unseen(agent.0, link.blobs());
+            part = Some((log, agent, preview.keep, preview.forecast));
+        }
+        let mut result = match session.session.run(lane, request).await {
             Ok(running) => self.collect(running, keywords).await,
             Err(error) => Err(session_failure(error)),
         };
+        if let (Ok(outcomes), Some((log, agent, keep, forecast))) = (&mut result, part) {
+            let by = Cause {
+                task: self.id.0,
+                ..Cause::default()
+            };
+            for outcome in outcomes.values_mut() {
+                if let Some(kept) = outcome.forecast.as_ref().filter(|_| keep) {
+                    let contents = self.run.fleet.contents();
+                    log.keep(agent, &by, &kept.edits, link.blobs(), contents);
+                }
+                outcome.forecast = outcome.forecast.take().filter(|_| forecast);
+            }
+        }
         // In a preview a later task may look into a file that this one would have written.
         if !self.run.settings.check {
             link.blobs().clear();
@@ -216,6 +246,16 @@ impl HostTask<'_> {
         let drain = async { while let Taken::More = take(running.next().await, &mut outcomes) {} };
         let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
         Err((None, Failure::new(reason)))
+    }
+}
+
+/// A user whom the preview itself would make cannot be entered: what the task would do as that user is not known.
+fn nobody_yet(failure: Failure, log: Option<&PreviewLog>, keywords: &TaskKeywords) -> Failure {
+    let user = keywords.r#become.as_ref().map(|it| it.user.as_str());
+    let maker = log.zip(user).and_then(|(log, user)| log.maker_of(user));
+    match (maker, &failure) {
+        (Some(cause), Failure::Failed(_)) => Failure::Unknown(Arc::new(Unknown::until(cause))),
+        _ => failure,
     }
 }
 
