@@ -207,6 +207,12 @@ pub trait Inspect {
         Vec::new()
     }
 
+    /// In a preview: the tasks that would run what the user wrote (`command`). They may bring anything, so that a failure
+    /// for want of something is not certain.
+    fn unforeseen(&self) -> Vec<Cause> {
+        Vec::new()
+    }
+
     /// Can a TCP connection be made within the time? For `wait_for`.
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool;
 

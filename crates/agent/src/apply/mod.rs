@@ -37,6 +37,10 @@ impl Applier for Host {
         }
     }
 
+    fn faults(&self, declared: &[&hostler_change::Effect]) -> Vec<String> {
+        crate::declared::faults(self, declared)
+    }
+
     fn host(&self) -> &dyn Inspect {
         self
     }

@@ -49,12 +49,25 @@ struct Pending {
     people: People,
     declared: Vec<Declared>,
     fog: Fog,
+    /// Tasks that would run what the user wrote.
+    unforeseen: Vec<Cause>,
 }
 
 impl Pending {
     /// Is the host's answer about a path the right one?
     fn changes_no_files(&self) -> bool {
-        self.files.is_empty() && self.people.is_empty() && self.fog.causes().is_empty()
+        let certain = self.fog.causes().is_empty() && self.unforeseen.is_empty();
+        certain && self.files.is_empty() && self.people.is_empty()
+    }
+
+    /// The tasks that may make what is not there, by programs of the user's.
+    fn may_be_made(&self, found: &Found) -> Vec<Cause> {
+        match found {
+            Found::Free(missing) | Found::Nowhere(missing, _) if !self.files.is_decided(missing) => {
+                self.unforeseen.clone()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The tasks that install packages which may bring what is not there.
@@ -234,6 +247,18 @@ impl Applier for Preview<'_> {
             edits.iter().try_for_each(|it| recorder.edit(&it.edit))
         })?;
         Ok(true)
+    }
+
+    fn unforeseen(&mut self) {
+        let task = self.task.task;
+        let noted: Result<(), std::convert::Infallible> = self.host.overlay.change(|pending| {
+            pending.unforeseen.push(Cause {
+                task,
+                ..Cause::default()
+            });
+            Ok(())
+        });
+        let Ok(()) = noted;
     }
 
     fn suppose(&mut self) -> bool {

@@ -69,7 +69,9 @@ impl Recorder<'_> {
     fn absent(&self, what: &str, path: &Path, found: &Found) -> ModuleError {
         let by = self.pending.may_come(found);
         if by.is_empty() {
-            return cannot(what, path, Errno::NOENT);
+            let mut error = cannot(what, path, Errno::NOENT);
+            error.unknown = self.pending.may_be_made(found);
+            return error;
         }
         not_known(path.display().to_string(), by).into()
     }
@@ -230,6 +232,7 @@ impl Recorder<'_> {
     pub(super) fn nobody(&self, failure: String) -> ModuleError {
         let mut error = ModuleError::new(failure);
         error.unknown = self.pending.fog.causes();
+        error.unknown.extend(self.pending.unforeseen.iter().cloned());
         error
     }
 
