@@ -91,6 +91,7 @@ fn difference(host: &dyn Inspect, effect: &Effect) -> Option<(String, String)> {
             let same = !said.success() || lines(&said.stdout) == lines(table);
             (!same).then(|| (format!("the crontab of {user} is replaced"), "another table".to_owned()))
         }
+        Effect::Unforeseen => None,
         Effect::Edit(edit) => edit_differs(host, edit),
     }
 }

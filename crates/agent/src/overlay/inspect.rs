@@ -342,6 +342,10 @@ impl Inspect for OverlayHost<'_> {
         self.overlay.snapshot().declared.clone()
     }
 
+    fn supposing(&self) -> bool {
+        self.supposing.is_some()
+    }
+
     fn unforeseen(&self) -> Vec<Cause> {
         self.overlay.snapshot().unforeseen.clone()
     }

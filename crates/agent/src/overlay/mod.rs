@@ -26,7 +26,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_change::{Applied, Edit, Outcome, Planned};
+use hostler_change::{Applied, Edit, Effect, Outcome, Planned, Run};
 use hostler_module_api::{Applier, Declared, Follow, Inspect, ModuleError};
 use hostler_protocol::{Maker, PreviewTask};
 use hostler_value::Cause;
@@ -149,6 +149,8 @@ pub(crate) struct OverlayHost<'a> {
 pub(crate) struct Preview<'a> {
     host: OverlayHost<'a>,
     task: &'a PreviewTask,
+    /// What it would do cannot be known.
+    unpredictable: bool,
 }
 
 /// What a preview of one item works on: the agent's overlay, or a copy if later tasks are not to see what it would do.
@@ -179,13 +181,18 @@ impl<'a> Preview<'a> {
         Preview {
             host: OverlayHost::new(real, overlay),
             task,
+            unpredictable: false,
         }
     }
 
     /// Puts "unknown" in place of what was made up, and of a failure that may come only of what is not known.
     pub(crate) fn finish(&self, outcome: &mut Outcome) {
+        let unpredictable = self.unpredictable;
         let pending = self.host.overlay.snapshot();
         reveal::reveal(&pending, outcome);
+        if self.host.supposing.is_some() && outcome.changed {
+            reveal::hide_before(&pending.fog.causes(), outcome);
+        }
         let mut missed = self.host.missed.borrow().clone();
         missed.sort();
         missed.dedup();
@@ -194,36 +201,25 @@ impl<'a> Preview<'a> {
             outcome.failed = None;
             outcome.unknown = missed;
         }
-    }
-
-    /// With nothing known of what is there, only what replaces it as a whole is right, and a link to what the preview
-    /// itself would have made.
-    fn is_certain(&self, edits: &[Planned]) -> bool {
-        let whole = self.host.real.payload();
-        let ours = |target: &std::path::Path, link: &std::path::Path| {
-            let target = link.parent().unwrap_or(link).join(target);
-            let pending = self.host.overlay.snapshot();
-            matches!(pending.files.find(self.host.real, &target, Follow::Yes), Ok(Found::Node(..)))
-        };
-        let certain = |edit: &Planned| match &edit.edit {
-            Edit::WriteFile(write) => whole == Some(&write.content),
-            Edit::Link(link) => ours(&link.target, &link.path),
-            _ => false,
-        };
-        !edits.is_empty() && edits.iter().all(certain)
-    }
-}
-
-impl Applier for Preview<'_> {
-    fn apply(&mut self, _: &Planned) -> Result<Applied, ModuleError> {
-        Err(ModuleError::new("a preview changes nothing"))
-    }
-
-    fn preview(&mut self, edits: &[Planned]) -> Result<bool, ModuleError> {
-        let supposing = self.host.supposing.is_some();
-        if supposing && !self.is_certain(edits) {
-            return Err(ModuleError::new("what is there decides"));
+        if unpredictable || !outcome.unknown.is_empty() {
+            self.keep_unforeseen(outcome);
         }
+    }
+
+    /// What the task does is not known: later tasks, also of other agents, are not to draw conclusions from what is not
+    /// there.
+    fn keep_unforeseen(&self, outcome: &mut Outcome) {
+        let edit = Planned {
+            edit: Edit::Run(Run::unforeseen()),
+            deltas: Vec::new(),
+        };
+        let kept = self.keep(std::slice::from_ref(&edit));
+        if kept.is_ok() && self.task.keep {
+            outcome.forecast.get_or_insert_default().edits.push(edit);
+        }
+    }
+
+    fn keep(&self, edits: &[Planned]) -> Result<(), ModuleError> {
         let real = self.host.real;
         let by = Cause {
             task: self.task.task,
@@ -241,24 +237,50 @@ impl Applier for Preview<'_> {
                     umask: me.umask,
                 },
                 checks: true,
-                supposing,
+                supposing: self.host.supposing.is_some(),
                 dpkg: None,
             };
             edits.iter().try_for_each(|it| recorder.edit(&it.edit))
-        })?;
+        })
+    }
+
+    /// With nothing known of what is there, only what replaces it as a whole is right, and a link to what the preview
+    /// itself would have made.
+    fn is_certain(&self, edits: &[Planned]) -> bool {
+        let whole = self.host.real.payload();
+        let ours = |target: &std::path::Path, link: &std::path::Path| {
+            let target = link.parent().unwrap_or(link).join(target);
+            let pending = self.host.overlay.snapshot();
+            matches!(pending.files.find(self.host.real, &target, Follow::Yes), Ok(Found::Node(..)))
+        };
+        let certain = |edit: &Planned| match &edit.edit {
+            Edit::WriteFile(write) => whole == Some(&write.content),
+            Edit::Link(link) => ours(&link.target, &link.path),
+            // A restart.
+            Edit::Run(run) => run.always && run.effects.iter().all(|it| matches!(it, Effect::Unit(_))),
+            _ => false,
+        };
+        !edits.is_empty() && edits.iter().all(certain)
+    }
+}
+
+impl Applier for Preview<'_> {
+    fn apply(&mut self, _: &Planned) -> Result<Applied, ModuleError> {
+        Err(ModuleError::new("a preview changes nothing"))
+    }
+
+    fn preview(&mut self, edits: &[Planned]) -> Result<bool, ModuleError> {
+        let supposing = self.host.supposing.is_some();
+        if supposing && !self.is_certain(edits) {
+            return Err(ModuleError::new("what is there decides"));
+        }
+        self.keep(edits)?;
         Ok(true)
     }
 
+
     fn unforeseen(&mut self) {
-        let task = self.task.task;
-        let noted: Result<(), std::convert::Infallible> = self.host.overlay.change(|pending| {
-            pending.unforeseen.push(Cause {
-                task,
-                ..Cause::default()
-            });
-            Ok(())
-        });
-        let Ok(()) = noted;
+        self.unpredictable = true;
     }
 
     fn suppose(&mut self) -> bool {

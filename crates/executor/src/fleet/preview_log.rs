@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_change::{Content, Edit, Effect, Planned, Program};
+use hostler_change::{Content, Edit, Effect, Planned, Program, Run};
 use hostler_protocol::{Maker, PendingEdit};
 use hostler_transport::Lane;
 use hostler_value::Cause;
@@ -40,7 +40,8 @@ struct State {
 
 #[derive(Debug)]
 struct Entry {
-    agent: AgentId,
+    /// Who knows it already; `None` for what no agent had a part in.
+    agent: Option<AgentId>,
     edit: PendingEdit,
     contents: Vec<([u8; 32], BlobOrigin)>,
 }
@@ -66,7 +67,7 @@ impl PreviewLog {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let end = state.entries.len();
         let start = state.seen.insert(agent, end).unwrap_or(0);
-        let others = state.entries[start..].iter().filter(|it| it.agent != agent);
+        let others = state.entries[start..].iter().filter(|it| it.agent != Some(agent));
         let give = |entry: &Entry| {
             for (sha256, origin) in &entry.contents {
                 blobs.offer(*sha256, origin.clone());
@@ -92,11 +93,22 @@ impl PreviewLog {
             slim(&mut edit, blobs, contents, &mut found);
             let by = by.clone();
             state.entries.push(Entry {
-                agent,
+                agent: Some(agent),
                 edit: PendingEdit { by, maker, edit },
                 contents: found,
             });
         }
+    }
+
+    /// A task would do something that cannot be known, and no agent was asked.
+    pub(crate) fn keep_unforeseen(&self, by: Cause) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (maker, edit) = (Maker::default(), Edit::Run(Run::unforeseen()));
+        state.entries.push(Entry {
+            agent: None,
+            edit: PendingEdit { by, maker, edit },
+            contents: Vec::new(),
+        });
     }
 
     /// The task that would make a user, if one would.
@@ -150,7 +162,7 @@ fn slim(
 
 #[cfg(test)]
 mod tests {
-    use hostler_change::{Attrs, Delta, Run, UserEffect, WriteFile};
+    use hostler_change::{Attrs, Delta, UserEffect, WriteFile};
 
     use super::*;
 
@@ -215,5 +227,7 @@ mod tests {
         assert_eq!(run.program, Program::default());
         assert_eq!(log.maker_of("alice"), Some(by));
         assert_eq!(log.maker_of("bob"), None);
+        log.keep_unforeseen(Cause::default());
+        assert_eq!(log.unseen(agent(1).0, &other).len(), 1, "nobody knows it yet");
     }
 }

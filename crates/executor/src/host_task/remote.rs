@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_change::{Content, Outcome};
+use hostler_change::{Content, Edit, Outcome, Run};
 use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
 use hostler_protocol::{Item, PreviewTask};
@@ -142,7 +142,7 @@ impl HostTask<'_> {
         let log = request.preview.as_ref().map(|_| self.run.fleet.preview_log(place));
         let lane = match session.lane(keywords.r#become.as_ref()).await {
             Ok(lane) => lane,
-            Err(failure) => return Err(nobody_yet(failure, log.as_deref(), keywords)),
+            Err(failure) => return Err(self.nobody_yet(failure, log.as_deref(), keywords)),
         };
         let mut part = None;
         if let (Some(preview), Some(log)) = (&mut request.preview, log) {
@@ -164,7 +164,12 @@ impl HostTask<'_> {
                     let contents = self.run.fleet.contents();
                     log.keep(agent, &by, &kept.edits, link.blobs(), contents);
                 }
-                outcome.forecast = outcome.forecast.take().filter(|_| forecast);
+                // Plans have edits; what is not known is told by the outcome.
+                let plain = outcome.forecast.take().filter(|_| forecast);
+                outcome.forecast = plain.and_then(|mut it| {
+                    it.edits.retain(|it| it.edit != Edit::Run(Run::unforeseen()));
+                    (!it.edits.is_empty()).then_some(it)
+                });
             }
         }
         // In a preview a later task may look into a file that this one would have written.
@@ -180,6 +185,27 @@ impl HostTask<'_> {
                 Err(failure)
             }
         }
+    }
+
+    /// A user whom the preview itself would make cannot be entered: what the task would do as that user is not known.
+    fn nobody_yet(
+        &self,
+        failure: Failure,
+        log: Option<&PreviewLog>,
+        keywords: &TaskKeywords,
+    ) -> Failure {
+        let user = keywords.r#become.as_ref().map(|it| it.user.as_str());
+        let (Some(log), Some(user), Failure::Failed(_)) = (log, user, &failure) else {
+            return failure;
+        };
+        let Some(cause) = log.maker_of(user) else {
+            return failure;
+        };
+        log.keep_unforeseen(Cause {
+            task: self.id.0,
+            ..Cause::default()
+        });
+        Failure::Unknown(Arc::new(Unknown::until(cause)))
     }
 
     /// The host's agent, connecting if need be; the user's second Ctrl-C ends the wait.
@@ -246,16 +272,6 @@ impl HostTask<'_> {
         let drain = async { while let Taken::More = take(running.next().await, &mut outcomes) {} };
         let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
         Err((None, Failure::new(reason)))
-    }
-}
-
-/// A user whom the preview itself would make cannot be entered: what the task would do as that user is not known.
-fn nobody_yet(failure: Failure, log: Option<&PreviewLog>, keywords: &TaskKeywords) -> Failure {
-    let user = keywords.r#become.as_ref().map(|it| it.user.as_str());
-    let maker = log.zip(user).and_then(|(log, user)| log.maker_of(user));
-    match (maker, &failure) {
-        (Some(cause), Failure::Failed(_)) => Failure::Unknown(Arc::new(Unknown::until(cause))),
-        _ => failure,
     }
 }
 
