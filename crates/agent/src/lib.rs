@@ -14,6 +14,7 @@
 mod apply;
 mod blobs;
 mod crash;
+mod declared;
 mod hello;
 mod host;
 mod lane;

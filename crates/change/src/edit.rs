@@ -188,6 +188,11 @@ impl Run {
         }
     }
 
+    /// Stands for all that cannot be foreseen. Only previews have it.
+    pub fn unforeseen() -> Self {
+        Run::new(Program::default()).bringing(vec![Effect::Unforeseen])
+    }
+
     /// Declares what it brings about.
     #[must_use]
     pub fn bringing(mut self, effects: Vec<Effect>) -> Self {

@@ -61,6 +61,8 @@ pub enum Effect {
         /// The whole table.
         table: Vec<u8>,
     },
+    /// What cannot be foreseen: it may bring anything.
+    Unforeseen,
     /// Something that the program does to files, as an edit would. The edit of a program stands for that one's
     /// effects.
     Edit(Edit),

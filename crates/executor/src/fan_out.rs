@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::actions::pause;
 use crate::context::RunContext;
 use crate::failure::Failure;
+use crate::fleet::Turns;
 use crate::host_task::{Finished, HostTask, When};
 use crate::play::{PlayRun, RunState};
 use crate::result::{Shown, Single};
@@ -110,13 +111,25 @@ impl PlayRun {
     ) -> (JoinSet<Finished>, HashMap<tokio::task::Id, String>) {
         let mut jobs: JoinSet<Finished> = JoinSet::new();
         let mut hosts_of = HashMap::new();
-        for host in workers {
+        // Only these may change the same host at the same time.
+        let delegates = task.context.nearest(|it| it.delegate_to.as_ref()).is_some();
+        let turns = Turns::of(&task.module, workers.len()).filter(|_| delegates);
+        for (index, host) in workers.into_iter().enumerate() {
+            let turn = turns
+                .as_ref()
+                .map(|it| it.turn(index, task.r#loop.is_some()));
             let (run, play, task) = (run.clone(), self.clone(), task.clone());
             let (forks, throttle, name) = (run.forks(), throttle.clone(), host.clone());
             let maybe = maybe.get(&host).cloned();
             let job = jobs.spawn(async move {
+                if let Some(turn) = &turn {
+                    turn.queue().await;
+                }
                 let _turn = throttle.acquire().await;
                 let _place = forks.acquire().await;
+                if let Some(turn) = &turn {
+                    turn.begin();
+                }
                 run.emit(RunEvent::HostStarted {
                     task: id,
                     host: host.clone(),
@@ -129,6 +142,7 @@ impl PlayRun {
                     host: &host,
                     maybe: maybe.as_ref(),
                     keep: true,
+                    turn: turn.as_ref(),
                 };
                 if task.module == "pause" {
                     host_task.wait().await

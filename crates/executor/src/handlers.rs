@@ -154,6 +154,7 @@ impl PlayRun {
             host,
             maybe: None,
             keep: true,
+            turn: None,
         };
         let scope = self.scope(run, host, &task.context);
         match host_task.when(&scope) {
@@ -191,6 +192,7 @@ impl PlayRun {
             host,
             maybe: None,
             keep: true,
+            turn: None,
         };
         let scope = self.scope(run, host, &task.context);
         if let Ok(keywords) = host_task.keywords(&scope) {

@@ -47,6 +47,9 @@ pub trait Applier {
         false
     }
 
+    /// Check mode: the task would do something that cannot be known.
+    fn unforeseen(&mut self) {}
+
     /// Compares what programs have declared with what the host is now that they have run. Each difference is a sentence.
     fn faults(&self, _declared: &[&Effect]) -> Vec<String> {
         Vec::new()
@@ -197,6 +200,9 @@ fn foreseen<M: Module>(
     let mut report = M::report(args, &nothing_done(&before, &before, &plan, true));
     let changed = !plan.is_empty();
     let mut forecast = None;
+    if plan.unpredictable && changed {
+        applier.unforeseen();
+    }
     if changed && report.failed.is_none() && (plan.unpredictable || !report.skipped) {
         forecast = mode.forecast.then(|| {
             let basis = applier.basis(&plan.edits);
@@ -230,13 +236,14 @@ fn nothing_done<'a, S>(before: &'a S, after: &'a S, plan: &'a Plan, check: bool)
     }
 }
 
-/// Fails with what the plan lacks, unless a package that an earlier task of a preview would install may bring it.
+/// Fails with what the plan lacks, unless an earlier task of a preview may bring it.
 fn met(plan: &Plan, applier: &dyn Applier) -> Result<(), ModuleError> {
     let Some(lacks) = plan.unmet.first() else {
         return Ok(());
     };
     let mut error = ModuleError::new(lacks);
     error.unknown = applier.host().new_packages();
+    error.unknown.extend(applier.host().unforeseen());
     Err(error)
 }
 

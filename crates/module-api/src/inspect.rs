@@ -213,6 +213,18 @@ pub trait Inspect {
         Vec::new()
     }
 
+    /// In a preview: does [`Inspect::new_packages`] count as not there just now? What is planned so is held to be right
+    /// only if what they bring has no part in it.
+    fn supposing(&self) -> bool {
+        false
+    }
+
+    /// In a preview: the tasks that would run what the user wrote (`command`). They may bring anything, so that a failure
+    /// for want of something is not certain.
+    fn unforeseen(&self) -> Vec<Cause> {
+        Vec::new()
+    }
+
     /// Can a TCP connection be made within the time? For `wait_for`.
     fn can_connect(&self, host: &str, port: u16, timeout: Duration) -> bool;
 

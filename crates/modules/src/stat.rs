@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use hostler_module_api::InspectError;
 use hostler_module_api::prelude::*;
+use hostler_module_api::value::Unknown;
 
 use crate::files::{expand_path, real_path};
 
@@ -100,8 +102,8 @@ impl Module for This {
             out.insert("gr_name", group.name);
         }
         if args.get_checksum && stat.kind == FileKind::File && host.access(&path, 4) {
-            let hash = host.checksum(&path, args.checksum_algorithm.name())?;
-            out.insert("checksum", hash);
+            let hash = host.checksum(&path, args.checksum_algorithm.name());
+            out.insert("checksum", known(hash)?);
         }
         if args.get_mime {
             let (mime, charset) = mime(&path, host).unwrap_or(("unknown".into(), "unknown".into()));
@@ -124,6 +126,16 @@ impl Module for This {
 
     fn report(_: &Args, ran: &Ran<'_, Map>) -> Report {
         Report::default().with("stat", ran.after.clone())
+    }
+}
+
+/// A hash; in a preview one that an earlier task decides.
+fn known(hash: Result<Option<String>, InspectError>) -> Result<Value, ModuleError> {
+    match hash {
+        Err(InspectError::Unknown { by, .. }) => {
+            Ok(Value::Unknown(std::sync::Arc::new(Unknown { until: by, sketch: None })))
+        }
+        other => Ok(other?.into()),
     }
 }
 

@@ -409,13 +409,31 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_unit_fails_but_not_in_a_preview() {
+    fn a_missing_unit_fails_also_in_a_preview() {
         let host = host("not-found", "inactive", "");
         let json = json!({"name": "app", "state": "started"});
         assert_eq!(check_fails::<This>(args(json.clone()), host.clone()), "Could not find the requested service app: host");
         let check = Mode { check: true, diff: false, forecast: false };
         let outcome = execute::<This>(&args(json), check, &mut host.clone());
-        assert!(outcome.failed.is_none() && outcome.changed && outcome.warnings.len() == 1);
+        assert!(outcome.failed.is_some() && !outcome.changed);
+    }
+
+    #[test]
+    fn a_file_tells_of_a_unit_that_the_manager_has_not_read() {
+        let unit = "[Service]\nExecStart=/bin/app\n[Install]\nWantedBy=multi-user.target\n";
+        let host = host("not-found", "inactive", "").dir("/etc/systemd", 0o755).dir("/etc/systemd/system", 0o755);
+        let host = host.file("/etc/systemd/system/app.service", unit);
+        let check = Mode { check: true, diff: false, forecast: true };
+        let json = json!({"name": "app", "state": "started", "enabled": true});
+        let outcome = execute::<This>(&args(json), check, &mut host.clone());
+        assert!(outcome.failed.is_none() && outcome.changed, "{outcome:?}");
+        let edits = outcome.forecast.unwrap().edits;
+        let Edit::Run(enable) = &edits[0].edit else { panic!("{edits:?}") };
+        let link = "/etc/systemd/system/multi-user.target.wants/app.service";
+        let links = |effect: &Effect| matches!(effect, Effect::Edit(Edit::Link(it)) if it.path == std::path::Path::new(link));
+        assert!(enable.effects.iter().any(links), "{enable:?}");
+        let status = outcome.fields.get("status").unwrap();
+        assert_eq!(status.get("UnitFileState"), Some(&Value::str("disabled")));
     }
 
     #[test]

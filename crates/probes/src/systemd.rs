@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hostler_change::{Program, UnitEffect};
+use hostler_change::{Effect, Program, UnitEffect};
 use hostler_module_api::{Follow, Inspect, InspectError};
 
 use crate::unit_file::{ADMIN, unit_file};
@@ -77,12 +77,26 @@ pub fn unit(host: &dyn Inspect, scope: Scope, name: &str) -> Result<Unit, Inspec
         unit.read_file(host, &unit_name(name));
         unit.put_on_top(&declared_unit(host, name));
     }
+    if !unit.is_known() && host.supposing() && a_package_is_called(host, name) {
+        return Ok(Unit::as_packages_leave_it());
+    }
     let by = host.new_packages();
     if !unit.is_known() && !unit.init_script && !by.is_empty() {
         let what = format!("unit {}", unit_name(name));
         return Err(InspectError::Unknown { what, by });
     }
     Ok(unit)
+}
+
+/// Would a package be installed after which the unit is called?
+fn a_package_is_called(host: &dyn Inspect, unit: &str) -> bool {
+    host.declared().iter().any(|it| match &it.effect {
+        Effect::Package { name, version } => {
+            let first = name.split(['-', ':']).next().unwrap_or(name);
+            version.is_some() && first.len() > 2 && unit.contains(first)
+        }
+        _ => false,
+    })
 }
 
 /// Links that enabling a unit of the host makes and disabling removes, and what they point to; empty if its file does
@@ -138,6 +152,20 @@ pub fn starts_at_boot(host: &dyn Inspect, script: &str) -> bool {
 }
 
 impl Unit {
+    /// Running, and started at boot.
+    fn as_packages_leave_it() -> Self {
+        let properties = [
+            ("LoadState", "loaded"),
+            ("ActiveState", "active"),
+            ("UnitFileState", "enabled"),
+        ];
+        let properties = properties.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Unit {
+            properties: properties.into(),
+            ..Unit::default()
+        }
+    }
+
     fn set(&mut self, name: &str, value: &str) {
         match self.properties.iter_mut().find(|(key, _)| key == name) {
             Some((_, old)) => value.clone_into(old),
@@ -174,6 +202,7 @@ impl Unit {
         if !self.properties.is_empty() {
             self.set("LoadState", if file.masked { "masked" } else { "loaded" });
             self.set("FragmentPath", &file.path.display().to_string());
+            self.properties.retain(|(key, _)| key != "LoadError");
             for (key, value) in &file.service {
                 self.set(key, value);
             }

@@ -55,6 +55,10 @@ impl Applier for Host {
         .hint("nothing was changed by this task; make a new plan"))
     }
 
+    fn faults(&self, declared: &[&hostler_change::Effect]) -> Vec<String> {
+        crate::declared::faults(self, declared)
+    }
+
     fn host(&self) -> &dyn Inspect {
         self
     }

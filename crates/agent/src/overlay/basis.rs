@@ -95,6 +95,7 @@ fn things_of(effect: &Effect) -> Vec<Thing<'_>> {
         Effect::Sysctl { key, .. } => vec![Thing::KernelParameter(key)],
         Effect::Hostname { .. } => vec![Thing::HostName],
         Effect::Crontab { user, .. } => vec![Thing::Crontab(user)],
+        Effect::Unforeseen => Vec::new(),
         Effect::Edit(edit) => things(edit),
     }
 }

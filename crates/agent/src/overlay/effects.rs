@@ -28,6 +28,7 @@ impl Recorder<'_> {
                 self.declare(effect);
                 self.spool(user, table);
             }
+            Effect::Unforeseen => self.pending.unforeseen.push(self.by.clone()),
             Effect::Shadow(shadow) => {
                 let lines = &mut self.pending.people.shadow;
                 join(lines.entry(shadow.user.clone()).or_default(), shadow);

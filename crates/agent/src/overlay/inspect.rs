@@ -41,6 +41,7 @@ impl<'a> OverlayHost<'a> {
     fn absent(&self, pending: &Pending, path: &Path, found: &Found) -> Result<bool, InspectError> {
         let by = pending.may_come(found);
         if by.is_empty() {
+            self.missed.borrow_mut().extend(pending.may_be_made(found));
             return Ok(false);
         }
         let Some(first) = &self.supposing else {
@@ -54,6 +55,9 @@ impl<'a> OverlayHost<'a> {
     /// A user or group is not there; an error if a package may bring it.
     fn nobody(&self, pending: &Pending, kind: &str, name: &str) -> Result<(), InspectError> {
         let by = pending.fog.causes();
+        self.missed
+            .borrow_mut()
+            .extend(pending.unforeseen.iter().cloned());
         if by.is_empty() || name.parse::<u32>().is_ok() || self.supposing.is_some() {
             return Ok(());
         }
@@ -288,7 +292,14 @@ impl Inspect for OverlayHost<'_> {
             {
                 Err(self.unknown(format!("program {name}"), pending.fog.causes()))
             }
-            said => said,
+            said => {
+                if said.is_err() {
+                    self.missed
+                        .borrow_mut()
+                        .extend(pending.unforeseen.iter().cloned());
+                }
+                said
+            }
         }
     }
 
@@ -347,6 +358,14 @@ impl Inspect for OverlayHost<'_> {
         let mut by: Vec<Cause> = below.map(|it| it.1.clone()).collect();
         by.dedup();
         by
+    }
+
+    fn supposing(&self) -> bool {
+        self.supposing.is_some()
+    }
+
+    fn unforeseen(&self) -> Vec<Cause> {
+        self.overlay.snapshot().unforeseen.clone()
     }
 
     fn new_packages(&self) -> Vec<Cause> {

@@ -27,7 +27,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_change::{Applied, Basis, Edit, Outcome, Planned};
+use hostler_change::{Applied, Basis, Edit, Effect, Outcome, Planned, Run};
 use hostler_module_api::{Applier, Declared, Follow, Inspect, ModuleError};
 use hostler_protocol::{Maker, PreviewTask};
 use hostler_value::Cause;
@@ -53,12 +53,27 @@ struct Pending {
     /// Paths that edits were kept for, and by whom.
     touched: Vec<(PathBuf, Cause)>,
     fog: Fog,
+    /// Tasks that would run what the user wrote.
+    unforeseen: Vec<Cause>,
 }
 
 impl Pending {
     /// Is the host's answer about a path the right one?
     fn changes_no_files(&self) -> bool {
-        self.files.is_empty() && self.people.is_empty() && self.fog.causes().is_empty()
+        let certain = self.fog.causes().is_empty() && self.unforeseen.is_empty();
+        certain && self.files.is_empty() && self.people.is_empty()
+    }
+
+    /// The tasks that may make what is not there, by programs of the user's.
+    fn may_be_made(&self, found: &Found) -> Vec<Cause> {
+        match found {
+            Found::Free(missing) | Found::Nowhere(missing, _)
+                if !self.files.is_decided(missing) =>
+            {
+                self.unforeseen.clone()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The tasks that install packages which may bring what is not there.
@@ -141,7 +156,9 @@ pub(crate) struct OverlayHost<'a> {
 /// What a task of a preview gets instead of an applier: it keeps edits in mind and carries out none.
 pub(crate) struct Preview<'a> {
     host: OverlayHost<'a>,
-    by: Cause,
+    task: &'a PreviewTask,
+    /// What it would do cannot be known.
+    unpredictable: bool,
 }
 
 /// What a preview of one item works on: the agent's overlay, or a copy if later tasks are not to see what it would do.
@@ -168,21 +185,22 @@ impl<'a> Ground<'a> {
 }
 
 impl<'a> Preview<'a> {
-    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &PreviewTask) -> Self {
-        let by = Cause {
-            task: task.task,
-            ..Cause::default()
-        };
+    pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &'a PreviewTask) -> Self {
         Preview {
             host: OverlayHost::new(real, overlay),
-            by,
+            task,
+            unpredictable: false,
         }
     }
 
     /// Puts "unknown" in place of what was made up, and of a failure that may come only of what is not known.
     pub(crate) fn finish(&self, outcome: &mut Outcome) {
+        let unpredictable = self.unpredictable;
         let pending = self.host.overlay.snapshot();
         reveal::reveal(&pending, outcome);
+        if self.host.supposing.is_some() && outcome.changed {
+            reveal::hide_before(&pending.fog.causes(), outcome);
+        }
         let mut missed = self.host.missed.borrow().clone();
         missed.sort();
         missed.dedup();
@@ -191,6 +209,47 @@ impl<'a> Preview<'a> {
             outcome.failed = None;
             outcome.unknown = missed;
         }
+        if unpredictable || !outcome.unknown.is_empty() {
+            self.keep_unforeseen(outcome);
+        }
+    }
+
+    /// What the task does is not known: later tasks, also of other agents, are not to draw conclusions from what is not
+    /// there.
+    fn keep_unforeseen(&self, outcome: &mut Outcome) {
+        let edit = Planned {
+            edit: Edit::Run(Run::unforeseen()),
+            deltas: Vec::new(),
+        };
+        let kept = self.keep(std::slice::from_ref(&edit));
+        if kept.is_ok() && self.task.keep {
+            outcome.forecast.get_or_insert_default().edits.push(edit);
+        }
+    }
+
+    fn keep(&self, edits: &[Planned]) -> Result<(), ModuleError> {
+        let real = self.host.real;
+        let by = Cause {
+            task: self.task.task,
+            ..Cause::default()
+        };
+        let me = real.identity();
+        self.host.overlay.change(|pending| {
+            let mut recorder = Recorder {
+                pending,
+                real,
+                by: &by,
+                maker: Maker {
+                    uid: me.uid,
+                    gid: me.gid,
+                    umask: me.umask,
+                },
+                checks: true,
+                supposing: self.host.supposing.is_some(),
+                dpkg: None,
+            };
+            edits.iter().try_for_each(|it| recorder.edit(&it.edit))
+        })
     }
 
     /// With nothing known of what is there, only what replaces it as a whole is right, and a link to what the preview
@@ -208,6 +267,10 @@ impl<'a> Preview<'a> {
         let certain = |edit: &Planned| match &edit.edit {
             Edit::WriteFile(write) => whole == Some(&write.content),
             Edit::Link(link) => ours(&link.target, &link.path),
+            // A restart.
+            Edit::Run(run) => {
+                run.always && run.effects.iter().all(|it| matches!(it, Effect::Unit(_)))
+            }
             _ => false,
         };
         !edits.is_empty() && edits.iter().all(certain)
@@ -224,25 +287,12 @@ impl Applier for Preview<'_> {
         if supposing && !self.is_certain(edits) {
             return Err(ModuleError::new("what is there decides"));
         }
-        let (real, by) = (self.host.real, &self.by);
-        let me = real.identity();
-        self.host.overlay.change(|pending| {
-            let mut recorder = Recorder {
-                pending,
-                real,
-                by,
-                maker: Maker {
-                    uid: me.uid,
-                    gid: me.gid,
-                    umask: me.umask,
-                },
-                checks: true,
-                supposing,
-                dpkg: None,
-            };
-            edits.iter().try_for_each(|it| recorder.edit(&it.edit))
-        })?;
+        self.keep(edits)?;
         Ok(true)
+    }
+
+    fn unforeseen(&mut self) {
+        self.unpredictable = true;
     }
 
     fn suppose(&mut self) -> bool {

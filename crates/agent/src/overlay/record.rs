@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use hostler_change::{
-    Attrs, Content, Edit, Fetch, FileKind, Link, MakeDir, Owner, Remove, Run, Times, WriteFile,
+    Attrs, Content, Edit, Effect, Fetch, FileKind, Link, MakeDir, Owner, Remove, Run, Times,
+    WriteFile,
 };
 use hostler_module_api::{FileStat, Follow, Inspect, ModuleError};
 use hostler_protocol::Maker;
@@ -91,7 +92,9 @@ impl Recorder<'_> {
     fn absent(&self, what: &str, path: &Path, found: &Found) -> ModuleError {
         let by = self.pending.may_come(found);
         if by.is_empty() {
-            return cannot(what, path, Errno::NOENT);
+            let mut error = cannot(what, path, Errno::NOENT);
+            error.unknown = self.pending.may_be_made(found);
+            return error;
         }
         not_known(path.display().to_string(), by).into()
     }
@@ -158,11 +161,35 @@ impl Recorder<'_> {
                 Found::Real(dir, _) => self.real.access(&dir, 3),
                 Found::Free(_) | Found::Nowhere(..) => true,
             };
-        if allowed {
-            Ok((place, old))
-        } else {
-            Err(cannot(what, path, Errno::ACCESS))
+        if !allowed {
+            return Err(cannot(what, path, Errno::ACCESS));
         }
+        self.thawed(what, path, dir)?;
+        if old.as_ref().is_some_and(|it| it.kind == FileKind::File) {
+            self.thawed(if what == "write" { "replace" } else { what }, path, &place)?;
+        }
+        Ok((place, old))
+    }
+
+    /// What not even root may write to: something of a file system that is mounted read-only, or immutable
+    /// (`chattr +i`).
+    fn thawed(&self, what: &str, path: &Path, place: &Path) -> Recorded {
+        let is_real = |path: &Path| matches!(self.real.stat(path, Follow::No), Ok(Some(_)));
+        let root = self.checks && self.real.identity().uid == 0;
+        if !root || !is_real(place) || self.real.access(place, 2) {
+            return Ok(());
+        }
+        let dir = place.parent().unwrap_or(place);
+        let above = self.real.access(dir, 2);
+        Err(cannot(
+            what,
+            path,
+            if above && dir != place {
+                Errno::PERM
+            } else {
+                Errno::ROFS
+            },
+        ))
     }
 
     /// What a new inode has: the identity's owner, or the group of a directory that hands its own on. Its number and
@@ -207,6 +234,15 @@ impl Recorder<'_> {
     fn set_attrs(&mut self, path: &Path, id: NodeId, attrs: &Attrs) -> Recorded {
         let uid = attrs.owner.as_ref().map(|it| self.uid(it)).transpose()?;
         let gid = attrs.group.as_ref().map(|it| self.gid(it)).transpose()?;
+        let now = self.pending.files.node(id).map(|node| node.stat.clone());
+        let changes = now.is_some_and(|now| {
+            uid.is_some_and(|it| it != now.uid)
+                || gid.is_some_and(|it| it != now.gid)
+                || attrs.mode.is_some_and(|it| it != now.perm())
+        });
+        if changes {
+            self.thawed("set attributes of", path, path)?;
+        }
         let refused = self.checks && self.maker.uid != 0;
         let me = self.maker.uid;
         let Some(node) = self.pending.files.node_mut(id) else {
@@ -252,6 +288,9 @@ impl Recorder<'_> {
     pub(super) fn nobody(&self, failure: String) -> ModuleError {
         let mut error = ModuleError::new(failure);
         error.unknown = self.pending.fog.causes();
+        error
+            .unknown
+            .extend(self.pending.unforeseen.iter().cloned());
         error
     }
 
@@ -384,7 +423,7 @@ impl Recorder<'_> {
     }
 
     fn run(&mut self, run: &Run) -> Recorded {
-        if self.checks {
+        if self.checks && run.effects != [Effect::Unforeseen] {
             self.starts(run)?;
         }
         run.effects

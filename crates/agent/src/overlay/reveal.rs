@@ -39,6 +39,22 @@ pub(super) fn reveal(pending: &Pending, outcome: &mut Outcome) {
     }
 }
 
+/// What there was before is not known: these tasks bring it, or not.
+pub(super) fn hide_before(until: &[Cause], outcome: &mut Outcome) {
+    let unknown = Unknown {
+        until: until.to_vec(),
+        sketch: None,
+    };
+    for delta in &mut outcome.deltas {
+        match &mut delta.change {
+            Change::Field { before, .. } => *before = Value::Unknown(Arc::new(unknown.clone())),
+            Change::Text { before, .. } => *before = Some(format!("{}\n", unknown.hole())),
+            Change::Opaque { before, .. } => *before = Some(unknown.words()),
+            Change::Action(_) => {}
+        }
+    }
+}
+
 fn made_up(pending: &Pending, number: i64) -> Option<Cause> {
     let node = || pending.files.made_up(number).map(|node| &node.by);
     pending.people.made_up(number).or_else(node).cloned()

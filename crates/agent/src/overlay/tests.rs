@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use hostler_change::{
-    Attrs, Content, Delta, Edit, Effect, FileKind, Link, MakeDir, Owner, Planned, Program, Remove,
-    Run, Times, UserEffect, WriteFile,
+    Attrs, Change, Content, Delta, Edit, Effect, FileKind, Link, MakeDir, Outcome, Owner, Planned,
+    Program, Remove, Run, ShadowEffect, Times, UserEffect, WriteFile,
 };
 use hostler_module_api::fake::FakeHost;
-use hostler_module_api::{Applier, FileStat, Follow, Inspect};
+use hostler_module_api::{Applier, FileStat, Follow, Inspect, InspectError, ModuleError};
 
-use hostler_protocol::PreviewTask;
+use hostler_protocol::{Maker, PendingEdit, PreviewTask};
+use hostler_value::{Cause, Value};
 
 use super::people::FIRST_PLACEHOLDER;
-use super::{Overlay, OverlayHost, Preview};
+use super::{Ground, Overlay, OverlayHost, Preview};
 
 /// With the program that the tests' effects are of.
 fn bare() -> FakeHost {
@@ -77,6 +78,13 @@ fn owned_by(name: &str, mode: Option<u32>) -> Attrs {
         owner: Some(Owner::Name(name.into())),
         group: Some(Owner::Name(name.into())),
         mode,
+    }
+}
+
+fn owned_by_group(name: &str) -> Attrs {
+    Attrs {
+        group: Some(Owner::Name(name.into())),
+        ..Attrs::default()
     }
 }
 
@@ -162,20 +170,332 @@ fn a_file_in_a_directory_that_is_not_there_yet() {
     assert_eq!(&before, real.snapshot());
 }
 
+fn refused(real: &FakeHost, overlay: &Overlay, edits: Vec<Edit>) -> ModuleError {
+    let task = PreviewTask {
+        keep: true,
+        ..PreviewTask::default()
+    };
+    let planned = edits.into_iter().map(|edit| Planned {
+        edit,
+        deltas: Vec::new(),
+    });
+    let planned: Vec<Planned> = planned.collect();
+    Preview::new(real, overlay, &task)
+        .preview(&planned)
+        .unwrap_err()
+}
+
 #[test]
-fn nothing_is_kept_of_an_edit_that_would_fail() {
-    let real = bare().file("/etc/motd", "hi\n");
+fn nothing_is_kept_of_a_plan_that_would_fail() {
+    let real = bare()
+        .file("/etc/motd", "hi\n")
+        .dir("/srv", 0o755)
+        .file("/srv/x", "");
     let overlay = Overlay::default();
+    let no_such = |what: &str| format!("{what}: No such file or directory");
+    for (edit, failure) in [
+        (text("/nowhere/x", "x"), no_such("cannot write /nowhere/x")),
+        (
+            text("/etc/motd/x", "x"),
+            no_such("cannot write /etc/motd/x"),
+        ),
+        (
+            text("/etc", "x"),
+            "cannot write /etc: Is a directory".into(),
+        ),
+        (
+            dir("/etc/motd", Attrs::default()),
+            "cannot make directory /etc/motd: File exists".into(),
+        ),
+        (
+            file("/etc/y", Content::HostFile("/etc/no".into())),
+            no_such("cannot read /etc/no"),
+        ),
+        (
+            attrs("/etc/motd", owned_by("bob", None)),
+            "chown failed: failed to look up user bob".into(),
+        ),
+        (
+            Edit::Remove(Remove {
+                path: "/srv".into(),
+                recursive: false,
+            }),
+            "cannot remove /srv: Directory not empty".into(),
+        ),
+        (
+            Edit::Run(Run::new(Program::new(["usermod", "x"]))),
+            no_such("Error executing command").replace("directory", "directory: usermod"),
+        ),
+    ] {
+        let error = refused(&real, &overlay, vec![text("/etc/first", "x"), edit]);
+        assert_eq!(
+            (error.msg.as_str(), error.unknown.len()),
+            (failure.as_str(), 0)
+        );
+        assert!(
+            overlay.snapshot().files.is_empty(),
+            "all or nothing: {failure}"
+        );
+    }
+}
+
+fn task_of(number: u32) -> PreviewTask {
+    PreviewTask {
+        task: number,
+        keep: true,
+        ..PreviewTask::default()
+    }
+}
+
+/// nginx would be installed by task 4.
+fn with_new_package(real: &FakeHost) -> Overlay {
+    let overlay = Overlay::default();
+    let package = Effect::Package {
+        name: "nginx".into(),
+        version: Some("1.22".into()),
+    };
+    let edit = effects(vec![package]);
+    let task = task_of(4);
+    let planned = Planned {
+        edit,
+        deltas: Vec::new(),
+    };
+    Preview::new(real, &overlay, &task)
+        .preview(&[planned])
+        .unwrap();
+    overlay
+}
+
+#[test]
+fn what_a_new_package_may_bring_is_not_known() {
+    let real = bare().dir("/etc/default", 0o755).file("/etc/motd", "");
+    let overlay = with_new_package(&real);
+    let host = OverlayHost::new(&real, &overlay);
+    let look = |path: &str| match host.stat(Path::new(path), Follow::Yes) {
+        Err(InspectError::Unknown { by, .. }) => {
+            Err(by.iter().map(|it| it.task).collect::<Vec<_>>())
+        }
+        other => Ok(other.unwrap().is_some()),
+    };
+    assert_eq!(look("/etc/nginx/nginx.conf"), Err(vec![4]));
+    assert_eq!(look("/etc/default/nginx"), Err(vec![4]));
+    assert_eq!(
+        (look("/etc/default/other"), look("/etc/motd")),
+        (Ok(false), Ok(true))
+    );
+    assert!(matches!(
+        host.account("www"),
+        Err(InspectError::Unknown { .. })
+    ));
+    assert!(host.account("root").unwrap().is_some() && host.account("77").unwrap().is_none());
+    let program = host.look(&Program::new(["nginx", "-t"]));
+    assert!(
+        matches!(program, Err(InspectError::Unknown { .. })),
+        "{program:?}"
+    );
+    // What an edit has decided is known.
     foreseen(
         &real,
         &overlay,
-        [
-            text("/nowhere/x", "x"),
-            text("/etc/motd/x", "x"),
-            text("/etc", "x"),
-            dir("/etc/motd", Attrs::default()),
-            file("/etc/y", Content::HostFile("/etc/nothing".into())),
-        ],
+        [dir("/etc/app", Attrs::default()), remove("/etc/default")],
+    );
+    assert_eq!(
+        (look("/etc/app/nginx"), look("/etc/default/nginx")),
+        (Ok(false), Ok(false))
+    );
+    // An edit in such a place is not refused as an error.
+    assert_eq!(
+        refused(&real, &overlay, vec![text("/etc/nginx/x", "")])
+            .unknown
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn a_whole_content_is_certain_even_where_a_package_comes() {
+    let content = b"user www-data;\n".to_vec();
+    let real = bare().payload_is(content.clone());
+    let overlay = with_new_package(&real);
+    let task = task_of(5);
+    let mut preview = Preview::new(&real, &overlay, &task);
+    assert!(preview.suppose());
+    let there = |preview: &Preview<'_>, path: &str| {
+        preview
+            .host()
+            .stat(Path::new(path), Follow::Yes)
+            .unwrap()
+            .map(|it| it.kind)
+    };
+    assert_eq!(there(&preview, "/etc/nginx/nginx.conf"), None);
+    assert_eq!(there(&preview, "/etc/nginx"), Some(FileKind::Dir));
+    let planned = |edit| Planned {
+        edit,
+        deltas: Vec::new(),
+    };
+    let part = planned(text("/etc/nginx/nginx.conf", "a line\n"));
+    assert!(
+        preview.preview(&[part]).is_err(),
+        "what is there would have a part in it"
+    );
+    let whole = planned(file("/etc/nginx/nginx.conf", Content::Bytes(content)));
+    assert!(preview.preview(&[whole]).unwrap());
+    let host = OverlayHost::new(&real, &overlay);
+    assert_eq!(
+        read(&host, "/etc/nginx/nginx.conf").as_deref(),
+        Some("user www-data;\n")
+    );
+}
+
+#[test]
+fn accounts_are_in_their_files() {
+    let real = bare()
+        .file("/etc/shadow", "root:*:1:0:99999:7:::\n")
+        .file("/etc/login.defs", "PASS_MAX_DAYS 90\n");
+    let overlay = Overlay::default();
+    let user = UserEffect {
+        name: "shop".into(),
+        uid: Some(4200),
+        group: Some(Owner::Id(100)),
+        ..UserEffect::default()
+    };
+    let shadow = |password: Option<&str>, expires| {
+        let (user, password) = ("shop".into(), password.map(str::to_owned));
+        Effect::Shadow(ShadowEffect {
+            user,
+            password,
+            expires,
+            ..ShadowEffect::default()
+        })
+    };
+    let first = vec![
+        Effect::User(user),
+        shadow(Some("$6$x"), None),
+        shadow(None, Some(9000)),
+    ];
+    foreseen(&real, &overlay, [effects(first)]);
+    let host = OverlayHost::new(&real, &overlay);
+    let passwd = read(&host, "/etc/passwd").unwrap();
+    assert!(
+        passwd.ends_with("shop:x:4200:100::/home/shop:/bin/sh\n"),
+        "{passwd}"
+    );
+    let line = hostler_probes::shadow(&host, "shop").unwrap();
+    assert_eq!(
+        (line.password.as_str(), line.max, line.expires),
+        ("$6$x", Some(90), Some(9000))
+    );
+    assert!(hostler_probes::shadow(&host, "root").is_some());
+    foreseen(
+        &real,
+        &overlay,
+        [effects(vec![Effect::NoUser("shop".into())])],
+    );
+    assert!(hostler_probes::shadow(&host, "shop").is_none());
+    assert_eq!(
+        read(&host, "/etc/passwd"),
+        read(&OverlayHost::new(&real, &Overlay::default()), "/etc/passwd")
+    );
+}
+
+#[test]
+fn what_was_made_up_is_told_as_unknown() {
+    let real = bare();
+    let overlay = Overlay::default();
+    let group = Effect::Group {
+        name: "shop".into(),
+        gid: None,
+    };
+    let task = task_of(3);
+    let plan = [
+        effects(vec![group]),
+        dir("/home/shop", owned_by_group("shop")),
+    ];
+    let plan: Vec<Planned> = plan
+        .into_iter()
+        .map(|edit| Planned {
+            edit,
+            deltas: Vec::new(),
+        })
+        .collect();
+    let mut preview = Preview::new(&real, &overlay, &task);
+    preview.preview(&plan).unwrap();
+    let home = preview
+        .host()
+        .stat(Path::new("/home/shop"), Follow::Yes)
+        .unwrap()
+        .unwrap();
+    let mut outcome = Outcome::default();
+    outcome.fields.insert("gid", home.gid);
+    outcome.fields.insert("inode", home.ino);
+    outcome
+        .fields
+        .insert("line", format!("shop:x:{}:", home.gid));
+    #[expect(clippy::cast_precision_loss, reason = "as modules show times")]
+    outcome.fields.insert("mtime", home.mtime_ns as f64 / 1e9);
+    outcome.fields.insert("mode", "0755");
+    outcome.deltas.push(Delta::field("x", "group", 0, home.gid));
+    preview.finish(&mut outcome);
+    let unknown = |it: &Value| it.unknown_part().map(|it| it.until[0].task);
+    for name in ["gid", "inode", "mtime", "line"] {
+        assert_eq!(
+            unknown(outcome.fields.get(name).unwrap()),
+            Some(3),
+            "{name}"
+        );
+    }
+    let line = outcome.fields.get("line").unwrap().to_text();
+    assert!(
+        line.starts_with("shop:x:\u{ab}") && !line.contains("4026"),
+        "{line}"
+    );
+    assert_eq!(outcome.fields.get("mode"), Some(&Value::str("0755")));
+    assert!(
+        matches!(&outcome.deltas[0].change, Change::Field { after, .. } if unknown(after) == Some(3))
+    );
+}
+
+#[test]
+fn what_other_agents_keep_is_theirs() {
+    let real = bare();
+    let overlay = Overlay::default();
+    let maker = Maker {
+        uid: 1000,
+        gid: 1001,
+        umask: 0o077,
+    };
+    let by = Cause {
+        task: 2,
+        ..Cause::default()
+    };
+    let edit = text("/home/x", "x");
+    let task = PreviewTask {
+        earlier: vec![PendingEdit { by, maker, edit }],
+        ..task_of(3)
+    };
+    overlay.catch_up(&real, &task);
+    let made = stat(&OverlayHost::new(&real, &overlay), "/home/x").unwrap();
+    assert_eq!((made.uid, made.gid, made.perm()), (1000, 1001, 0o600));
+}
+
+#[test]
+fn a_branch_keeps_nothing() {
+    let real = bare();
+    let overlay = Overlay::default();
+    let task = PreviewTask::default();
+    let ground = Ground::new(&overlay, &task);
+    let planned = Planned {
+        edit: text("/etc/x", "x"),
+        deltas: Vec::new(),
+    };
+    let mut preview = Preview::new(&real, ground.overlay(), &task);
+    preview.preview(&[planned]).unwrap();
+    assert!(
+        preview
+            .host()
+            .stat(Path::new("/etc/x"), Follow::Yes)
+            .unwrap()
+            .is_some()
     );
     assert!(overlay.snapshot().files.is_empty());
 }

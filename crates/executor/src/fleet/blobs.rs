@@ -31,6 +31,12 @@ impl HostBlobs {
             .insert(sha256, origin);
     }
 
+    /// Where a content is that was let.
+    pub(crate) fn origin(&self, sha256: &[u8; 32]) -> Option<Origin> {
+        let known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(sha256).cloned()
+    }
+
     /// Withdraws all offers: no task needs them any more.
     pub(crate) fn clear(&self) {
         self.by_hash
@@ -42,11 +48,7 @@ impl HostBlobs {
 
 impl BlobSource for HostBlobs {
     fn open(&self, sha256: &[u8; 32]) -> Result<Box<dyn Read + Send>, String> {
-        let origin = {
-            let known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get(sha256).cloned()
-        };
-        match origin {
+        match self.origin(sha256) {
             None => Err("the controller has no such content for this host".to_owned()),
             Some(Origin::Memory(bytes)) => Ok(Box::new(Cursor::new(bytes))),
             Some(Origin::File(path)) => {

@@ -5,14 +5,16 @@
 
 mod become_user;
 mod blobs;
+mod preview_log;
 mod target;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hostler_protocol::Become;
+use hostler_protocol::{Become, Maker};
 use hostler_transport::{
     AgentImage, Connector, Lane, LaneOpenError, Link, RawOutput, Reason, Session, Unreachable,
 };
@@ -20,9 +22,12 @@ use tokio::sync::Mutex as AsyncMutex;
 
 pub(crate) use become_user::{BecomeKeywords, BecomeRequest, become_request};
 pub(crate) use blobs::{HostBlobs, Origin as BlobOrigin};
+pub(crate) use preview_log::{AgentId, PreviewLog};
 pub(crate) use target::{ConnectKeywords, Route, route_of};
+pub(crate) use turns::{Turn, Turns};
 
 use crate::failure::Failure;
+use preview_log::Contents;
 
 /// How to reach hosts and whom to become, where neither inventory nor playbook says: the command line.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +60,10 @@ pub struct Fleet {
     image: AgentImage,
     hosts: Mutex<HashMap<Route, Arc<HostLink>>>,
     lost: Traffic,
+    /// By inventory name of the host that the work is done on.
+    previews: Mutex<HashMap<String, Arc<PreviewLog>>>,
+    contents: Contents,
+    sessions: AtomicU64,
 }
 
 /// What connections cost.
@@ -84,7 +93,11 @@ enum Stage {
 /// A host with its agent.
 pub(crate) struct HostSession {
     pub(crate) session: Session,
+    /// Unlike that of any other session of the run.
+    number: u64,
     lanes: AsyncMutex<HashMap<BecomeRequest, Lane>>,
+    /// As whom the agents of the lanes work.
+    makers: Mutex<HashMap<Lane, Maker>>,
 }
 
 impl Fleet {
@@ -95,6 +108,9 @@ impl Fleet {
             image,
             hosts: Mutex::default(),
             lost: Traffic::default(),
+            previews: Mutex::default(),
+            contents: Contents::default(),
+            sessions: AtomicU64::new(0),
         }
     }
 
@@ -110,6 +126,17 @@ impl Fleet {
             .entry(route.clone())
             .or_insert_with(|| Arc::new(make()))
             .clone()
+    }
+
+    /// What the preview would have done to a host of the inventory.
+    pub(crate) fn preview_log(&self, host: &str) -> Arc<PreviewLog> {
+        let mut logs = self.previews.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.entry(host.to_owned()).or_default().clone()
+    }
+
+    /// Contents of edits that previews keep.
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.contents
     }
 
     async fn connect(&self, route: &Route) -> Result<Link, Unreachable> {
@@ -136,9 +163,12 @@ impl Fleet {
         };
         let deadlines = self.connector.deadlines();
         let session = Session::start(link, self.image, host.blobs.clone(), deadlines).await?;
+        let makers = HashMap::from([(Lane::FIRST, session.hello().maker)]);
         let ready = Arc::new(HostSession {
             session,
+            number: self.sessions.fetch_add(1, Ordering::Relaxed),
             lanes: AsyncMutex::default(),
+            makers: Mutex::new(makers),
         });
         *stage = Stage::Ready(ready.clone());
         Ok(ready)
@@ -255,8 +285,10 @@ impl HostSession {
             return Ok(*lane);
         }
         match self.session.open_lane(Become::from(request)).await {
-            Ok((lane, _hello)) => {
+            Ok((lane, hello)) => {
                 lanes.insert(request.clone(), lane);
+                let mut makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
+                makers.insert(lane, hello.maker);
                 Ok(lane)
             }
             Err(LaneOpenError::Refused(refused)) => {
@@ -270,6 +302,14 @@ impl HostSession {
             }
             Err(LaneOpenError::Lost(lost)) => Err(Failure::Unreachable(lost)),
         }
+    }
+
+    /// Who works on a lane: the agent, and as whom.
+    pub(crate) fn agent(&self, lane: Lane) -> (AgentId, Maker) {
+        let session = self.number;
+        let makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
+        let maker = makers.get(&lane).copied().unwrap_or_default();
+        (AgentId { session, lane }, maker)
     }
 
     /// Forgets the lane of a user whose agent ended.

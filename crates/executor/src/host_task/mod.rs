@@ -31,6 +31,7 @@ pub(crate) use written::args_node;
 use crate::actions;
 use crate::context::RunContext;
 use crate::failure::Failure;
+use crate::fleet::Turn;
 use crate::play::PlayRun;
 use crate::result::{Shown, Single};
 
@@ -46,6 +47,8 @@ pub(crate) struct HostTask<'a> {
     pub(crate) maybe: Option<&'a Arc<Unknown>>,
     /// In a preview: later tasks see what it would do.
     pub(crate) keep: bool,
+    /// Its turn, if the task may be delegated to a host where others work, too.
+    pub(crate) turn: Option<&'a Turn>,
 }
 
 /// What came of it, with what is to be remembered.

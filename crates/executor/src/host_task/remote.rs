@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_change::{Content, Outcome};
+use hostler_change::{Content, Edit, Outcome, Run};
 use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
 use hostler_protocol::{Item, PreviewTask};
 use hostler_transport::{RunningTask, SessionError, TaskMessage, TaskRequest};
-use hostler_value::{Map, Unknown, Value};
+use hostler_value::{Cause, Map, Unknown, Value};
 
 use super::{HostTask, TaskKeywords};
 use crate::failure::Failure;
-use crate::fleet::{HostLink, HostSession};
+use crate::fleet::{HostLink, HostSession, PreviewLog};
 use crate::interrupts::Level;
 use crate::result::Single;
 
@@ -120,7 +120,7 @@ impl HostTask<'_> {
             args: Value::from(item.args),
             payload: item.payload,
         });
-        let request = TaskRequest {
+        let mut request = TaskRequest {
             module: module.to_owned(),
             items: numbered.collect(),
             check: keywords.check,
@@ -144,13 +144,52 @@ impl HostTask<'_> {
         let becomes = keywords.r#become.as_ref();
         self.run
             .tell_secret(becomes.and_then(|it| it.password.as_ref()));
+        let place = keywords.delegate_to.as_deref().unwrap_or(self.host);
+        if let (Some(turn), Some(place)) = (self.turn, &keywords.delegate_to) {
+            tokio::select! {
+                () = turn.at(place) => {}
+                () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
+            }
+        }
         let link = self.run.fleet.link(&keywords.route);
         let session = self.connected(&link).await?;
-        let lane = session.lane(keywords.r#become.as_ref()).await?;
-        let result = match session.session.run(lane, request).await {
+        let log = request
+            .preview
+            .as_ref()
+            .map(|_| self.run.fleet.preview_log(place));
+        let lane = match session.lane(keywords.r#become.as_ref()).await {
+            Ok(lane) => lane,
+            Err(failure) => return Err(self.nobody_yet(failure, log.as_deref(), keywords)),
+        };
+        let mut part = None;
+        if let (Some(preview), Some(log)) = (&mut request.preview, log) {
+            let agent = session.agent(lane);
+            preview.earlier = log.unseen(agent.0, link.blobs());
+            part = Some((log, agent, preview.keep, preview.forecast));
+        }
+        let mut result = match session.session.run(lane, request).await {
             Ok(running) => self.collect(running, keywords).await,
             Err(error) => Err(session_failure(error)),
         };
+        if let (Ok(outcomes), Some((log, agent, keep, forecast))) = (&mut result, part) {
+            let by = Cause {
+                task: self.id.0,
+                ..Cause::default()
+            };
+            for outcome in outcomes.values_mut() {
+                if let Some(kept) = outcome.forecast.as_ref().filter(|_| keep) {
+                    let contents = self.run.fleet.contents();
+                    log.keep(agent, &by, &kept.edits, link.blobs(), contents);
+                }
+                // Plans have edits; what is not known is told by the outcome.
+                let plain = outcome.forecast.take().filter(|_| forecast);
+                outcome.forecast = plain.and_then(|mut it| {
+                    it.edits
+                        .retain(|it| it.edit != Edit::Run(Run::unforeseen()));
+                    (!it.edits.is_empty()).then_some(it)
+                });
+            }
+        }
         // In a preview a later task may look into a file that this one would have written.
         if !self.run.settings.check {
             link.blobs().clear();
@@ -169,6 +208,27 @@ impl HostTask<'_> {
                 Err(failure)
             }
         }
+    }
+
+    /// A user whom the preview itself would make cannot be entered: what the task would do as that user is not known.
+    fn nobody_yet(
+        &self,
+        failure: Failure,
+        log: Option<&PreviewLog>,
+        keywords: &TaskKeywords,
+    ) -> Failure {
+        let user = keywords.r#become.as_ref().map(|it| it.user.as_str());
+        let (Some(log), Some(user), Failure::Failed(_)) = (log, user, &failure) else {
+            return failure;
+        };
+        let Some(cause) = log.maker_of(user) else {
+            return failure;
+        };
+        log.keep_unforeseen(Cause {
+            task: self.id.0,
+            ..Cause::default()
+        });
+        Failure::Unknown(Arc::new(Unknown::until(cause)))
     }
 
     /// The host's agent, connecting if need be; the user's second Ctrl-C ends the wait.

@@ -93,6 +93,7 @@ fn a_missing_end_of_line_is_added() {
 #[test]
 fn another_users_crontab_is_backed_up() {
     let host = FakeHost::bare()
+        .file("/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww:x:33:33::/:/bin/sh\n")
         .file("/proc/sys/kernel/random/uuid", "01234567-89ab-4cde-8f01-234567abcdef\n")
         .answers("crontab -u www -l", 0, "A=1\n")
         .on("crontab -u www -", |host| {

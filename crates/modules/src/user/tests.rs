@@ -144,14 +144,13 @@ fn refuses_what_could_not_be() {
 }
 
 #[test]
-fn a_group_that_is_not_there_yet_is_a_warning_in_a_preview() {
+fn a_group_that_is_not_there_fails_also_in_a_preview() {
     let outcome = hostler_module_api::execute::<This>(
         &args(json!({"name": "alice", "group": "later"})),
         hostler_module_api::Mode { check: true, diff: false, forecast: false },
         &mut alice(),
     );
-    assert!(outcome.changed && outcome.failed.is_none());
-    assert_eq!(outcome.warnings, ["Group later does not exist; an earlier task has to change that"]);
+    assert_eq!(outcome.failed.unwrap().msg, "Group later does not exist");
     let message = check_fails::<This>(args(json!({"name": "alice", "group": "later"})), alice());
     assert_eq!(message, "Group later does not exist");
 }
