@@ -342,10 +342,11 @@ fn a_failure_that_an_undecided_task_may_prevent_is_none() {
     assert_eq!(seen.status, 2, "{}", seen.out);
     seen.is("reads", "fatal: [a]: FAILED!");
     // The playbook's own faults are certain.
-    let seen = preview(
-        &format!("{COMMAND}    - debug: msg='{{{{ nope }}}}'\n"),
-        &[],
-    );
+    let wrong = "    - stat: path=DIR
+      register: found
+    - debug: msg='{{ found.nope }}'
+";
+    let seen = preview(&format!("{COMMAND}{wrong}"), &[]);
     assert_eq!(seen.status, 2, "{}", seen.out);
 }
 
