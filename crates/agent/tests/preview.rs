@@ -210,5 +210,9 @@ fn a_name_that_is_made_up_when_the_file_is_made_is_unknown() {
     assert!(made.changed, "{made:?}");
     let path = made.fields.get("path").cloned().unwrap();
     assert_eq!(path.unknown_part().unwrap().until[0].task, 9);
-    assert!(path.to_text().starts_with(&root.path().display().to_string()), "{path}");
+    assert!(
+        path.to_text()
+            .starts_with(&root.path().display().to_string()),
+        "{path}"
+    );
 }

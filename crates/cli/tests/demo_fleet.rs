@@ -151,12 +151,22 @@ async fn delegated_edits_of_one_file_take_turns() {
     std::fs::write(&playbook, text).unwrap();
     let names: Vec<&str> = fleet.hosts.iter().map(|it| it.name.as_str()).collect();
     let preview = hostler(args(&playbook, &fleet, &["--check"])).await;
-    assert_eq!(preview.code, Some(0), "{}{}", preview.stdout, preview.stderr);
+    assert_eq!(
+        preview.code,
+        Some(0),
+        "{}{}",
+        preview.stdout,
+        preview.stderr
+    );
     assert_eq!(sum(&preview.stdout, "changed"), 9, "{}", preview.stdout);
     assert_eq!(written(&fleet, 7, "srv/members"), None);
     let ran = hostler(args(&playbook, &fleet, &["-f", "3"])).await;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     let members = written(&fleet, 7, "srv/members").unwrap();
-    assert_eq!(members.lines().collect::<Vec<_>>(), names, "in the inventory's order");
+    assert_eq!(
+        members.lines().collect::<Vec<_>>(),
+        names,
+        "in the inventory's order"
+    );
     fleet.down().await.unwrap();
 }

@@ -288,7 +288,8 @@ impl Inspect for OverlayHost<'_> {
         let name = program.argv.first().map(String::as_str).unwrap_or_default();
         for word in program.argv.iter().filter(|it| it.starts_with('/')) {
             let path = Path::new(word);
-            let Ok(Found::Node(place, id)) = pending.files.find(self.real, path, Follow::Yes) else {
+            let Ok(Found::Node(place, id)) = pending.files.find(self.real, path, Follow::Yes)
+            else {
                 continue;
             };
             let Some(node) = pending.files.node(id) else {

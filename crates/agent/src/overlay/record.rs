@@ -363,7 +363,11 @@ impl Recorder<'_> {
                 (stat, body)
             }
             Found::Node(_, id) => match self.pending.files.node(id).cloned() {
-                Some(Node { stat, body: Body::Dir { .. }, .. }) => (stat, Body::Dir { real: false }),
+                Some(Node {
+                    stat,
+                    body: Body::Dir { .. },
+                    ..
+                }) => (stat, Body::Dir { real: false }),
                 Some(Node { stat, body, .. }) => (stat, body),
                 None => return Ok(()),
             },

@@ -15,7 +15,12 @@ const NAME_LENGTH: usize = 16;
 
 /// Instead of a random number: one that is known again in a name of its first and last eight digits.
 pub(super) fn uuid(task: u32, count: u32) -> Vec<u8> {
-    format!("{NAME}-0000-4000-8000-0000{:04x}{:04x}\n", task & 0xffff, count & 0xffff).into_bytes()
+    format!(
+        "{NAME}-0000-4000-8000-0000{:04x}{:04x}\n",
+        task & 0xffff,
+        count & 0xffff
+    )
+    .into_bytes()
 }
 
 /// Digits of the shortest number that is made up.
@@ -107,7 +112,10 @@ fn value(pending: &Pending, it: &Value) -> Option<Value> {
 /// The task of a name that begins a text.
 fn name(text: &str) -> Option<Cause> {
     let digits = text.strip_prefix(NAME)?.get(..NAME_LENGTH - NAME.len())?;
-    digits.bytes().all(|it| it.is_ascii_hexdigit()).then_some(())?;
+    digits
+        .bytes()
+        .all(|it| it.is_ascii_hexdigit())
+        .then_some(())?;
     Some(Cause {
         task: u32::from_str_radix(&digits[..4], 16).ok()?,
         ..Cause::default()
@@ -124,7 +132,11 @@ fn text(pending: &Pending, text: &str) -> Option<Unknown> {
     while let Some(start) = starts(rest) {
         let named = name(&rest[start..]);
         let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
-        let length = if named.is_some() { NAME_LENGTH } else { digits.max(1) };
+        let length = if named.is_some() {
+            NAME_LENGTH
+        } else {
+            digits.max(1)
+        };
         let (before, digits) = (&rest[..start], &rest[start..start + length]);
         sketch.push_str(before);
         let number = digits.parse().ok().filter(|_| length >= DIGITS_MIN);
