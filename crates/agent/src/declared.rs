@@ -5,6 +5,8 @@
 //! brought about. Not held against it: that a started unit still runs (it may end by itself), the state of a unit file
 //! whose words never change (`static`, `alias`), and a version of a package that another task may have raised since.
 
+use std::path::Path;
+
 use hostler_change::{Effect, ShadowEffect, UnitEffect, UserEffect};
 use hostler_module_api::{Account, Follow, Group, Inspect};
 use hostler_probes::{Scope, dpkg, shadow, sysctl};
@@ -112,6 +114,7 @@ fn difference(host: &dyn Inspect, effect: &Effect) -> Option<(String, String)> {
                 )
             })
         }
+        Effect::File { path, .. } | Effect::Moved { to: path, .. } => is_there(host, path, true),
         Effect::Unforeseen => None,
         Effect::Edit(edit) => edit_differs(host, edit),
     }
@@ -237,13 +240,11 @@ fn edit_differs(host: &dyn Inspect, edit: &hostler_change::Edit) -> Option<(Stri
             return None;
         }
     };
-    let stat = host.stat(path, Follow::No).ok()?;
-    let words = |is: bool| if is { "is there" } else { "is not there" };
-    if stat.is_some() != wanted {
-        let what = format!("{} {}", path.display(), words(wanted));
-        return Some((what, format!("that it {}", words(!wanted))));
+    let missing = is_there(host, path, wanted);
+    if missing.is_some() {
+        return missing;
     }
-    let (Edit::WriteFile(write), Some(stat)) = (edit, stat) else {
+    let (Edit::WriteFile(write), Some(stat)) = (edit, host.stat(path, Follow::No).ok()?) else {
         return None;
     };
     let mode = write.attrs.mode.filter(|it| *it != stat.perm())?;
@@ -251,6 +252,15 @@ fn edit_differs(host: &dyn Inspect, edit: &hostler_change::Edit) -> Option<(Stri
         format!("{} has mode {mode:04o}", path.display()),
         format!("{:04o}", stat.perm()),
     ))
+}
+
+fn is_there(host: &dyn Inspect, path: &Path, wanted: bool) -> Option<(String, String)> {
+    let is = host.stat(path, Follow::No).ok()?.is_some();
+    let words = |is: bool| if is { "is there" } else { "is not there" };
+    (is != wanted).then(|| {
+        let what = format!("{} {}", path.display(), words(wanted));
+        (what, format!("that it {}", words(is)))
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What programs bring about, declared by the module that runs them.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Edit, Owner};
+use crate::{Attrs, Edit, Owner};
 
 /// One effect of a program, in the words in which a host is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +62,20 @@ pub enum Effect {
         user: String,
         /// The whole table.
         table: Vec<u8>,
+    },
+    /// A file is there whose content is not known before.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Owner, group, mode.
+        attrs: Attrs,
+    },
+    /// A directory has another path, with all that is in it.
+    Moved {
+        /// Where it was.
+        from: PathBuf,
+        /// Where it is.
+        to: PathBuf,
     },
     /// What cannot be foreseen: it may bring anything.
     Unforeseen,

@@ -136,3 +136,37 @@ async fn two_hundred_hosts_converge_and_one_bad_one_delays_nobody() {
     assert_eq!(sum(&again.stdout, "changed"), 0, "{}", again.stdout);
     fleet.down().await.unwrap();
 }
+
+/// Everybody adds lines to one file of one host, and each plans by what it saw.
+#[tokio::test(flavor = "multi_thread")]
+async fn delegated_edits_of_one_file_take_turns() {
+    let (fleet, _) = fleet(8).await;
+    let target = fleet.hosts[7].name.clone();
+    let playbook = fleet.directory().join("delegated.yml");
+    let text = format!(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n\
+         \x20   - name: The file\n      copy: {{dest: /srv/members, content: \"\"}}\n      delegate_to: {target}\n      run_once: true\n\
+         \x20   - name: A member\n      lineinfile: {{path: /srv/members, line: \"{{{{ inventory_hostname }}}}\"}}\n      delegate_to: {target}\n"
+    );
+    std::fs::write(&playbook, text).unwrap();
+    let names: Vec<&str> = fleet.hosts.iter().map(|it| it.name.as_str()).collect();
+    let preview = hostler(args(&playbook, &fleet, &["--check"])).await;
+    assert_eq!(
+        preview.code,
+        Some(0),
+        "{}{}",
+        preview.stdout,
+        preview.stderr
+    );
+    assert_eq!(sum(&preview.stdout, "changed"), 9, "{}", preview.stdout);
+    assert_eq!(written(&fleet, 7, "srv/members"), None);
+    let ran = hostler(args(&playbook, &fleet, &["-f", "3"])).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let members = written(&fleet, 7, "srv/members").unwrap();
+    assert_eq!(
+        members.lines().collect::<Vec<_>>(),
+        names,
+        "in the inventory's order"
+    );
+    fleet.down().await.unwrap();
+}

@@ -96,6 +96,8 @@ fn things_of(effect: &Effect) -> Vec<Thing<'_>> {
         Effect::Hostname { .. } => vec![Thing::HostName],
         Effect::Crontab { user, .. } => vec![Thing::Crontab(user)],
         Effect::Unforeseen => Vec::new(),
+        Effect::File { path, .. } => vec![Thing::Path(path)],
+        Effect::Moved { from, to } => vec![Thing::Path(from), Thing::Path(to)],
         Effect::Edit(edit) => things(edit),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hostler_change::{
-    Attrs, Content, Effect, FileKind, Owner, ShadowEffect, UserEffect, WriteFile,
+    Attrs, Content, Edit, Effect, FileKind, Owner, Remove, ShadowEffect, UserEffect, WriteFile,
 };
 use hostler_module_api::{Account, Declared, Follow, Group, InspectError, ModuleError};
 
@@ -11,6 +11,17 @@ use super::record::{Recorded, Recorder};
 
 /// Where cron of Debian, and of most others, keeps the tables that `crontab` writes.
 const SPOOL: &str = "/var/spool/cron/crontabs";
+
+/// Entries of a moved tree that are followed.
+const MOVED_MAX: usize = 10_000;
+
+fn join_paths(root: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() {
+        root.to_owned()
+    } else {
+        root.join(below)
+    }
+}
 
 impl Recorder<'_> {
     pub(super) fn effect(&mut self, effect: &Effect) -> Recorded {
@@ -28,6 +39,8 @@ impl Recorder<'_> {
                 self.declare(effect);
                 self.spool(user, table);
             }
+            Effect::File { path, attrs } => return self.unread_file(path, attrs),
+            Effect::Moved { from, to } => return self.moved(from, to),
             Effect::Unforeseen => self.pending.unforeseen.push(self.by.clone()),
             Effect::Shadow(shadow) => {
                 let lines = &mut self.pending.people.shadow;
@@ -85,6 +98,27 @@ impl Recorder<'_> {
             return Err(failure.hint("`become: true` may help"));
         }
         Ok(())
+    }
+
+    /// The root of a tree, then what is in it, as far as that can be walked.
+    fn moved(&mut self, from: &Path, to: &Path) -> Recorded {
+        let mut found = 0;
+        let mut left = vec![PathBuf::new()];
+        while let Some(below) = left.pop() {
+            let (old, new) = (join_paths(from, &below), join_paths(to, &below));
+            found += 1;
+            if found > MOVED_MAX {
+                self.pending.unforeseen.push(self.by.clone());
+                break;
+            }
+            self.take_over(&old, &new)?;
+            let names = self.pending.files.list(self.real, &old).ok().flatten();
+            left.extend(names.into_iter().flatten().map(|name| below.join(name)));
+        }
+        self.edit(&Edit::Remove(Remove {
+            path: from.to_owned(),
+            recursive: true,
+        }))
     }
 
     fn declare(&mut self, effect: &Effect) {

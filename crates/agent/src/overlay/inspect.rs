@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use hostler_change::{CommandOutput, Content, Program};
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 
 use super::files::{Body, Found, Source, denied, not_known, permits};
 use super::views::View;
-use super::{Overlay, OverlayHost, Pending};
+use super::{Overlay, OverlayHost, Pending, reveal};
 
 /// Pending content from the controller that is larger is not hashed, unless its hash is known.
 const HASHED_MAX: u64 = 256 << 20;
@@ -25,6 +26,7 @@ impl<'a> OverlayHost<'a> {
         OverlayHost {
             real,
             overlay,
+            task: 0,
             missed: RefCell::default(),
             supposing: None,
         }
@@ -142,6 +144,10 @@ impl Inspect for OverlayHost<'_> {
     }
 
     fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, InspectError> {
+        if path == Path::new(reveal::UUID) {
+            let count = self.overlay.names.fetch_add(1, Ordering::Relaxed);
+            return Ok(Some(reveal::uuid(self.task, count)));
+        }
         let pending = self.overlay.snapshot();
         if pending.changes_no_files() {
             return self.real.read(path, limit);
@@ -275,16 +281,29 @@ impl Inspect for OverlayHost<'_> {
         }
     }
 
-    /// Programs see the host itself. One that an earlier task would make, or that a package may bring, says nothing yet.
+    /// Programs see the host itself. One that an earlier task would make, that a package may bring, or that is asked
+    /// about a file which the preview would make, says nothing yet.
     fn look(&self, program: &Program) -> Result<CommandOutput, InspectError> {
         let pending = self.overlay.snapshot();
         let name = program.argv.first().map(String::as_str).unwrap_or_default();
-        if name.contains('/')
-            && let Ok(Found::Node(_, id)) =
-                pending.files.find(self.real, Path::new(name), Follow::Yes)
-            && let Some(node) = pending.files.node(id)
-        {
-            return Err(self.unknown(format!("what {name} says"), vec![node.by.clone()]));
+        for word in program.argv.iter().filter(|it| it.starts_with('/')) {
+            let path = Path::new(word);
+            let Ok(Found::Node(place, id)) = pending.files.find(self.real, path, Follow::Yes)
+            else {
+                continue;
+            };
+            let Some(node) = pending.files.node(id) else {
+                continue;
+            };
+            // What only gets another owner or mode is on the host.
+            let there = match &node.body {
+                Body::File(Source::Real(real)) => *real == place,
+                Body::Dir { real } => *real,
+                _ => false,
+            };
+            if !there {
+                return Err(self.unknown(format!("what {name} says"), vec![node.by.clone()]));
+            }
         }
         match self.real.look(program) {
             Err(InspectError::Spawn { source, .. })

@@ -25,6 +25,7 @@ mod views;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_change::{Applied, Basis, Edit, Effect, Outcome, Planned, Run};
@@ -42,6 +43,8 @@ use record::Recorder;
 pub(crate) struct Overlay {
     pending: Mutex<Arc<Pending>>,
     touched: basis::Touched,
+    /// Names made up so far.
+    names: AtomicU32,
 }
 
 /// All that differs from the host.
@@ -67,12 +70,8 @@ impl Pending {
     /// The tasks that may make what is not there, by programs of the user's.
     fn may_be_made(&self, found: &Found) -> Vec<Cause> {
         match found {
-            Found::Free(missing) | Found::Nowhere(missing, _)
-                if !self.files.is_decided(missing) =>
-            {
-                self.unforeseen.clone()
-            }
-            _ => Vec::new(),
+            Found::Free(_) | Found::Nowhere(..) => self.unforeseen.clone(),
+            Found::Node(..) | Found::Real(..) => Vec::new(),
         }
     }
 
@@ -138,6 +137,7 @@ impl Overlay {
         Overlay {
             pending: Mutex::new(self.snapshot()),
             touched: self.touched.clone(),
+            names: AtomicU32::new(self.names.load(Ordering::Relaxed)),
         }
     }
 }
@@ -146,6 +146,8 @@ impl Overlay {
 pub(crate) struct OverlayHost<'a> {
     real: &'a dyn Inspect,
     overlay: &'a Overlay,
+    /// The task that looks.
+    task: u32,
     /// Who decides what the module was told is not known, or was told is not there although a package may bring it.
     missed: RefCell<Vec<Cause>>,
     /// What packages may bring counts as not there: see [`Applier::suppose`]. Of the path that is asked for first, the
@@ -187,7 +189,10 @@ impl<'a> Ground<'a> {
 impl<'a> Preview<'a> {
     pub(crate) fn new(real: &'a dyn Inspect, overlay: &'a Overlay, task: &'a PreviewTask) -> Self {
         Preview {
-            host: OverlayHost::new(real, overlay),
+            host: OverlayHost {
+                task: task.task,
+                ..OverlayHost::new(real, overlay)
+            },
             task,
             unpredictable: false,
         }

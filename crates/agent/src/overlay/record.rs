@@ -344,6 +344,39 @@ impl Recorder<'_> {
         self.put_file(&fetch.path, Source::Unknown { hash }, 0, &fetch.attrs)
     }
 
+    /// A file whose content is not known.
+    pub(super) fn unread_file(&mut self, path: &Path, attrs: &Attrs) -> Recorded {
+        self.put_file(path, Source::Unknown { hash: None }, 0, attrs)
+    }
+
+    /// Something gets one more path; a directory without what is in it.
+    pub(super) fn take_over(&mut self, old: &Path, new: &Path) -> Recorded {
+        let (place, _) = self.place("write", new)?;
+        let (stat, body) = match self.find(old, Follow::No)? {
+            Found::Real(real, stat) => {
+                let body = match stat.kind {
+                    FileKind::File => Body::File(Source::Real(real)),
+                    FileKind::Link => Body::Link(self.real.read_link(&real)?.unwrap_or_default()),
+                    FileKind::Dir => Body::Dir { real: false },
+                    FileKind::Other => Body::Other(real),
+                };
+                (stat, body)
+            }
+            Found::Node(_, id) => match self.pending.files.node(id).cloned() {
+                Some(Node {
+                    stat,
+                    body: Body::Dir { .. },
+                    ..
+                }) => (stat, Body::Dir { real: false }),
+                Some(Node { stat, body, .. }) => (stat, body),
+                None => return Ok(()),
+            },
+            found => return Err(self.absent("move", old, &found)),
+        };
+        self.put(place, stat, body);
+        Ok(())
+    }
+
     fn make_dir(&mut self, dir: &MakeDir) -> Recorded {
         let what = "make directory";
         let found = self.find(&dir.path, Follow::No)?;

@@ -7,18 +7,34 @@ use hostler_value::{Cause, Map, Unknown, Value};
 
 use super::Pending;
 
+/// Where modules get what nobody can guess, for the name of a new file.
+pub(super) const UUID: &str = "/proc/sys/kernel/random/uuid";
+/// How a name of a preview begins; the number of the task (four digits) and of the name follow.
+const NAME: &str = "f0f0f0f0";
+const NAME_LENGTH: usize = 16;
+
+/// Instead of a random number: one that is known again in a name of its first and last eight digits.
+pub(super) fn uuid(task: u32, count: u32) -> Vec<u8> {
+    format!(
+        "{NAME}-0000-4000-8000-0000{:04x}{:04x}\n",
+        task & 0xffff,
+        count & 0xffff
+    )
+    .into_bytes()
+}
+
 /// Digits of the shortest number that is made up.
 const DIGITS_MIN: usize = 10;
 
 pub(super) fn reveal(pending: &Pending, outcome: &mut Outcome) {
-    if pending.files.is_empty() && pending.people.is_empty() {
-        return;
-    }
     outcome.fields = map(pending, &outcome.fields);
     if let Some(facts) = &mut outcome.facts {
         *facts = map(pending, facts);
     }
     for delta in &mut outcome.deltas {
+        if let Some(unknown) = text(pending, &delta.subject) {
+            delta.subject = unknown.text();
+        }
         match &mut delta.change {
             Change::Field { before, after, .. } => {
                 for side in [before, after] {
@@ -93,15 +109,38 @@ fn value(pending: &Pending, it: &Value) -> Option<Value> {
     }
 }
 
-/// A text with made up numbers in it.
+/// The task of a name that begins a text.
+fn name(text: &str) -> Option<Cause> {
+    let digits = text.strip_prefix(NAME)?.get(..NAME_LENGTH - NAME.len())?;
+    digits
+        .bytes()
+        .all(|it| it.is_ascii_hexdigit())
+        .then_some(())?;
+    Some(Cause {
+        task: u32::from_str_radix(&digits[..4], 16).ok()?,
+        ..Cause::default()
+    })
+}
+
+/// A text with made up numbers or names in it.
 fn text(pending: &Pending, text: &str) -> Option<Unknown> {
     let (mut sketch, mut until, mut rest) = (String::new(), Vec::new(), text);
-    while let Some(start) = rest.find(|it: char| it.is_ascii_digit()) {
-        let length = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
+    let starts = |rest: &str| {
+        let number = rest.find(|it: char| it.is_ascii_digit());
+        number.into_iter().chain(rest.find(NAME)).min()
+    };
+    while let Some(start) = starts(rest) {
+        let named = name(&rest[start..]);
+        let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
+        let length = if named.is_some() {
+            NAME_LENGTH
+        } else {
+            digits.max(1)
+        };
         let (before, digits) = (&rest[..start], &rest[start..start + length]);
         sketch.push_str(before);
         let number = digits.parse().ok().filter(|_| length >= DIGITS_MIN);
-        match number.and_then(|number| made_up(pending, number)) {
+        match named.or_else(|| made_up(pending, number?)) {
             Some(cause) => {
                 let unknown = Unknown::until(cause);
                 sketch.push_str(&unknown.hole());

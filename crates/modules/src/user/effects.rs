@@ -1,6 +1,6 @@
 //! What the shadow tools bring about, for later tasks of a preview.
 
-use hostler_change::{MakeDir, Remove};
+use hostler_change::Remove;
 use hostler_module_api::Account;
 use hostler_module_api::prelude::*;
 
@@ -35,11 +35,10 @@ pub(super) fn modified(args: &Args, account: &Account, now: &Seen) -> Vec<Effect
     let mut effects = vec![user(args, args.group.as_deref().map(|it| primary(it, now)))];
     effects.extend(password::effects(args, now.shadow.as_ref()));
     effects.extend(members(args, now));
-    // What is in the old home is not followed to the new one.
-    if let Some(home) = args.home.as_ref().filter(|home| args.move_home && **home != account.home) {
-        let attrs = Attrs { owner: Some(Owner::Name(args.name.clone())), ..Attrs::default() };
-        effects.push(Effect::Edit(Edit::MakeDir(MakeDir { path: home.into(), attrs })));
-        effects.push(Effect::Edit(gone(&account.home)));
+    if let Some(home) = args.home.as_ref().filter(|home| args.move_home && **home != account.home)
+        && now.home.moves()
+    {
+        effects.push(Effect::Moved { from: (&account.home).into(), to: home.into() });
     }
     effects
 }

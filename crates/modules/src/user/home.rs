@@ -18,6 +18,8 @@ pub(crate) struct Home {
     parents: Vec<PathBuf>,
     /// The home itself, if it is not there.
     missing: Option<PathBuf>,
+    /// The old home is there, and nothing is in the new one's place.
+    moves: bool,
     /// Permissions of a new home.
     mode: u32,
     /// What the skeleton holds: path below the home, kind, target of a link, mode.
@@ -49,7 +51,8 @@ pub(super) fn look(args: &Args, account: Option<&Account>, host: &dyn Inspect) -
     }
     if let Some(account) = account {
         let moved = args.move_home && account.home != path.to_string_lossy();
-        if moved && host.stat(Path::new(&account.home), Follow::Yes)?.is_some() {
+        home.moves = moved && host.stat(Path::new(&account.home), Follow::Yes)?.is_some();
+        if home.moves {
             return Ok(home);
         }
     }
@@ -111,6 +114,11 @@ fn walk(
 }
 
 impl Home {
+    /// Would `usermod -m` move it?
+    pub(super) fn moves(&self) -> bool {
+        self.moves
+    }
+
     /// Plans the directories above the home, which `useradd` of older hosts does not make.
     pub(super) fn make_parents(&self, plan: &mut Plan) {
         for parent in &self.parents {

@@ -1,21 +1,26 @@
 //! A user's SSH key.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hostler_module_api::prelude::*;
-use hostler_module_api::{Account, Inspect};
+use hostler_module_api::value::{Cause, Unknown};
+use hostler_module_api::{Account, Inspect, InspectError};
 
 use super::Args;
 
 /// The variable that carries a passphrase to the program which answers `ssh-keygen`'s question.
 const PASSPHRASE: &str = "HOSTLER_KEY_PASSPHRASE";
 
+/// More than any public key.
+const PUBLIC_MAX: u64 = 64 << 10;
+
 /// A key, or its absence.
 pub(crate) struct SshKey {
     file: PathBuf,
     private: bool,
-    public: Option<String>,
-    fingerprint: String,
+    public: Option<Value>,
+    fingerprint: Value,
     dir: bool,
     hostname: String,
 }
@@ -23,9 +28,9 @@ pub(crate) struct SshKey {
 impl SshKey {
     pub(super) fn report(&self, report: Report) -> Report {
         report
-            .with("ssh_fingerprint", &self.fingerprint)
+            .with("ssh_fingerprint", self.fingerprint.clone())
             .with("ssh_key_file", self.file.display().to_string())
-            .with("ssh_public_key", self.public.as_deref())
+            .with("ssh_public_key", self.public.clone())
     }
 
     fn public_file(&self) -> PathBuf {
@@ -46,22 +51,36 @@ pub(super) fn look(
     let mut key = SshKey {
         private: host.stat(&file, Follow::Yes)?.is_some(),
         public: None,
-        fingerprint: String::new(),
+        fingerprint: "".into(),
         dir: file.parent().is_some_and(|dir| hostler_probes::exists(host, dir)),
         hostname: hostler_probes::word(host, "/proc/sys/kernel/hostname").unwrap_or_default(),
         file,
     };
-    key.public = hostler_probes::text(host, key.public_file()).map(|it| it.trim().to_owned());
+    key.public = match host.read(&key.public_file(), PUBLIC_MAX) {
+        Err(InspectError::Unknown { by, .. }) => Some(unknown(by)),
+        read => read.ok().flatten().map(|it| String::from_utf8_lossy(&it).trim().into()),
+    };
     if key.private {
         let program = Program::new(["ssh-keygen", "-l", "-f"]);
-        let output = host.look(&Program {
+        let said = host.look(&Program {
             argv: [program.argv, vec![key.file.display().to_string()]].concat(),
             ..Program::default()
-        })?;
-        let text = if output.success() { output.stdout_text() } else { output.stderr_text() };
-        text.trim().clone_into(&mut key.fingerprint);
+        });
+        key.fingerprint = match said {
+            Err(InspectError::Unknown { by, .. }) => unknown(by),
+            said => {
+                let said = said?;
+                let text = if said.success() { said.stdout_text() } else { said.stderr_text() };
+                text.trim().into()
+            }
+        };
     }
     Ok(Some(key))
+}
+
+/// In a preview: an earlier task decides it.
+fn unknown(until: Vec<Cause>) -> Value {
+    Value::Unknown(Arc::new(Unknown { until, sketch: None }))
 }
 
 /// Plans the key. An existing one is replaced only by force, and then each time.
@@ -87,7 +106,16 @@ pub(super) fn make(args: &Args, account: &Account, key: Option<&SshKey>, plan: &
     }
     let before = if exists { "another key" } else { "absent" };
     let delta = Delta::field(key.file.display().to_string(), "state", before, "a new key");
-    let run = Run { always: exists, ..Run::new(keygen(args, account, key)) };
+    let files = [(key.file.clone(), 0o600), (key.public_file(), 0o644)];
+    let brings = files.map(|(path, mode)| Effect::File {
+        path,
+        attrs: Attrs {
+            owner: Some(Owner::Id(account.uid)),
+            group: Some(Owner::Id(account.gid)),
+            mode: Some(mode),
+        },
+    });
+    let run = Run { always: exists, ..Run::new(keygen(args, account, key)).bringing(brings.into()) };
     plan.push(delta, Edit::Run(run));
 }
 
