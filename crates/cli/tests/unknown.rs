@@ -329,7 +329,10 @@ fn a_failure_that_an_undecided_task_may_prevent_is_none() {
     };
     let seen = preview(&playbook(COMMAND), &[]);
     assert_eq!(seen.status, 0, "{}", seen.out);
-    seen.is("reads", "unknown: [a] would fail (");
+    seen.is(
+        "reads",
+        "unknown: [a] unknown until `Build`: File not found",
+    );
     seen.is("reads", ") unless `Build` changes that");
     seen.is(
         "insists",

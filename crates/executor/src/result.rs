@@ -223,7 +223,11 @@ impl Single {
                 until: unknown.clone(),
                 sketch: None,
             };
-            single.message.get_or_insert_with(|| unknown.words());
+            let words = unknown.words();
+            single.message = Some(match single.message.take() {
+                Some(what) => format!("{words}: {what}"),
+                None => words,
+            });
             single.whole = Some(Arc::new(unknown));
         }
         single.hint = failed.and_then(|failure| failure.hint);
