@@ -6,7 +6,8 @@ use hostler_change::{
 };
 use hostler_value::Value;
 
-use crate::{Inspect, Module, ModuleError, Ran, Report, from_value};
+use crate::erased::{Erased, Happened, Seen, Typed};
+use crate::{Inspect, Module, ModuleError, Report, from_value};
 
 /// How often a module may plan again before it is at fault for not settling.
 pub const ROUNDS_MAX: usize = 4;
@@ -79,7 +80,7 @@ pub fn execute<M: Module>(args: &Value, mode: Mode, applier: &mut dyn Applier) -
         Ok(args) => args,
         Err(error) => return Outcome::failure(error.to_string()),
     };
-    run::<M>(&args, mode, applier).unwrap_or_else(failed)
+    run(&Typed::<M>(args), mode, applier).unwrap_or_else(failed)
 }
 
 fn failed(error: ModuleError) -> Outcome {
@@ -100,33 +101,32 @@ fn failed(error: ModuleError) -> Outcome {
     }
 }
 
-fn run<M: Module>(
-    args: &M::Args,
-    mode: Mode,
-    applier: &mut dyn Applier,
-) -> Result<Outcome, ModuleError> {
-    if mode.check && !M::CHECK_MODE {
-        let msg = format!("remote module ({}) does not support check mode", M::NAME);
+fn run(module: &dyn Erased, mode: Mode, applier: &mut dyn Applier) -> Result<Outcome, ModuleError> {
+    if mode.check && !module.check_mode() {
+        let msg = format!(
+            "remote module ({}) does not support check mode",
+            module.name()
+        );
         return Ok(Outcome {
             skipped: true,
-            unforeseen: Some(if M::CHANGES {
+            unforeseen: Some(if module.changes() {
                 Unforeseen::Change
             } else {
                 Unforeseen::NoChange
             }),
-            deltas: vec![Delta::action(M::NAME, "run")],
+            deltas: vec![Delta::action(module.name(), "run")],
             fields: [("msg", msg)].into_iter().collect(),
             ..Outcome::default()
         });
     }
     if mode.check {
-        return foresee::<M>(args, mode, applier);
+        return foresee(module, mode, applier);
     }
-    let before = M::observe(args, applier.host())?;
-    let plan = M::plan(args, &before)?;
+    let before = module.observe(applier.host())?;
+    let plan = module.plan(&before)?;
     met(&plan, applier)?;
     if plan.is_empty() {
-        let report = M::report(args, &nothing_done(&before, &before, &plan, false));
+        let report = module.report(&nothing_done(&before, &before, &plan, false));
         return Ok(outcome(report, &plan, false, mode));
     }
     let mut done = Done {
@@ -134,12 +134,12 @@ fn run<M: Module>(
         deltas: Vec::new(),
         changed: false,
     };
-    let result = settle::<M>(args, &plan, applier, &mut done);
+    let result = settle(module, &plan, applier, &mut done);
     let after = match result {
         Ok(after) => after,
         Err(error) => {
             let mut outcome = failed(error);
-            outcome.fields.extend(&M::failure_fields(args, &before));
+            outcome.fields.extend(&module.failure_fields(&before));
             outcome.changed = done.changed;
             outcome.deltas = shown(done.deltas.iter(), mode);
             // A warning often says why it failed: who holds a lock, what is held back.
@@ -148,14 +148,14 @@ fn run<M: Module>(
         }
     };
     let first = &done.applied[..plan.edits.len().min(done.applied.len())];
-    let ran = Ran {
+    let ran = Happened {
         before: &before,
         after: &after,
         plan: &plan,
         applied: first,
         check: false,
     };
-    let report = M::report(args, &ran);
+    let report = module.report(&ran);
     let mut outcome = outcome(report, &plan, done.changed, mode);
     outcome.deltas = shown(done.deltas.iter(), mode);
     if outcome.failed.is_none() {
@@ -174,30 +174,30 @@ fn declared(plan: &Plan) -> Vec<&Effect> {
 }
 
 /// Check mode.
-fn foresee<M: Module>(
-    args: &M::Args,
+fn foresee(
+    module: &dyn Erased,
     mode: Mode,
     applier: &mut dyn Applier,
 ) -> Result<Outcome, ModuleError> {
-    match foreseen::<M>(args, mode, applier) {
+    match foreseen(module, mode, applier) {
         Err(error) if !error.unknown.is_empty() && applier.suppose() => {
             // What would be written is certain if nothing of what is there has a part in it.
-            let supposed = foreseen::<M>(args, mode, applier).ok();
+            let supposed = foreseen(module, mode, applier).ok();
             supposed.filter(|it| it.changed).ok_or(error)
         }
         other => other,
     }
 }
 
-fn foreseen<M: Module>(
-    args: &M::Args,
+fn foreseen(
+    module: &dyn Erased,
     mode: Mode,
     applier: &mut dyn Applier,
 ) -> Result<Outcome, ModuleError> {
-    let before = M::observe(args, applier.host())?;
-    let plan = M::plan(args, &before)?;
+    let before = module.observe(applier.host())?;
+    let plan = module.plan(&before)?;
     met(&plan, applier)?;
-    let mut report = M::report(args, &nothing_done(&before, &before, &plan, true));
+    let mut report = module.report(&nothing_done(&before, &before, &plan, true));
     let changed = !plan.is_empty();
     let mut forecast = None;
     if plan.unpredictable && changed {
@@ -213,8 +213,8 @@ fn foreseen<M: Module>(
     if changed && report.failed.is_none() && !report.skipped && !plan.unpredictable {
         let shows = applier.preview(&plan.edits)?;
         // Numbers and paths that come of the change are return values, too.
-        if let (true, Ok(after)) = (shows, M::observe(args, applier.host())) {
-            report = M::report(args, &nothing_done(&before, &after, &plan, true));
+        if let (true, Ok(after)) = (shows, module.observe(applier.host())) {
+            report = module.report(&nothing_done(&before, &after, &plan, true));
         }
     }
     let outcome = outcome(report, &plan, changed, mode);
@@ -226,8 +226,13 @@ fn foreseen<M: Module>(
     })
 }
 
-fn nothing_done<'a, S>(before: &'a S, after: &'a S, plan: &'a Plan, check: bool) -> Ran<'a, S> {
-    Ran {
+fn nothing_done<'a>(
+    before: &'a Seen,
+    after: &'a Seen,
+    plan: &'a Plan,
+    check: bool,
+) -> Happened<'a> {
+    Happened {
         before,
         after,
         plan,
@@ -254,12 +259,12 @@ struct Done {
 }
 
 /// Applies plans until one is settled; gives the last observation.
-fn settle<M: Module>(
-    args: &M::Args,
+fn settle(
+    module: &dyn Erased,
     first: &Plan,
     applier: &mut dyn Applier,
     done: &mut Done,
-) -> Result<M::State, ModuleError> {
+) -> Result<Seen, ModuleError> {
     let mut plan = first.clone();
     for round in 0..ROUNDS_MAX {
         applier.permits(&plan.edits)?;
@@ -276,11 +281,11 @@ fn settle<M: Module>(
             }
             done.applied.push(applied);
         }
-        let state = M::observe(args, applier.host())?;
+        let state = module.observe(applier.host())?;
         if first.once {
             return Ok(state);
         }
-        plan = M::plan(args, &state)?;
+        plan = module.plan(&state)?;
         met(&plan, applier)?;
         if plan.is_settled() {
             return Ok(state);
@@ -289,7 +294,7 @@ fn settle<M: Module>(
     let left: Vec<String> = plan.deltas().take(5).map(describe).collect();
     Err(ModuleError::new(format!(
         "module `{}` applied its changes {ROUNDS_MAX} times and the host still differs: {}",
-        M::NAME,
+        module.name(),
         left.join("; ")
     ))
     .hint("something on the host undoes the change, or the module is at fault"))

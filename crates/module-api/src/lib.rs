@@ -19,6 +19,7 @@ mod args;
 mod catalog;
 mod digest;
 mod driver;
+mod erased;
 mod error;
 mod fingerprint;
 mod inspect;

@@ -14,7 +14,7 @@ pub trait Module: 'static {
     type Args: DeserializeOwned + JsonSchema;
 
     /// What it looked at.
-    type State;
+    type State: 'static;
 
     /// Short name, as playbooks write it.
     const NAME: &'static str;
