@@ -80,6 +80,14 @@ pub(crate) fn secrets(request: &ApplyRequest) -> impl Iterator<Item = Secret> + 
     all.into_iter().flatten()
 }
 
+/// What only some hosts will fail at stops no other host: there the run itself says it.
+fn for_a_run(found: Diagnostic) -> Diagnostic {
+    match &found.on {
+        Some(on) if !on.all => found.softened(),
+        _ => found,
+    }
+}
+
 /// Runs what was read.
 pub(crate) async fn run(
     request: &ApplyRequest,
@@ -91,7 +99,10 @@ pub(crate) async fn run(
 ) -> Result<Ran, Vec<Diagnostic>> {
     let start = Instant::now();
     let (config, mut problems) = ssh_config(request)?;
-    let found = static_check::run(inputs, request, sources, Depth::Preflight);
+    let found: Vec<Diagnostic> = static_check::run(inputs, request, sources, Depth::Preflight)
+        .into_iter()
+        .map(for_a_run)
+        .collect();
     if found.iter().any(Diagnostic::is_error) {
         return Err(found);
     }
