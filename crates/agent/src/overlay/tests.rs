@@ -685,3 +685,53 @@ fn declared_accounts_own_files() {
     assert!(members().is_empty());
     assert!(host.account("root").unwrap().is_some());
 }
+
+/// By the module and the driver: what is written as a whole is predicted, what is edited in part is unknown.
+#[test]
+fn modules_where_a_package_comes() {
+    let real = bare()
+        .payload_is("user www-data;\n")
+        .dir("/etc/default", 0o755);
+    let overlay = with_new_package(&real);
+    let run = |module: &str, pairs: &[(&str, &str)]| {
+        let task = task_of(6);
+        let mut preview = Preview::new(&real, &overlay, &task);
+        let args: hostler_value::Map = pairs.iter().copied().collect();
+        let mode = hostler_module_api::Mode {
+            check: true,
+            ..hostler_module_api::Mode::default()
+        };
+        let outcome = hostler_modules::run(module, &args.into(), mode, &mut preview);
+        let mut outcome = outcome.unwrap();
+        preview.finish(&mut outcome);
+        outcome
+    };
+    let written = run(
+        "copy",
+        &[("dest", "/etc/nginx/nginx.conf"), ("mode", "0644")],
+    );
+    assert_eq!(
+        (written.changed, written.failed, written.unknown),
+        (true, None, vec![])
+    );
+    let link = [
+        ("src", "nginx.conf"),
+        ("dest", "/etc/nginx/main.conf"),
+        ("state", "link"),
+    ];
+    let linked = run("file", &link);
+    assert_eq!(
+        (linked.changed, linked.failed, linked.unknown),
+        (true, None, vec![])
+    );
+    let line = [
+        ("path", "/etc/default/nginx"),
+        ("line", "ENABLED=yes"),
+        ("create", "true"),
+    ];
+    let edited = run("lineinfile", &line);
+    assert_eq!(
+        (edited.changed, edited.failed, edited.unknown.len()),
+        (false, None, 1)
+    );
+}
