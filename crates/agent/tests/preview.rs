@@ -200,19 +200,3 @@ fn a_crontab_holds_what_an_earlier_task_would_put_there() {
     let gone = item(0, &[("name", "a".into()), ("state", "absent".into())]);
     assert!(failure(&mut session, "cron", gone).changed);
 }
-
-#[test]
-fn a_name_that_is_made_up_when_the_file_is_made_is_unknown() {
-    let root = tempfile::tempdir().unwrap();
-    let mut session = Session::greeted();
-    let args = [("path", text(root.path())), ("state", "file".into())];
-    let made = failure(&mut session, "tempfile", item(0, &args));
-    assert!(made.changed, "{made:?}");
-    let path = made.fields.get("path").cloned().unwrap();
-    assert_eq!(path.unknown_part().unwrap().until[0].task, 9);
-    assert!(
-        path.to_text()
-            .starts_with(&root.path().display().to_string()),
-        "{path}"
-    );
-}

@@ -696,12 +696,13 @@ fn modules_where_a_package_comes() {
     let run = |module: &str, pairs: &[(&str, &str)]| {
         let task = task_of(6);
         let mut preview = Preview::new(&real, &overlay, &task);
-        let args: hostler_value::Map = pairs.iter().copied().collect();
+        let args: Value = pairs.iter().copied().collect::<hostler_value::Map>().into();
+        preview.gives(&args);
         let mode = hostler_module_api::Mode {
             check: true,
             ..hostler_module_api::Mode::default()
         };
-        let outcome = hostler_modules::run(module, &args.into(), mode, &mut preview);
+        let outcome = hostler_modules::run(module, &args, mode, &mut preview);
         let mut outcome = outcome.unwrap();
         preview.finish(&mut outcome);
         outcome
@@ -734,4 +735,29 @@ fn modules_where_a_package_comes() {
         (edited.changed, edited.failed, edited.unknown.len()),
         (false, None, 1)
     );
+}
+
+#[test]
+fn names_of_new_files_are_made_up() {
+    let real = bare();
+    let overlay = Overlay::default();
+    let task = task_of(300);
+    let preview = Preview::new(&real, &overlay, &task);
+    let uuid = || {
+        let bytes = preview
+            .host()
+            .read(Path::new(super::reveal::UUID), 64)
+            .unwrap()
+            .unwrap();
+        String::from_utf8(bytes).unwrap().replace('-', "")
+    };
+    let name = |uuid: &str| format!("/tmp/x{}{}", &uuid[..8], &uuid[24..32]);
+    let (a, b) = (name(&uuid()), name(&uuid()));
+    assert_ne!(a, b);
+    let mut outcome = Outcome::default();
+    outcome.fields.insert("path", a);
+    preview.finish(&mut outcome);
+    let path = outcome.fields.get("path").unwrap();
+    assert_eq!(path.unknown_part().unwrap().until[0].task, 300);
+    assert!(path.to_text().starts_with("/tmp/x\u{ab}"), "{path}");
 }
