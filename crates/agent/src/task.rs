@@ -261,7 +261,9 @@ impl Work {
             let mut preview = Preview::new(host, ground.overlay(), preview);
             preview.gives(args);
             let mut outcome = run(self.module(), args, mode, &mut preview);
-            outcome.iter_mut().for_each(|it| preview.finish(it));
+            if let Some(outcome) = &mut outcome {
+                preview.finish(outcome);
+            }
             outcome
         } else {
             run(self.module(), args, mode, host)

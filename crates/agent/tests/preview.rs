@@ -166,7 +166,7 @@ fn a_download_is_there_and_its_content_is_unknown() {
     let fetched = failure(&mut session, "get_url", item(0, &[url, dest.clone()]));
     assert!(fetched.changed, "{fetched:?}");
     let path = ("path", dest.1.clone());
-    let seen = preview(&mut session, "stat", item(0, &[path.clone()]));
+    let seen = preview(&mut session, "stat", item(0, std::slice::from_ref(&path)));
     assert_eq!(stat_of(&seen, "exists"), Value::Bool(true));
     assert!(
         stat_of(&seen, "checksum").unknown_part().is_some(),
