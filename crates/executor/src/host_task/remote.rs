@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_change::{Content, Edit, Outcome, Run};
+use hostler_change::{Content, Edit, Forecast, Outcome, Run};
 use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
 use hostler_protocol::{Item, PreviewTask};
@@ -115,29 +115,7 @@ impl HostTask<'_> {
         items: Vec<AgentItem>,
         stop_on_failure: bool,
     ) -> Result<BTreeMap<u32, Outcome>, Failure> {
-        let numbered = items.into_iter().zip(0..).map(|(item, index)| Item {
-            index,
-            args: Value::from(item.args),
-            payload: item.payload,
-        });
-        let mut request = TaskRequest {
-            module: module.to_owned(),
-            items: numbered.collect(),
-            check: keywords.check,
-            preview: self.run.settings.check.then(|| PreviewTask {
-                task: self.id.0,
-                keep: self.keep,
-                forecast: true,
-                earlier: Vec::new(),
-            }),
-            allowed: self
-                .run
-                .bound()
-                .and_then(|it| it.allowed(self.id, self.host)),
-            diff: keywords.diff,
-            environment: keywords.environment.clone(),
-            stop_on_failure,
-        };
+        let mut request = self.request(keywords, module, items, stop_on_failure);
         let target = keywords.route.target();
         self.run
             .tell_secret(target.and_then(|it| it.password.as_ref()));
@@ -172,22 +150,13 @@ impl HostTask<'_> {
             Err(error) => Err(session_failure(error)),
         };
         if let (Ok(outcomes), Some((log, agent, keep, forecast))) = (&mut result, part) {
-            let by = Cause {
-                task: self.id.0,
-                ..Cause::default()
-            };
             for outcome in outcomes.values_mut() {
                 if let Some(kept) = outcome.forecast.as_ref().filter(|_| keep) {
-                    let contents = self.run.fleet.contents();
+                    let (by, contents) = (self.cause(), self.run.fleet.contents());
                     log.keep(agent, &by, &kept.edits, link.blobs(), contents);
                 }
-                // Plans have edits; what is not known is told by the outcome.
-                let plain = outcome.forecast.take().filter(|_| forecast);
-                outcome.forecast = plain.and_then(|mut it| {
-                    it.edits
-                        .retain(|it| it.edit != Edit::Run(Run::unforeseen()));
-                    (!it.edits.is_empty()).then_some(it)
-                });
+                outcome.forecast = outcome.forecast.take().filter(|_| forecast);
+                leave_out_unforeseen(&mut outcome.forecast);
             }
         }
         // In a preview a later task may look into a file that this one would have written.
@@ -210,6 +179,47 @@ impl HostTask<'_> {
         }
     }
 
+    /// What is asked of the agent.
+    fn request(
+        &self,
+        keywords: &TaskKeywords,
+        module: &str,
+        items: Vec<AgentItem>,
+        stop_on_failure: bool,
+    ) -> TaskRequest {
+        let numbered = items.into_iter().zip(0..).map(|(item, index)| Item {
+            index,
+            args: Value::from(item.args),
+            payload: item.payload,
+        });
+        TaskRequest {
+            module: module.to_owned(),
+            items: numbered.collect(),
+            check: keywords.check,
+            preview: self.run.settings.check.then(|| PreviewTask {
+                task: self.id.0,
+                keep: self.keep,
+                forecast: true,
+                earlier: Vec::new(),
+            }),
+            allowed: self
+                .run
+                .bound()
+                .and_then(|it| it.allowed(self.id, self.host)),
+            diff: keywords.diff,
+            environment: keywords.environment.clone(),
+            stop_on_failure,
+        }
+    }
+
+    /// What this task decides.
+    fn cause(&self) -> Cause {
+        Cause {
+            task: self.id.0,
+            ..Cause::default()
+        }
+    }
+
     /// A user whom the preview itself would make cannot be entered: what the task would do as that user is not known.
     fn nobody_yet(
         &self,
@@ -224,10 +234,7 @@ impl HostTask<'_> {
         let Some(cause) = log.maker_of(user) else {
             return failure;
         };
-        log.keep_unforeseen(Cause {
-            task: self.id.0,
-            ..Cause::default()
-        });
+        log.keep_unforeseen(self.cause());
         Failure::Unknown(Arc::new(Unknown::until(cause)))
     }
 
@@ -295,6 +302,17 @@ impl HostTask<'_> {
         let drain = async { while let Taken::More = take(running.next().await, &mut outcomes) {} };
         let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
         Err((None, Failure::new(reason)))
+    }
+}
+
+/// Plans have edits; what is not known is told by the outcome.
+fn leave_out_unforeseen(forecast: &mut Option<Box<Forecast>>) {
+    let unforeseen = Edit::Run(Run::unforeseen());
+    if let Some(it) = forecast {
+        it.edits.retain(|it| it.edit != unforeseen);
+    }
+    if forecast.as_ref().is_some_and(|it| it.edits.is_empty()) {
+        *forecast = None;
     }
 }
 
