@@ -144,7 +144,7 @@ impl Builder {
         items.any = true;
         let fate = Fate::from(item.status);
         let execution = &mut items.execution;
-        execution.undecided |= fate == Fate::Unknown;
+        execution.undecided |= fate == Fate::Unknown || !item.unknown.is_empty();
         match &item.forecast {
             Some(forecast) => execution.take(forecast, &self.mask),
             None => execution.free |= matches!(fate, Fate::NoChange | Fate::WouldChange),
@@ -188,7 +188,8 @@ impl Builder {
         execution.place.clone_from(&place);
         execution.name.clone_from(&open.info.name);
         execution.fate = fate;
-        execution.undecided |= fate == Fate::Unknown || result.incomplete;
+        execution.undecided |=
+            fate == Fate::Unknown || result.incomplete || !result.unknown.is_empty();
         execution.free |= execution.undecided;
         execution.censored = result.censored;
         execution.delegated_to.clone_from(&result.delegated_to);

@@ -165,7 +165,8 @@ impl HostTask<'_> {
         if let (Some(preview), Some(log)) = (&mut request.preview, log) {
             let agent = session.agent(lane);
             preview.earlier = log.unseen(agent.0, link.blobs());
-            part = Some((log, agent, preview.keep, preview.forecast));
+            let forecast = preview.forecast && request.check;
+            part = Some((log, agent, preview.keep, forecast));
         }
         let mut result = match session.session.run(lane, request).await {
             Ok(running) => self.collect(running, keywords).await,
@@ -181,12 +182,15 @@ impl HostTask<'_> {
                     let contents = self.run.fleet.contents();
                     log.keep(agent, &by, &kept.edits, link.blobs(), contents);
                 }
-                // Plans have edits; what is not known is told by the outcome.
-                let plain = outcome.forecast.take().filter(|_| forecast);
-                outcome.forecast = plain.and_then(|mut it| {
-                    it.edits
+                // Plans have edits; what is not known is told by the outcome. An empty forecast says that there are
+                // none; without one, nothing was foreseen.
+                let plain = outcome.forecast.take().unwrap_or_default();
+                outcome.forecast = forecast.then(|| {
+                    let mut plain = plain;
+                    plain
+                        .edits
                         .retain(|it| it.edit != Edit::Run(Run::unforeseen()));
-                    (!it.edits.is_empty()).then_some(it)
+                    plain
                 });
             }
         }
