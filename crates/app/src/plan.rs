@@ -287,7 +287,6 @@ pub async fn apply_plan(
     let mut request = request_of(plan, request.given, &key)?;
     check_files(plan, &texts_read(sources))?;
     request.check = true;
-    request.diff = false;
     let inputs = inputs::load(&request, sources)?;
     check_files(plan, &texts_read(sources))?;
     let (exit, _, now) = observe(&request, &inputs, sources, watching, interrupts.clone()).await?;
@@ -301,7 +300,6 @@ pub async fn apply_plan(
         mask,
     };
     request.check = false;
-    request.diff = true;
     let reporters = Reporters::new(reporters);
     let ran = run(&request, &inputs, sources, reporters, interrupts, terms).await?;
     Ok(ran.exit)

@@ -85,7 +85,7 @@ pub enum ExitCode {
     Ok = 0,
     /// Something went wrong that is nobody else's fault than ours or the machine's.
     Error = 1,
-    /// A task failed on a host.
+    /// A task failed on a host, a host has moved since the plan that was to be applied, or two plans differ.
     HostFailed = 2,
     /// A host was unreachable, or an input file is wrong (ansible-playbook uses the same number for both).
     UnreachableOrInput = 4,

@@ -24,7 +24,7 @@ pub fn moved(planned: &[&Sealed], now: &[&Sealed]) -> Vec<String> {
             continue;
         }
         match of_now.get(&key(execution)) {
-            Some(now) if now.free && (now.undecided || !execution.edits.is_empty()) => {
+            Some(now) if now.undecided => {
                 moved.tell(format!(
                     "what `{}` would do can no longer be foreseen",
                     now.name

@@ -143,7 +143,8 @@ impl HostTask<'_> {
         if let (Some(preview), Some(log)) = (&mut request.preview, log) {
             let agent = session.agent(lane);
             preview.earlier = log.unseen(agent.0, link.blobs());
-            part = Some((log, agent, preview.keep, preview.forecast));
+            let forecast = preview.forecast && request.check;
+            part = Some((log, agent, preview.keep, forecast));
         }
         let mut result = match session.session.run(lane, request).await {
             Ok(running) => self.collect(running, keywords).await,
@@ -155,8 +156,9 @@ impl HostTask<'_> {
                     let (by, contents) = (self.cause(), self.run.fleet.contents());
                     log.keep(agent, &by, &kept.edits, link.blobs(), contents);
                 }
-                outcome.forecast = outcome.forecast.take().filter(|_| forecast);
-                leave_out_unforeseen(&mut outcome.forecast);
+                // An empty forecast says that there are no edits; without one, nothing was foreseen.
+                let plain = outcome.forecast.take().unwrap_or_default();
+                outcome.forecast = forecast.then(|| without_unforeseen(plain));
             }
         }
         // In a preview a later task may look into a file that this one would have written.
@@ -306,14 +308,10 @@ impl HostTask<'_> {
 }
 
 /// Plans have edits; what is not known is told by the outcome.
-fn leave_out_unforeseen(forecast: &mut Option<Box<Forecast>>) {
+fn without_unforeseen(mut forecast: Box<Forecast>) -> Box<Forecast> {
     let unforeseen = Edit::Run(Run::unforeseen());
-    if let Some(it) = forecast {
-        it.edits.retain(|it| it.edit != unforeseen);
-    }
-    if forecast.as_ref().is_some_and(|it| it.edits.is_empty()) {
-        *forecast = None;
-    }
+    forecast.edits.retain(|it| it.edit != unforeseen);
+    forecast
 }
 
 enum Taken {
