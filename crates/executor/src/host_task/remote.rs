@@ -158,7 +158,7 @@ impl HostTask<'_> {
                 }
                 // An empty forecast says that there are no edits; without one, nothing was foreseen.
                 let plain = outcome.forecast.take().unwrap_or_default();
-                outcome.forecast = forecast.then(|| without_unforeseen(plain));
+                outcome.forecast = forecast.then(|| Box::new(without_unforeseen(*plain)));
             }
         }
         // In a preview a later task may look into a file that this one would have written.
@@ -308,7 +308,7 @@ impl HostTask<'_> {
 }
 
 /// Plans have edits; what is not known is told by the outcome.
-fn without_unforeseen(mut forecast: Box<Forecast>) -> Box<Forecast> {
+fn without_unforeseen(mut forecast: Forecast) -> Forecast {
     let unforeseen = Edit::Run(Run::unforeseen());
     forecast.edits.retain(|it| it.edit != unforeseen);
     forecast

@@ -25,15 +25,15 @@ pub fn preview_text(preview: &Preview, options: &Options) -> String {
     let mut lines = page.tasks();
     lines.extend(page.summary());
     lines.splice(0..0, page.warnings());
-    finish(lines)
+    finish(&lines)
 }
 
 /// Without the tasks, for where they were told already.
 pub fn preview_summary(preview: &Preview, options: &Options) -> String {
-    finish(Page::new(preview, options).summary())
+    finish(&Page::new(preview, options).summary())
 }
 
-fn finish(lines: Vec<String>) -> String {
+fn finish(lines: &[String]) -> String {
     let mut text = lines.join("\n");
     text.push('\n');
     text
@@ -62,19 +62,13 @@ impl<'a> Page<'a> {
         sanitize::clip(text, self.options.width)
     }
 
-    /// `web[001-198]`, or nothing where it is all of them.
-    fn names<S: AsRef<str>>(&self, names: &[S], columns: usize) -> String {
-        let names: Vec<String> = names.iter().map(|it| sanitize::name(it.as_ref())).collect();
-        hosts::fold_line(&names, columns.max(20))
-    }
-
     /// `200 hosts`, or the names where they are few.
     fn who<S: AsRef<str>>(&self, names: &[S]) -> String {
         let all = names.len() == self.preview.hosts.len();
         if all && names.len() > 1 {
             return format!("all {} hosts", names.len());
         }
-        let folded = self.names(names, 40);
+        let folded = names_line(names, 40);
         if names.len() > 3 {
             format!("{} hosts ({folded})", names.len())
         } else {
@@ -472,6 +466,12 @@ impl<'a> Page<'a> {
             parts.join(", ")
         )
     }
+}
+
+/// `web[001-198]`, in so many columns.
+fn names_line<S: AsRef<str>>(names: &[S], columns: usize) -> String {
+    let names: Vec<String> = names.iter().map(|it| sanitize::name(it.as_ref())).collect();
+    hosts::fold_line(&names, columns.max(20))
 }
 
 fn counted(count: usize, word: &str) -> String {
