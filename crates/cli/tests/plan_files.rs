@@ -17,7 +17,7 @@ const PLAYBOOK: &str = "- name: Site
     - name: Directory
       file: {path: '{{ dir }}', state: directory, mode: '0750'}
     - name: Message
-      copy: {content: 'hello\\n', dest: '{{ dir }}/motd', mode: '0644'}
+      copy: {content: \"hello\\n\", dest: '{{ dir }}/motd', mode: '0644'}
       notify: Note
     - name: Rendered
       template: {src: t.j2, dest: '{{ dir }}/rendered'}
@@ -33,7 +33,7 @@ const PLAYBOOK: &str = "- name: Site
       when: wanted | default(false)
   handlers:
     - name: Note
-      copy: {content: 'noted\\n', dest: '{{ dir }}/note'}
+      copy: {content: \"noted\\n\", dest: '{{ dir }}/note'}
 ";
 
 struct Site(tempfile::TempDir);
@@ -282,7 +282,7 @@ fn what_is_left_to_run_time_needs_consent() {
       command: echo hi
       register: asked
     - name: Tell
-      copy: {content: '{{ asked.stdout }}\\n', dest: '{{ dir }}'}
+      copy: {content: \"{{ asked.stdout }}\\n\", dest: '{{ dir }}'}
 ";
     let site = Site::new(playbook);
     let made = site.plan(&[]);
