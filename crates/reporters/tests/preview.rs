@@ -1,5 +1,4 @@
 //! Previews of made-up runs: what is folded, and that hostile text stays text.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use hostler_change::Delta;
 use hostler_diag::Location;
