@@ -559,7 +559,6 @@ fn what_a_text_needs_is_told_from_what_it_asks_for() {
 
 #[test]
 fn of_an_unknown_value_without_a_cause_not_even_that_it_is_defined_is_known() {
-    let bench = Bench::new("x: 1\n");
     struct Opaque;
     impl Scope for Opaque {
         fn get(&self, name: &str) -> Option<Var> {
@@ -569,6 +568,7 @@ fn of_an_unknown_value_without_a_cause_not_even_that_it_is_defined_is_known() {
             vec!["u".into()]
         }
     }
+    let bench = Bench::new("x: 1\n");
     let scope: Arc<dyn Scope> = Arc::new(Opaque);
     let truth = |text: &str| {
         let found = bench
