@@ -100,7 +100,10 @@ pub(super) fn add(work: &Work, args: &Args, host: &dyn Inspect, seen: &mut Seen)
         }
     }
     let mut space = Space::default();
+    // Asked for addresses with nothing to install, apt writes down what was asked for by name.
+    let installs = stdout.lines().any(|it| it.starts_with("Inst "));
     if let Ok(transaction) = &simulated
+        && installs
         && transaction.steps.iter().any(|it| it.after.is_some())
     {
         let output = host.look(&asked.as_ref().unwrap_or(work).measured(&options))?;
