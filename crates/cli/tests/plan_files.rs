@@ -406,9 +406,9 @@ fn fits(value: &serde_json::Value, schema: &serde_json::Value, root: &serde_json
         }
     }
     if let (Some(items), Some(inner)) = (value.as_array(), schema.get("items")) {
-        items
-            .iter()
-            .for_each(|item| fits(item, inner, root, &format!("{at}[]")));
+        for item in items {
+            fits(item, inner, root, &format!("{at}[]"));
+        }
     }
 }
 

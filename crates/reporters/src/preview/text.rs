@@ -25,15 +25,15 @@ pub fn preview_text(preview: &Preview, options: &Options) -> String {
     let mut lines = page.tasks();
     lines.extend(page.summary());
     lines.splice(0..0, page.warnings());
-    finish(lines)
+    finish(&lines)
 }
 
 /// Without the tasks, for where they were told already.
 pub fn preview_summary(preview: &Preview, options: &Options) -> String {
-    finish(Page::new(preview, options).summary())
+    finish(&Page::new(preview, options).summary())
 }
 
-fn finish(lines: Vec<String>) -> String {
+fn finish(lines: &[String]) -> String {
     let mut text = lines.join("\n");
     text.push('\n');
     text
@@ -62,19 +62,13 @@ impl<'a> Page<'a> {
         sanitize::clip(text, self.options.width)
     }
 
-    /// `web[001-198]`, or nothing where it is all of them.
-    fn names<S: AsRef<str>>(&self, names: &[S], columns: usize) -> String {
-        let names: Vec<String> = names.iter().map(|it| sanitize::name(it.as_ref())).collect();
-        hosts::fold_line(&names, columns.max(20))
-    }
-
     /// `200 hosts`, or the names where they are few.
     fn who<S: AsRef<str>>(&self, names: &[S]) -> String {
         let all = names.len() == self.preview.hosts.len();
         if all && names.len() > 1 {
             return format!("all {} hosts", names.len());
         }
-        let folded = self.names(names, 40);
+        let folded = folded(names, 40);
         if names.len() > 3 {
             format!("{} hosts ({folded})", names.len())
         } else {
@@ -301,7 +295,7 @@ impl<'a> Page<'a> {
             return;
         };
         lines.push(String::new());
-        let same = if base.hosts.len() == 1 {
+        let same = if base.hosts.len() == 1 || base.would_change.is_empty() {
             ""
         } else {
             "the same "
@@ -480,6 +474,12 @@ fn counted(count: usize, word: &str) -> String {
         1 => format!("1 {word}"),
         many => format!("{many} {word}s"),
     }
+}
+
+/// `web[001-198]`.
+fn folded<S: AsRef<str>>(names: &[S], columns: usize) -> String {
+    let names: Vec<String> = names.iter().map(|it| sanitize::name(it.as_ref())).collect();
+    hosts::fold_line(&names, columns)
 }
 
 /// For colours.
