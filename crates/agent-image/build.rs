@@ -60,6 +60,7 @@ const DROPPED: &[&str] = &[
 /// the workspace, where cargo runs the linker: an absolute one would change the binary's hash with the directory.
 const SMALLER: &[&str] = &[
     "-Cforce-unwind-tables=no",
+    "-Cllvm-args=-enable-machine-outliner=always",
     "-Clink-arg=-Wl,--no-eh-frame-hdr",
     "-Clink-arg=-Wl,-T,crates/agent-image/agent.ld",
     "-Clink-arg=-Wl,--icf=all",

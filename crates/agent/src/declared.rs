@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use hostler_change::{Effect, ShadowEffect, UnitEffect, UserEffect};
-use hostler_module_api::{Account, Follow, Group, Inspect};
+use hostler_module_api::{Account, Follow, Group, Inspect, InspectError};
 use hostler_probes::{Scope, dpkg, shadow, sysctl};
 
 /// Each difference is a sentence. What cannot be looked at says nothing.
@@ -34,8 +34,8 @@ fn overrules(later: &Effect, effect: &Effect) -> bool {
         (Effect::NoUser(name), Effect::User(user)) => *name == user.name,
         (Effect::Shadow(a), Effect::Shadow(b)) => a.user == b.user,
         (Effect::Unit(a), Effect::Unit(b)) => a.name == b.name,
-        (Effect::Sysctl { key: a, .. }, Effect::Sysctl { key: b, .. }) => a == b,
-        (Effect::Package { name: a, .. }, Effect::Package { name: b, .. }) => a == b,
+        (Effect::Sysctl { key: a, .. }, Effect::Sysctl { key: b, .. })
+        | (Effect::Package { name: a, .. }, Effect::Package { name: b, .. }) => a == b,
         _ => false,
     }
 }
@@ -45,10 +45,10 @@ fn difference(host: &dyn Inspect, effect: &Effect) -> Option<(String, String)> {
     match effect {
         Effect::User(user) => user_differs(host, user),
         Effect::NoUser(name) => {
-            let there = account(host, name)?.is_some();
+            let there = account(host, name).ok()?.is_some();
             there.then(|| (format!("user {name} is gone"), "it is there".to_owned()))
         }
-        Effect::Group { name, gid } => match group(host, name)? {
+        Effect::Group { name, gid } => match group(host, name).ok()? {
             None => Some((format!("group {name} is there"), "it is not".to_owned())),
             Some(group) => differs(
                 &format!("group {name} has number"),
@@ -57,7 +57,7 @@ fn difference(host: &dyn Inspect, effect: &Effect) -> Option<(String, String)> {
             ),
         },
         Effect::NoGroup(name) => {
-            let there = group(host, name)?.is_some();
+            let there = group(host, name).ok()?.is_some();
             there.then(|| (format!("group {name} is gone"), "it is there".to_owned()))
         }
         Effect::Member {
@@ -65,7 +65,9 @@ fn difference(host: &dyn Inspect, effect: &Effect) -> Option<(String, String)> {
             group: name,
             present,
         } => {
-            let is = group(host, name)?.is_some_and(|it| it.members.contains(user));
+            let is = group(host, name)
+                .ok()?
+                .is_some_and(|it| it.members.contains(user));
             let words = |is: bool| if is { "is" } else { "is not" };
             (is != *present).then(|| {
                 let what = format!("user {user} {} a member of group {name}", words(*present));
@@ -120,12 +122,12 @@ fn difference(host: &dyn Inspect, effect: &Effect) -> Option<(String, String)> {
     }
 }
 
-fn account(host: &dyn Inspect, name: &str) -> Option<Option<Account>> {
-    Some(host.account(name).ok()?.filter(|it| it.name == name))
+fn account(host: &dyn Inspect, name: &str) -> Result<Option<Account>, InspectError> {
+    Ok(host.account(name)?.filter(|it| it.name == name))
 }
 
-fn group(host: &dyn Inspect, name: &str) -> Option<Option<Group>> {
-    Some(host.group(name).ok()?.filter(|it| it.name == name))
+fn group(host: &dyn Inspect, name: &str) -> Result<Option<Group>, InspectError> {
+    Ok(host.group(name)?.filter(|it| it.name == name))
 }
 
 fn differs<T: PartialEq + std::fmt::Display>(
@@ -139,7 +141,7 @@ fn differs<T: PartialEq + std::fmt::Display>(
 
 fn user_differs(host: &dyn Inspect, user: &UserEffect) -> Option<(String, String)> {
     let name = &user.name;
-    let Some(now) = account(host, name)? else {
+    let Some(now) = account(host, name).ok()? else {
         return Some((format!("user {name} is there"), "it is not".to_owned()));
     };
     differs(

@@ -259,8 +259,11 @@ impl Work {
         let outcome = if let Some(preview) = self.run.preview.as_ref().filter(|_| self.run.check) {
             let ground = Ground::new(&self.shared.overlay, preview);
             let mut preview = Preview::new(host, ground.overlay(), preview);
+            preview.gives(args);
             let mut outcome = run(self.module(), args, mode, &mut preview);
-            outcome.iter_mut().for_each(|it| preview.finish(it));
+            if let Some(outcome) = &mut outcome {
+                preview.finish(outcome);
+            }
             outcome
         } else {
             run(self.module(), args, mode, host)

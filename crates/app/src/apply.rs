@@ -80,6 +80,37 @@ pub(crate) fn secrets(request: &ApplyRequest) -> impl Iterator<Item = Secret> + 
     all.into_iter().flatten()
 }
 
+fn started(request: &ApplyRequest, hosts: usize) -> RunEvent {
+    let playbooks = request.playbooks.iter();
+    RunEvent::RunStarted {
+        run: run_id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        playbooks: playbooks.map(|path| path.display().to_string()).collect(),
+        check: request.check,
+        diff: request.diff,
+        hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
+    }
+}
+
+/// What is known without a connection; warnings, or errors that stop the run. What only some hosts will fail at stops no
+/// other host: there the run itself says it.
+fn preflight(
+    request: &ApplyRequest,
+    inputs: &Inputs,
+    sources: &SourceMap,
+) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+    let for_all = |found: Diagnostic| match &found.on {
+        Some(on) if !on.all => found.softened(),
+        _ => found,
+    };
+    let found = static_check::run(inputs, request, sources, Depth::Preflight).into_iter();
+    let found: Vec<Diagnostic> = found.map(for_all).collect();
+    if found.iter().any(Diagnostic::is_error) {
+        return Err(found);
+    }
+    Ok(found)
+}
+
 /// Runs what was read.
 pub(crate) async fn run(
     request: &ApplyRequest,
@@ -91,11 +122,7 @@ pub(crate) async fn run(
 ) -> Result<Ran, Vec<Diagnostic>> {
     let start = Instant::now();
     let (config, mut problems) = ssh_config(request)?;
-    let found = static_check::run(inputs, request, sources, Depth::Preflight);
-    if found.iter().any(Diagnostic::is_error) {
-        return Err(found);
-    }
-    problems.extend(found);
+    problems.extend(preflight(request, inputs, sources)?);
     let hosts: BTreeSet<&String> = inputs
         .playbooks
         .iter()
@@ -109,18 +136,7 @@ pub(crate) async fn run(
         // Only a reporter that panicked does not listen any more; the run goes on without it.
         let _nobody_listens = events.send(event);
     };
-    emit(RunEvent::RunStarted {
-        run: run_id(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        playbooks: request
-            .playbooks
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect(),
-        check: request.check,
-        diff: request.diff,
-        hosts: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
-    });
+    emit(started(request, hosts.len()));
     for diagnostic in inputs.warnings.iter().cloned().chain(problems) {
         let location = diagnostic
             .labels

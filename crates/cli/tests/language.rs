@@ -58,6 +58,22 @@ impl Ran {
 }
 
 #[test]
+fn an_item_of_set_fact_sees_what_the_items_before_it_set() {
+    let ran = run(
+        "- hosts: a
+  gather_facts: no
+  tasks:
+    - set_fact: {all: \"{{ all | default([]) + [item] }}\"}
+      loop: [x, y, z]
+      when: item != 'y'
+    - debug: msg=\"<{{ all | join(',') }}>\"
+",
+        &[],
+    );
+    assert_eq!((ran.status, ran.count("<x,z>")), (0, 1), "{}", ran.out);
+}
+
+#[test]
 fn a_block_is_rescued_where_it_failed_and_always_runs() {
     let ran = run(
         "- hosts: all

@@ -66,6 +66,8 @@ pub struct FsSpace {
     pub fragment_size: u64,
     /// Size.
     pub blocks: u64,
+    /// Free for root.
+    pub blocks_free: u64,
     /// Free for users who are not root.
     pub blocks_available: u64,
     /// Inodes.

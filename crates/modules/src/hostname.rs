@@ -95,12 +95,11 @@ impl Module for This {
             let name = strategy.name_in(&text);
             (name.clone(), name)
         };
-        let fqdn = match hostler_probes::declared_node_name(host) {
-            Some(name) => Some(hostler_probes::full_name(host, &name)),
-            None => {
-                let output = host.look(&Program::new(["hostname", "-f"]));
-                output.ok().filter(CommandOutput::success).map(|it| it.stdout_text())
-            }
+        let fqdn = if let Some(name) = hostler_probes::declared_node_name(host) {
+            Some(hostler_probes::full_name(host, &name))
+        } else {
+            let output = host.look(&Program::new(["hostname", "-f"]));
+            output.ok().filter(CommandOutput::success).map(|it| it.stdout_text())
         };
         Ok(State {
             fqdn: fqdn.map_or_else(|| current.clone(), |it| it.trim().to_owned()),

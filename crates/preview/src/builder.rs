@@ -281,7 +281,9 @@ impl Builder {
     /// Everything; call it when the run is over.
     pub fn finish(mut self) -> (Preview, Executions) {
         let open: Vec<TaskId> = self.open.keys().copied().collect();
-        open.into_iter().for_each(|task| self.end(task));
+        for task in open {
+            self.end(task);
+        }
         let mut preview = self.preview;
         preview.format = Preview::FORMAT;
         preview.made.interrupted |= !self.finished;
@@ -333,21 +335,18 @@ fn restarts(tasks: &[TaskPreview]) -> Vec<RestartPreview> {
             continue;
         }
         for (unit, what) in group.outcome.all_deltas().filter_map(restart) {
-            let same = found
-                .iter_mut()
-                .find(|it| it.unit == unit && it.what == what);
-            let hosts = match same {
-                Some(same) => &mut same.hosts,
-                None => {
-                    found.push(RestartPreview {
-                        unit,
-                        what,
-                        hosts: Vec::new(),
-                    });
-                    let last = found.len() - 1;
-                    &mut found[last].hosts
-                }
-            };
+            let known = found
+                .iter()
+                .position(|it| it.unit == unit && it.what == what);
+            let at = known.unwrap_or_else(|| {
+                found.push(RestartPreview {
+                    unit,
+                    what,
+                    hosts: Vec::new(),
+                });
+                found.len() - 1
+            });
+            let hosts = &mut found[at].hosts;
             hosts.extend(group.hosts.iter().cloned());
         }
     }

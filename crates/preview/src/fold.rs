@@ -224,7 +224,7 @@ fn words(outcome: &Outcome) -> String {
         .collect::<Vec<_>>()
         .join(", ");
     if all.len() > SHOWN {
-        text.push_str(&format!(", +{} more", all.len() - SHOWN));
+        text = format!("{text}, +{} more", all.len() - SHOWN);
     }
     if text.is_empty() {
         Fate::WouldChange.words().to_owned()

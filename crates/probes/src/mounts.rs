@@ -120,7 +120,7 @@ impl Mount {
         {
             return Some(space);
         }
-        let mut program = Program::new(["stat", "-f", "-c", "%s %S %b %a %c %d", &self.path]);
+        let mut program = Program::new(["stat", "-f", "-c", "%s %S %b %f %a %c %d", &self.path]);
         program.timeout_s = Some(timeout_s);
         let output = host
             .look(&program)
@@ -130,7 +130,7 @@ impl Mount {
     }
 }
 
-/// Reads `stat -f -c '%s %S %b %a %c %d'`.
+/// Reads `stat -f -c '%s %S %b %f %a %c %d'`.
 fn parse_space(text: &str) -> Option<FsSpace> {
     let mut numbers = text.split_whitespace().map(str::parse::<u64>);
     let mut next = || numbers.next()?.ok();
@@ -138,6 +138,7 @@ fn parse_space(text: &str) -> Option<FsSpace> {
         block_size: next()?,
         fragment_size: next()?,
         blocks: next()?,
+        blocks_free: next()?,
         blocks_available: next()?,
         inodes: next()?,
         inodes_available: next()?,
@@ -166,7 +167,7 @@ mod tests {
         let host = FakeHost::bare()
             .file("/proc/mounts", "proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw,relatime 0 1\n/dev/sda1 /srv/a\\040b ext4 rw 0 0\nnas:/x /mnt nfs4 rw 0 0\nbroken\n")
             .file("/proc/self/mountinfo", "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n21 1 8:1 /data /srv/a\\040b rw - ext4 /dev/sda1 rw\n")
-            .answers("stat -f -c '%s %S %b %a %c %d' /mnt", 0, "4096 512 100 40 7 3\n");
+            .answers("stat -f -c '%s %S %b %f %a %c %d' /mnt", 0, "4096 512 100 45 40 7 3\n");
         let found = mounts(&host);
         let paths: Vec<_> = found.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(paths, ["/", "/srv/a b", "/mnt"]);

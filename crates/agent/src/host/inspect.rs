@@ -100,6 +100,7 @@ impl Inspect for Host {
                 block_size: space.f_bsize,
                 fragment_size: space.f_frsize,
                 blocks: space.f_blocks,
+                blocks_free: space.f_bfree,
                 blocks_available: space.f_bavail,
                 inodes: space.f_files,
                 inodes_available: space.f_favail,

@@ -28,10 +28,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_change::{Applied, Basis, Edit, Effect, Outcome, Planned, Run};
+use hostler_change::{Applied, Basis, Content, Edit, Effect, Outcome, Planned, Run};
 use hostler_module_api::{Applier, Declared, Follow, Inspect, ModuleError};
 use hostler_protocol::{Maker, PreviewTask};
-use hostler_value::Cause;
+use hostler_value::{Cause, Value};
 
 use files::{Files, Found};
 use fog::Fog;
@@ -161,6 +161,8 @@ pub(crate) struct Preview<'a> {
     task: &'a PreviewTask,
     /// What it would do cannot be known.
     unpredictable: bool,
+    /// The content that is among the arguments.
+    content: Option<Vec<u8>>,
 }
 
 /// What a preview of one item works on: the agent's overlay, or a copy if later tasks are not to see what it would do.
@@ -195,7 +197,14 @@ impl<'a> Preview<'a> {
             },
             task,
             unpredictable: false,
+            content: None,
         }
+    }
+
+    /// The item's arguments: a whole content may be among them.
+    pub(crate) fn gives(&mut self, args: &Value) {
+        let content = args.get("content").filter(|it| it.to_scalar_text().is_ok());
+        self.content = content.map(|it| it.to_text().into_bytes());
     }
 
     /// Puts "unknown" in place of what was made up, and of a failure that may come only of what is not known.
@@ -270,7 +279,10 @@ impl<'a> Preview<'a> {
             )
         };
         let certain = |edit: &Planned| match &edit.edit {
-            Edit::WriteFile(write) => whole == Some(&write.content),
+            Edit::WriteFile(write) => {
+                let given = matches!(&write.content, Content::Bytes(it) if Some(it) == self.content.as_ref());
+                given || whole == Some(&write.content)
+            }
             Edit::Link(link) => ours(&link.target, &link.path),
             // A restart.
             Edit::Run(run) => {

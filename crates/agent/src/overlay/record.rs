@@ -323,6 +323,7 @@ impl Recorder<'_> {
         if old.as_ref().is_some_and(|it| it.kind == FileKind::Dir) {
             return Err(cannot("write", path, Errno::ISDIR));
         }
+        self.has_room(path, &place, size)?;
         let mode = 0o666 & !self.maker.umask;
         let mut stat = self.new_stat(&place, FileKind::File, mode, size)?;
         if let Some(old) = old.filter(|it| it.kind == FileKind::File) {
@@ -331,6 +332,27 @@ impl Recorder<'_> {
         }
         let id = self.put(place, stat, Body::File(source));
         self.set_attrs(path, id, attrs)
+    }
+
+    /// Is there space for a file of so many bytes? What other pending files would take is not counted.
+    fn has_room(&self, path: &Path, place: &Path, size: u64) -> Recorded {
+        if !self.checks || size == 0 {
+            return Ok(());
+        }
+        let mut dirs = place.ancestors().skip(1);
+        let space = dirs.find_map(|dir| self.real.space(dir).ok().flatten());
+        // File systems that do not count their blocks say that they have none at all.
+        let Some(space) = space.filter(|it| it.blocks > 0) else {
+            return Ok(());
+        };
+        let free = match self.maker.uid {
+            0 => space.blocks_free,
+            _ => space.blocks_available,
+        };
+        if space.fragment_size.saturating_mul(free) < size {
+            return Err(cannot("write", path, Errno::NOSPC));
+        }
+        Ok(())
     }
 
     pub(super) fn write(&mut self, write: &WriteFile) -> Recorded {

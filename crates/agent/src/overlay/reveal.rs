@@ -79,7 +79,7 @@ fn made_up(pending: &Pending, number: i64) -> Option<Cause> {
 fn map(pending: &Pending, map: &Map) -> Map {
     let shown = |it: &Value| value(pending, it).unwrap_or_else(|| it.clone());
     let mut out = Map::new();
-    for (key, it) in map.iter() {
+    for (key, it) in map {
         out.insert(key.clone(), shown(it));
     }
     out

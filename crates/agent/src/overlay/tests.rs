@@ -685,3 +685,79 @@ fn declared_accounts_own_files() {
     assert!(members().is_empty());
     assert!(host.account("root").unwrap().is_some());
 }
+
+/// By the module and the driver: what is written as a whole is predicted, what is edited in part is unknown.
+#[test]
+fn modules_where_a_package_comes() {
+    let real = bare()
+        .payload_is("user www-data;\n")
+        .dir("/etc/default", 0o755);
+    let overlay = with_new_package(&real);
+    let run = |module: &str, pairs: &[(&str, &str)]| {
+        let task = task_of(6);
+        let mut preview = Preview::new(&real, &overlay, &task);
+        let args: Value = pairs.iter().copied().collect::<hostler_value::Map>().into();
+        preview.gives(&args);
+        let mode = hostler_module_api::Mode {
+            check: true,
+            ..hostler_module_api::Mode::default()
+        };
+        let outcome = hostler_modules::run(module, &args, mode, &mut preview);
+        let mut outcome = outcome.unwrap();
+        preview.finish(&mut outcome);
+        outcome
+    };
+    let written = run(
+        "copy",
+        &[("dest", "/etc/nginx/nginx.conf"), ("mode", "0644")],
+    );
+    assert_eq!(
+        (written.changed, written.failed, written.unknown),
+        (true, None, vec![])
+    );
+    let link = [
+        ("src", "nginx.conf"),
+        ("dest", "/etc/nginx/main.conf"),
+        ("state", "link"),
+    ];
+    let linked = run("file", &link);
+    assert_eq!(
+        (linked.changed, linked.failed, linked.unknown),
+        (true, None, vec![])
+    );
+    let line = [
+        ("path", "/etc/default/nginx"),
+        ("line", "ENABLED=yes"),
+        ("create", "true"),
+    ];
+    let edited = run("lineinfile", &line);
+    assert_eq!(
+        (edited.changed, edited.failed, edited.unknown.len()),
+        (false, None, 1)
+    );
+}
+
+#[test]
+fn names_of_new_files_are_made_up() {
+    let real = bare();
+    let overlay = Overlay::default();
+    let task = task_of(300);
+    let preview = Preview::new(&real, &overlay, &task);
+    let uuid = || {
+        let bytes = preview
+            .host()
+            .read(Path::new(super::reveal::UUID), 64)
+            .unwrap()
+            .unwrap();
+        String::from_utf8(bytes).unwrap().replace('-', "")
+    };
+    let name = |uuid: &str| format!("/tmp/x{}{}", &uuid[..8], &uuid[24..32]);
+    let (a, b) = (name(&uuid()), name(&uuid()));
+    assert_ne!(a, b);
+    let mut outcome = Outcome::default();
+    outcome.fields.insert("path", a);
+    preview.finish(&mut outcome);
+    let path = outcome.fields.get("path").unwrap();
+    assert_eq!(path.unknown_part().unwrap().until[0].task, 300);
+    assert!(path.to_text().starts_with("/tmp/x\u{ab}"), "{path}");
+}

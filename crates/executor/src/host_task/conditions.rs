@@ -103,6 +103,12 @@ impl HostTask<'_> {
                 .is_some()
     }
 
+    /// Does the playbook itself say that it goes on if this fails, and leave it to the task whether something changed?
+    pub(crate) fn expects_failure(&self) -> bool {
+        let ignores = self.task.context.nearest(|it| it.ignore_errors.as_ref());
+        ignores.is_some() && self.task.changed_when.is_none() && self.task.failed_when.is_none()
+    }
+
     /// In a preview: a failure that an earlier, undecided task on the host may prevent is none.
     pub(crate) fn doubt(&self, mut single: Single, delegate: Option<&str>) -> Single {
         if !self.run.settings.check || single.status != Status::Failed || !single.of_state {

@@ -344,6 +344,11 @@ impl HostTask<'_> {
             single.value.insert("ansible_index_var", name.as_str());
             single.value.insert(name.as_str(), Value::from(turn.index));
         }
+        // The next item sees what this one set: lists are built so.
+        for (name, value) in single.variables.iter().flat_map(|map| map.iter()) {
+            let name = name.to_text();
+            self.run.vars.set_fact(self.host, &name, value.clone());
+        }
         let mut item = super::item_result(turn.index, turn.label, &single, no_log);
         item.ignored = single.status == Status::Failed
             && self

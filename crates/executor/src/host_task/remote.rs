@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_change::{Content, Edit, Outcome, Run};
+use hostler_change::{Content, Edit, Forecast, Outcome, Run};
 use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
 use hostler_protocol::{Item, PreviewTask};
@@ -115,29 +115,7 @@ impl HostTask<'_> {
         items: Vec<AgentItem>,
         stop_on_failure: bool,
     ) -> Result<BTreeMap<u32, Outcome>, Failure> {
-        let numbered = items.into_iter().zip(0..).map(|(item, index)| Item {
-            index,
-            args: Value::from(item.args),
-            payload: item.payload,
-        });
-        let mut request = TaskRequest {
-            module: module.to_owned(),
-            items: numbered.collect(),
-            check: keywords.check,
-            preview: self.run.settings.check.then(|| PreviewTask {
-                task: self.id.0,
-                keep: self.keep,
-                forecast: true,
-                earlier: Vec::new(),
-            }),
-            allowed: self
-                .run
-                .bound()
-                .and_then(|it| it.allowed(self.id, self.host)),
-            diff: keywords.diff,
-            environment: keywords.environment.clone(),
-            stop_on_failure,
-        };
+        let mut request = self.request(keywords, module, items, stop_on_failure);
         let target = keywords.route.target();
         self.run
             .tell_secret(target.and_then(|it| it.password.as_ref()));
@@ -173,25 +151,14 @@ impl HostTask<'_> {
             Err(error) => Err(session_failure(error)),
         };
         if let (Ok(outcomes), Some((log, agent, keep, forecast))) = (&mut result, part) {
-            let by = Cause {
-                task: self.id.0,
-                ..Cause::default()
-            };
             for outcome in outcomes.values_mut() {
                 if let Some(kept) = outcome.forecast.as_ref().filter(|_| keep) {
-                    let contents = self.run.fleet.contents();
+                    let (by, contents) = (self.cause(), self.run.fleet.contents());
                     log.keep(agent, &by, &kept.edits, link.blobs(), contents);
                 }
-                // Plans have edits; what is not known is told by the outcome. An empty forecast says that there are
-                // none; without one, nothing was foreseen.
+                // An empty forecast says that there are no edits; without one, nothing was foreseen.
                 let plain = outcome.forecast.take().unwrap_or_default();
-                outcome.forecast = forecast.then(|| {
-                    let mut plain = plain;
-                    plain
-                        .edits
-                        .retain(|it| it.edit != Edit::Run(Run::unforeseen()));
-                    plain
-                });
+                outcome.forecast = forecast.then(|| Box::new(without_unforeseen(*plain)));
             }
         }
         // In a preview a later task may look into a file that this one would have written.
@@ -214,6 +181,47 @@ impl HostTask<'_> {
         }
     }
 
+    /// What is asked of the agent.
+    fn request(
+        &self,
+        keywords: &TaskKeywords,
+        module: &str,
+        items: Vec<AgentItem>,
+        stop_on_failure: bool,
+    ) -> TaskRequest {
+        let numbered = items.into_iter().zip(0..).map(|(item, index)| Item {
+            index,
+            args: Value::from(item.args),
+            payload: item.payload,
+        });
+        TaskRequest {
+            module: module.to_owned(),
+            items: numbered.collect(),
+            check: keywords.check,
+            preview: self.run.settings.check.then(|| PreviewTask {
+                task: self.id.0,
+                keep: self.keep,
+                forecast: true,
+                earlier: Vec::new(),
+            }),
+            allowed: self
+                .run
+                .bound()
+                .and_then(|it| it.allowed(self.id, self.host)),
+            diff: keywords.diff,
+            environment: keywords.environment.clone(),
+            stop_on_failure,
+        }
+    }
+
+    /// What this task decides.
+    fn cause(&self) -> Cause {
+        Cause {
+            task: self.id.0,
+            ..Cause::default()
+        }
+    }
+
     /// A user whom the preview itself would make cannot be entered: what the task would do as that user is not known.
     fn nobody_yet(
         &self,
@@ -228,10 +236,7 @@ impl HostTask<'_> {
         let Some(cause) = log.maker_of(user) else {
             return failure;
         };
-        log.keep_unforeseen(Cause {
-            task: self.id.0,
-            ..Cause::default()
-        });
+        log.keep_unforeseen(self.cause());
         Failure::Unknown(Arc::new(Unknown::until(cause)))
     }
 
@@ -300,6 +305,13 @@ impl HostTask<'_> {
         let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
         Err((None, Failure::new(reason)))
     }
+}
+
+/// Plans have edits; what is not known is told by the outcome.
+fn without_unforeseen(mut forecast: Forecast) -> Forecast {
+    let unforeseen = Edit::Run(Run::unforeseen());
+    forecast.edits.retain(|it| it.edit != unforeseen);
+    forecast
 }
 
 enum Taken {

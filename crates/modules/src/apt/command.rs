@@ -142,6 +142,13 @@ impl Work {
         self.packages.iter().any(|it| base_name(it) == base_name(package))
     }
 
+    /// Does it ask for this version of the package by name?
+    pub(super) fn names_version(&self, package: &str, version: Option<&str>) -> bool {
+        let named = |word: &str| word.split_once('=').is_some_and(|(_, it)| Some(it) == version);
+        let mut about = self.packages.iter().filter(|it| base_name(it) == base_name(package));
+        about.any(|it| named(it))
+    }
+
     /// Does it ask the lists what there is? Removing does not.
     pub(super) fn needs_lists(&self) -> bool {
         !self.verb[0].starts_with("auto") && self.verb[0] != "remove"

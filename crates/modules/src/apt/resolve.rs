@@ -170,10 +170,12 @@ fn subtract(transaction: &mut Transaction, work: &Work, dependants: &[String], h
         } else if !work.is_about(name) {
             steps.retain(|it| it.package != name || it.after != change.then);
         } else if steps.iter().all(|it| it.package != name) {
-            // To remove what only the preview installed, or to install what only the preview removed.
+            // To remove what only the preview installed, to install what only the preview removed, or to go back to the
+            // version that the host has.
             let after = if work.needs_lists() { change.real.clone() } else { None };
             let step = Step { package: name.to_owned(), before: None, after, purged: false, origin: None };
-            steps.extend((step.after.is_some() != change.then.is_some()).then_some(step));
+            let goes_back = step.after != change.then && work.names_version(name, step.after.as_deref());
+            steps.extend((step.after.is_some() != change.then.is_some() || goes_back).then_some(step));
         }
     }
     for step in &mut transaction.steps {

@@ -68,7 +68,7 @@ impl<'a> Page<'a> {
         if all && names.len() > 1 {
             return format!("all {} hosts", names.len());
         }
-        let folded = folded(names, 40);
+        let folded = names_line(names, 40);
         if names.len() > 3 {
             format!("{} hosts ({folded})", names.len())
         } else {
@@ -468,18 +468,18 @@ impl<'a> Page<'a> {
     }
 }
 
+/// `web[001-198]`, in so many columns.
+fn names_line<S: AsRef<str>>(names: &[S], columns: usize) -> String {
+    let names: Vec<String> = names.iter().map(|it| sanitize::name(it.as_ref())).collect();
+    hosts::fold_line(&names, columns.max(20))
+}
+
 fn counted(count: usize, word: &str) -> String {
     match count {
         0 => format!("no {word}s"),
         1 => format!("1 {word}"),
         many => format!("{many} {word}s"),
     }
-}
-
-/// `web[001-198]`.
-fn folded<S: AsRef<str>>(names: &[S], columns: usize) -> String {
-    let names: Vec<String> = names.iter().map(|it| sanitize::name(it.as_ref())).collect();
-    hosts::fold_line(&names, columns)
 }
 
 /// For colours.

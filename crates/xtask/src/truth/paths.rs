@@ -3,8 +3,9 @@
 //! A path is **named** if a task that was to change has it as the subject of a delta, or makes a parent of it, removes
 //! it with a tree, or keeps a backup of it. It is **a program's** if a predicted task starts a tool whose files these are:
 //! accounts (`/etc/passwd`, homes), a crontab, units and the state of services, packages (anything that Debian's policy
-//! lets a package touch: not `/home`, `/root`, `/srv`, `/opt`, `/usr/local`, `/tmp`), or if `no_log` hides the paths of a predicted task. It is **unknown** if only a task
-//! that was declared unknown can have done it. Everything else was **missed**.
+//! lets a package touch: not `/home`, `/root`, `/srv`, `/opt`, `/usr/local`, `/tmp`); or if a command is predicted to run or
+//! `no_log` hides the paths of a predicted task: any path may be theirs. It is **unknown** if only a task that was declared
+//! unknown can have done it. Everything else was **missed**.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
@@ -66,7 +67,8 @@ struct Claims {
     units: bool,
     hostname: bool,
     packages: bool,
-    censored: bool,
+    /// A command is to run, or `no_log` hides the names: any file may be theirs.
+    anything: bool,
     unknown: bool,
 }
 
@@ -201,13 +203,14 @@ fn claims(host: &str, root: &Path, preview: &Run) -> Claims {
         if !changes && entry.deltas.is_empty() {
             continue;
         }
-        claims.censored |= entry.censored && changes;
+        claims.anything |= entry.censored && changes;
         match entry.module.as_str() {
             "apt" | "package" => claims.packages = true,
             "service" | "systemd" | "systemd_service" => claims.units = true,
             "hostname" => claims.hostname = true,
             "user" | "group" => claims.accounts = true,
             "cron" => claims.crontabs = true,
+            "command" | "shell" | "raw" => claims.anything |= changes,
             _ => {}
         }
         for delta in &entry.deltas {
@@ -267,7 +270,7 @@ impl Claims {
                     .strip_prefix(home.as_str())
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         });
-        self.censored
+        self.anything
             || (self.accounts && (account_file || in_home))
             || (self.crontabs && within(&["/var/spool/cron/crontabs/"]))
             || (self.hostname && ["/etc/hostname", "/etc/machine-info"].contains(&path))

@@ -26,7 +26,8 @@ predictions that were right. A rescued or expected failure is a prediction like 
 
 **Paths** that really changed are *named* if the preview named them (or a parent is made for a named one, or they go with a named
 directory, or are its backup); *programs'* if a predicted task runs a program whose files they are (accounts, crontabs, units and
-state of services, packages: these do not account for /home, /root, /srv, /opt, /usr/local and /tmp), or `no_log` hides the names; *unknown*
+state of services, packages: these do not account for /home, /root, /srv, /opt, /usr/local and /tmp), or if a predicted command may have written
+them or `no_log` hides the names of a predicted task; *unknown*
 if only a task that was declared unknown can have done it; else *missed*. *False* are paths that were named and did not change.
 *Texts* are files whose whole text the preview showed, *right* if the file then held it to the byte. The paths that are not
 looked at (logins, logs of logins, /proc and the like) are listed with their reasons in `crates/xtask/src/truth/snapshot.rs`.
