@@ -295,7 +295,7 @@ impl<'a> Page<'a> {
             return;
         };
         lines.push(String::new());
-        let same = if base.hosts.len() == 1 {
+        let same = if base.hosts.len() == 1 || base.would_change.is_empty() {
             ""
         } else {
             "the same "
