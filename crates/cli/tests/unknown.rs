@@ -137,7 +137,7 @@ fn a_command_would_run_and_its_result_is_unknown() {
         "says itself",
         "unknown: [a] would run; whether that changes",
     );
-    seen.is("may fail", "changed: [a]");
+    seen.is("may fail", "unknown: [a] would run; whether it then counts");
     seen.is("failed", "unknown: [a] unknown until `may fail`");
     seen.is("judged", "changed: [a]");
     seen.is("raw one", "changed: [a]");

@@ -172,6 +172,7 @@ impl PlayRun {
             notifies_maybe,
             undecided: _,
             touched: _,
+            serves: _,
             facts,
             facts_host,
             variables,
@@ -376,6 +377,7 @@ fn finished(single: Single, host: &str) -> Finished {
         notifies_maybe: None,
         undecided: false,
         touched: false,
+        serves: false,
         facts: None,
         facts_host: host.to_owned(),
         variables: None,
@@ -391,6 +393,9 @@ fn foresee(run: &RunContext, id: TaskId, host: &str, finished: &Finished) {
     for place in [Some(host), delegate].into_iter().flatten() {
         run.foresight
             .ended(place, id, finished.touched, finished.undecided);
+        if finished.touched && finished.serves {
+            run.foresight.serves(place, id);
+        }
     }
 }
 

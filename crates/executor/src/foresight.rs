@@ -21,6 +21,8 @@ pub(crate) struct Foresight {
 struct Doubts {
     undecided: Vec<Cause>,
     touched: bool,
+    /// The last task that would start, stop, install or remove what answers to commands.
+    serves: Option<Cause>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -119,6 +121,20 @@ impl Foresight {
             let surplus = doubts.undecided.len().saturating_sub(NAMED_MAX);
             doubts.undecided.drain(..surplus);
         }
+    }
+
+    /// A task would start, stop, install or remove something on a host that commands ask.
+    pub(crate) fn serves(&self, host: &str, id: TaskId) {
+        let cause = self.cause(id);
+        locked(&self.hosts)
+            .entry(host.to_owned())
+            .or_default()
+            .serves = Some(cause);
+    }
+
+    /// The task that decides what a command on the host would be answered.
+    pub(crate) fn decides_answers(&self, host: &str) -> Option<Cause> {
+        locked(&self.hosts).get(host)?.serves.clone()
     }
 
     /// The last tasks that left something undecided on a host.

@@ -17,6 +17,9 @@ use super::{attrs, cannot};
 use crate::host::{Host, open, plain};
 use crate::process;
 
+/// Longest time (seconds) that a preview waits for a server.
+const HEAD_S: u64 = 10;
+
 /// Carries out [`Fetch`].
 pub(super) fn fetch(host: &mut Host, fetch: &Fetch) -> Result<Applied, ModuleError> {
     let path = &fetch.path;
@@ -53,6 +56,31 @@ pub(super) fn fetch(host: &mut Host, fetch: &Fetch) -> Result<Applied, ModuleErr
     let once = |_: &mut File| Err(ModuleError::new("a download cannot be written in place"));
     let backup_file = finish(host, &place, temporary, once)?;
     Ok(fetched(&answer, size, true, backup_file))
+}
+
+/// What a server says now of a download that a preview only foresees: the words, if it says that there is nothing. Only
+/// plain `http` without a proxy is asked, by `HEAD`, as ansible-core's check mode does. A server that does not answer, or
+/// not to that, says nothing: an earlier task may be what starts it.
+pub(crate) fn is_missing(env: &[(String, String)], fetch: &Fetch) -> Option<String> {
+    if !fetch.url.starts_with("http://") || names_proxy(env) {
+        return None;
+    }
+    let request = Request {
+        url: &fetch.url,
+        headers: &fetch.headers,
+        timeout: Duration::from_secs(fetch.timeout_s.clamp(1, HEAD_S)),
+        if_modified_since_s: None,
+        head_only: true,
+    };
+    match http::get(&request, &mut |_| Ok(())) {
+        Ok(Fetched::Answer(answer)) if matches!(answer.status, 404 | 410) => Some(format!(
+            "{} answers {} {} now",
+            without_password(&fetch.url),
+            answer.status,
+            answer.reason
+        )),
+        _ => None,
+    }
 }
 
 fn fetched(answer: &Answer, size: u64, changed: bool, backup_file: Option<String>) -> Applied {
@@ -112,9 +140,13 @@ fn without_password(url: &str) -> String {
 }
 
 fn has_proxy(host: &Host) -> bool {
+    names_proxy(&host.identity.env)
+}
+
+fn names_proxy(env: &[(String, String)]) -> bool {
     let names = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
-    let mut env = host.identity.env.iter();
-    env.any(|(key, value)| names.contains(&key.as_str()) && !value.is_empty())
+    env.iter()
+        .any(|(key, value)| names.contains(&key.as_str()) && !value.is_empty())
 }
 
 fn from_file(url: &str, into: &mut Temporary) -> Result<Answer, ModuleError> {
@@ -135,6 +167,7 @@ fn over_http(host: &Host, fetch: &Fetch, into: &mut Temporary) -> Result<Fetched
         headers: &fetch.headers,
         timeout: Duration::from_secs(fetch.timeout_s.max(1)),
         if_modified_since_s: fetch.if_modified_since_s,
+        head_only: false,
     };
     let mut write_error = None;
     let result = http::get(&request, &mut |bytes| {

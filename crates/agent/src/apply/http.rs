@@ -20,6 +20,8 @@ pub(super) struct Request<'a> {
     /// Time without progress.
     pub(super) timeout: Duration,
     pub(super) if_modified_since_s: Option<i64>,
+    /// Ask for the head of the answer only (RFC 9110, `HEAD`).
+    pub(super) head_only: bool,
 }
 
 /// An answer whose body was given to the caller's writer.
@@ -132,7 +134,7 @@ pub(super) fn get(
             }
             continue;
         }
-        if head.status == 200 {
+        if head.status == 200 && !request.head_only {
             read_body(&mut reader, &head, out)?;
         }
         return Ok(Fetched::Answer(Answer {
@@ -149,7 +151,8 @@ fn head_of(url: &Url, request: &Request<'_>, trusted: bool) -> io::Result<String
     let Url {
         host, port, target, ..
     } = url;
-    let mut head = format!("GET {target} HTTP/1.1\r\n");
+    let method = if request.head_only { "HEAD" } else { "GET" };
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
     let mut line = |name: &str, value: &str| {
         if name.is_empty()
             || [name, value]
@@ -447,6 +450,7 @@ mod tests {
             headers,
             timeout: Duration::from_secs(10),
             if_modified_since_s: Some(0),
+            head_only: false,
         };
         let fetched = get(&request, &mut |bytes| {
             body.extend_from_slice(bytes);

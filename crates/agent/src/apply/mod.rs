@@ -1,7 +1,7 @@
 //! Changing the host: the only code of the project that does.
 
 mod attrs;
-mod fetch;
+pub(crate) mod fetch;
 mod http;
 mod replace;
 mod tree;

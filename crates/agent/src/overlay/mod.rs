@@ -241,12 +241,17 @@ impl<'a> Preview<'a> {
         }
     }
 
-    fn keep(&self, edits: &[Planned]) -> Result<(), ModuleError> {
-        let real = self.host.real;
-        let by = Cause {
+    /// The task, as a reason.
+    fn by(&self) -> Cause {
+        Cause {
             task: self.task.task,
             ..Cause::default()
-        };
+        }
+    }
+
+    fn keep(&self, edits: &[Planned]) -> Result<(), ModuleError> {
+        let real = self.host.real;
+        let by = self.by();
         let me = real.identity();
         self.host.overlay.change(|pending| {
             let mut recorder = Recorder {
@@ -303,6 +308,18 @@ impl Applier for Preview<'_> {
         let supposing = self.host.supposing.is_some();
         if supposing && !self.is_certain(edits) {
             return Err(ModuleError::new("what is there decides"));
+        }
+        let env = &self.host.real.identity().env;
+        let missing = edits.iter().find_map(|it| match &it.edit {
+            Edit::Fetch(fetch) => crate::apply::fetch::is_missing(env, fetch),
+            _ => None,
+        });
+        if let Some(words) = missing {
+            let unknown = vec![self.by()];
+            return Err(ModuleError {
+                unknown,
+                ..ModuleError::new(words)
+            });
         }
         self.keep(edits)?;
         Ok(true)

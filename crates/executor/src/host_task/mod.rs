@@ -64,6 +64,8 @@ pub(crate) struct Finished {
     pub(crate) undecided: bool,
     /// In a preview: it would change the host, for certain or perhaps.
     pub(crate) touched: bool,
+    /// Is that something which commands ask: a service, a package?
+    pub(crate) serves: bool,
     /// Facts for `facts_host`, without prefix.
     pub(crate) facts: Option<Map>,
     pub(crate) facts_host: String,
@@ -196,6 +198,7 @@ impl HostTask<'_> {
             notifies_maybe,
             undecided,
             touched,
+            serves: preview::SERVING.contains(&self.task.module.as_str()),
             facts,
             facts_host,
             variables,

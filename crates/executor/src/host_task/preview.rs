@@ -13,6 +13,8 @@ use crate::result::Single;
 
 /// Modules that run a program of the playbook's choice.
 const COMMANDS: &[&str] = &["command", "shell", "raw"];
+/// Modules that change what answers to commands.
+pub(super) const SERVING: &[&str] = &["apt", "package", "service", "systemd", "systemd_service"];
 /// What `copy` returns about content.
 const OF_CONTENT: &[&str] = &["checksum", "md5sum", "size"];
 
@@ -111,6 +113,24 @@ impl HostTask<'_> {
         single
     }
 
+    /// A command that runs although this is a preview asks the host as it is. Where an earlier task would start, stop,
+    /// install or remove a service or a package, the real run may get another answer.
+    fn doubt_answer(&self, single: &mut Single, keywords: &TaskKeywords) {
+        let place = keywords.delegate_to.as_deref().unwrap_or(self.host);
+        let Some(cause) = self.run.foresight.decides_answers(place) else {
+            return;
+        };
+        if !COMMANDS.contains(&self.task.module.as_str()) {
+            return;
+        }
+        let unknown = Arc::new(Unknown::until(cause));
+        if single.status == Status::Failed {
+            single.becomes_unknown(unknown);
+        } else {
+            single.whole = Some(unknown);
+        }
+    }
+
     /// One result out of what the agent did for it.
     pub(crate) fn result_of(
         &self,
@@ -124,6 +144,9 @@ impl HostTask<'_> {
             return self.foreseen(outcome, keywords);
         }
         let mut single = Single::outcome(outcome, keywords.diff);
+        if self.run.settings.check && !keywords.check {
+            self.doubt_answer(&mut single, keywords);
+        }
         if let Some(holes) = &work.holes {
             content_has_holes(&mut single, holes);
             if !keywords.diff {
