@@ -1,6 +1,6 @@
 //! Many hosts told once: equal outcomes of a task, and hosts with the same set of changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use hostler_change::{Change, Delta};
 use hostler_module_api::describe;
@@ -19,6 +19,18 @@ pub struct FoldedGroup<'a> {
     pub shown: &'a str,
     /// Did the hosts' own names have to be left out of the comparison?
     pub named: bool,
+    /// Different outcomes among them: 1 unless folded by [`Likeness::Shape`].
+    pub variants: usize,
+}
+
+/// When outcomes of different hosts count as the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// All is equal but the hosts' own names.
+    Exact,
+    /// Texts need have the same numbers of lines only: what a template says of each host's own address is no reason to
+    /// tell of 200 hosts one by one.
+    Shape,
 }
 
 /// Hosts by their sets of changes.
@@ -106,10 +118,34 @@ fn outcome_without_host(outcome: &Outcome, host: &str) -> Outcome {
     outcome
 }
 
-/// The groups of a task, with those that differ in the hosts' own names alone made one.
+/// In place of texts, how many lines they have.
+fn shape_of(mut outcome: Outcome) -> Outcome {
+    let count = |text: &mut Option<String>| {
+        if let Some(text) = text {
+            *text = text.lines().count().to_string();
+        }
+    };
+    let own = outcome.deltas.iter_mut();
+    let of_items = outcome.items.iter_mut().flat_map(|it| &mut it.deltas);
+    for delta in own.chain(of_items) {
+        if let Change::Text { before, after } = &mut delta.change {
+            count(before);
+            count(after);
+        }
+    }
+    outcome
+}
+
+/// The groups of a task that differ in the hosts' own names alone.
 pub fn fold_task(task: &TaskPreview) -> Vec<FoldedGroup<'_>> {
+    fold_task_by(task, Likeness::Exact)
+}
+
+/// The groups of a task, with those that are alike made one.
+pub fn fold_task_by(task: &TaskPreview, likeness: Likeness) -> Vec<FoldedGroup<'_>> {
     let mut folded: Vec<FoldedGroup<'_>> = Vec::new();
     let mut known: HashMap<Outcome, usize> = HashMap::new();
+    let mut seen: HashSet<Outcome> = HashSet::new();
     for group in &task.groups {
         let Some(first) = group.hosts.first() else {
             continue;
@@ -120,9 +156,16 @@ pub fn fold_task(task: &TaskPreview) -> Vec<FoldedGroup<'_>> {
             [host] => outcome_without_host(&group.outcome, host),
             _ => group.outcome.clone(),
         };
+        let exact = bare.clone();
+        let bare = match likeness {
+            Likeness::Exact => bare,
+            Likeness::Shape => shape_of(bare),
+        };
+        let is_new = seen.insert(exact);
         if let Some(index) = known.get(&bare) {
             folded[*index].hosts.extend(hosts);
             folded[*index].named = true;
+            folded[*index].variants += usize::from(is_new);
             continue;
         }
         known.insert(bare, folded.len());
@@ -131,6 +174,7 @@ pub fn fold_task(task: &TaskPreview) -> Vec<FoldedGroup<'_>> {
             outcome: &group.outcome,
             shown: first,
             named: false,
+            variants: 1,
         });
     }
     for group in &mut folded {
@@ -142,8 +186,11 @@ pub fn fold_task(task: &TaskPreview) -> Vec<FoldedGroup<'_>> {
 
 /// Hosts by their sets of changes.
 pub fn fold_hosts(preview: &Preview) -> FoldedHosts<'_> {
-    let folded: Vec<(&TaskPreview, Vec<FoldedGroup<'_>>)> =
-        preview.tasks.iter().map(|it| (it, fold_task(it))).collect();
+    let folded: Vec<(&TaskPreview, Vec<FoldedGroup<'_>>)> = preview
+        .tasks
+        .iter()
+        .map(|it| (it, fold_task_by(it, Likeness::Shape)))
+        .collect();
     // Of each host: the tasks that matter, with the number of their group.
     let mut of_host: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
     for host in &preview.hosts {

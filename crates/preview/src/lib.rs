@@ -27,7 +27,8 @@ pub use document::{
 pub use execution::{BasisPrint, EditPrint, Execution, Executions, Sealed, allowed, seal};
 pub use file::{Body, FILE_MAX, FileError, Header, PlanFile, Scope, decode, encode};
 pub use fold::{
-    Difference, FoldedGroup, FoldedHosts, delta_without_host, fold_hosts, fold_task, without_host,
+    Difference, FoldedGroup, FoldedHosts, Likeness, delta_without_host, fold_hosts, fold_task,
+    fold_task_by, without_host,
 };
 pub use key::Key;
 pub use mask::Mask;

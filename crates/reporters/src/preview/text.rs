@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use hostler_events::Status;
-use hostler_preview::{Fate, FoldedGroup, Preview, TaskPreview, fold_hosts, fold_task};
+use hostler_preview::{
+    Fate, FoldedGroup, Likeness, Preview, TaskPreview, fold_hosts, fold_task, fold_task_by,
+};
 
 use super::words;
 use crate::style::Paint;
@@ -80,7 +82,12 @@ impl<'a> Page<'a> {
         let mut lines = Vec::new();
         let mut play = None;
         for task in &self.preview.tasks {
-            let groups = fold_task(task);
+            let likeness = if self.options.diff {
+                Likeness::Exact
+            } else {
+                Likeness::Shape
+            };
+            let groups = fold_task_by(task, likeness);
             let shown: Vec<&FoldedGroup<'_>> = groups
                 .iter()
                 .filter(|it| it.outcome.matters() && self.speaks(it))
@@ -148,6 +155,9 @@ impl<'a> Page<'a> {
         parts.extend(outcome.rescued.then(|| "rescued".to_owned()));
         parts.extend(outcome.censored.then(|| "hidden by no_log".to_owned()));
         parts.extend(outcome.incomplete.then(|| "more may follow".to_owned()));
+        if group.variants > 1 {
+            parts.push(format!("{} different texts", group.variants));
+        }
         if let Some(host) = &outcome.delegated_to {
             parts.push(format!("by {}", sanitize::name(host)));
         }
@@ -188,7 +198,8 @@ impl<'a> Page<'a> {
                 .flat_map(|it| it.unknown.iter().map(|it| sanitize::line(&it.words(), 100))),
         );
         until.dedup();
-        if !until.is_empty() {
+        let said = outcome.message.as_deref().unwrap_or_default();
+        if !until.is_empty() && !said.contains("unknown until") {
             details.push(format!("unknown until {}", until.join(" and ")));
         }
         for item in outcome.items.iter().filter(|it| it.fate == Fate::WouldFail) {
