@@ -249,11 +249,7 @@ impl Work {
         let mode = Mode {
             check: self.run.check,
             diff: self.run.diff,
-            forecast: self
-                .run
-                .preview
-                .as_ref()
-                .is_some_and(|it| it.forecast || it.keep),
+            forecast: self.run.preview.is_some(),
         };
         let run = self.tasks.run_module;
         let outcome = if let Some(preview) = self.run.preview.as_ref().filter(|_| self.run.check) {

@@ -2,22 +2,14 @@
 //! below `good` nothing is found.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+
+use support::hostler;
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/check")
-}
-
-fn hostler(directory: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hostler"))
-        .args(args)
-        .current_dir(directory)
-        .env_clear()
-        .env("HOME", directory)
-        .env("PATH", "/usr/bin:/bin")
-        .output()
-        .unwrap()
 }
 
 fn playbooks(kind: &str) -> Vec<PathBuf> {

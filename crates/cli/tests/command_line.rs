@@ -1,19 +1,12 @@
 //! The program from outside: statuses, where output goes, what a wrong word gets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
-use std::path::Path;
-use std::process::{Command, Output};
+mod support;
 
-fn hostler(directory: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hostler"))
-        .args(args)
-        .current_dir(directory)
-        .env_clear()
-        .env("HOME", directory)
-        .env("PATH", "/usr/bin:/bin")
-        .output()
-        .unwrap()
-}
+use std::path::Path;
+use std::process::Command;
+
+use support::hostler;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()

@@ -6,8 +6,10 @@
 use hostler_change::{Allowed, Attrs, Content, Edit, Owner, Planned, Run, Times};
 use sha2::{Digest, Sha256};
 
-/// From here on, numbers of users and groups stand for ones that a preview does not know yet (design 0005).
-pub const PLACEHOLDER_FIRST: u32 = 0xf000_0000;
+/// From here on, numbers of users and groups stand for ones that a tool will pick and a preview does not know (design
+/// 0005). Nothing else uses this range: systemd's list of user and group numbers ends its last range below it, and calls
+/// it unassigned.
+pub const FIRST_STAND_IN: u32 = 0xf000_0000;
 
 /// The fingerprints of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ fn forget_numbers(edit: &mut Edit) -> bool {
         Edit::Run(run) => {
             for word in &mut run.program.argv {
                 if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
-                    made_up |= word.parse::<u32>().is_ok_and(|it| it >= PLACEHOLDER_FIRST);
+                    made_up |= word.parse::<u32>().is_ok_and(|it| it >= FIRST_STAND_IN);
                     "#".clone_into(word);
                 }
             }
@@ -95,7 +97,7 @@ fn attrs(attrs: &mut Attrs) -> bool {
     let mut made_up = false;
     for owner in [&mut attrs.owner, &mut attrs.group].into_iter().flatten() {
         if let Owner::Id(id) = owner {
-            made_up |= *id >= PLACEHOLDER_FIRST;
+            made_up |= *id >= FIRST_STAND_IN;
             *id = 0;
         }
     }
@@ -125,7 +127,7 @@ mod tests {
 
     #[test]
     fn numbers_that_a_preview_made_up_are_any() {
-        let foreseen = fingerprint(&dir(PLACEHOLDER_FIRST + 3, 0o755));
+        let foreseen = fingerprint(&dir(FIRST_STAND_IN + 3, 0o755));
         assert!(foreseen.made_up);
         let allowed = Allowed {
             exact: Vec::new(),

@@ -33,7 +33,7 @@ pub use catalog::{Catalog, ModuleSpec, spec_of};
 pub use digest::{ALGORITHMS, Hasher, digest};
 pub use driver::{Applier, Mode, ROUNDS_MAX, describe, execute};
 pub use error::{InspectError, ModuleError};
-pub use fingerprint::{Fingerprint, PLACEHOLDER_FIRST, fingerprint, first_not_allowed};
+pub use fingerprint::{FIRST_STAND_IN, Fingerprint, fingerprint, first_not_allowed};
 pub use inspect::{Account, Declared, FileStat, Follow, FsSpace, Group, Identity, Inspect};
 pub use module::{Module, Ran, Report};
 pub use receive::{Receive, receive};

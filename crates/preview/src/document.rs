@@ -325,6 +325,18 @@ pub struct HostTotals {
 }
 
 impl Totals {
+    /// Each count with what it counts, in the order in which people are told.
+    pub fn by_fate(&self) -> [(u32, Fate); 6] {
+        [
+            (self.would_change, Fate::WouldChange),
+            (self.unknown, Fate::Unknown),
+            (self.would_fail, Fate::WouldFail),
+            (self.unreachable, Fate::Unreachable),
+            (self.no_change, Fate::NoChange),
+            (self.skipped, Fate::Skipped),
+        ]
+    }
+
     /// Counts one outcome.
     pub fn count(&mut self, outcome: &Outcome) {
         let field = match outcome.fate {

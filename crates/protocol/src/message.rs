@@ -65,8 +65,6 @@ pub struct PreviewTask {
     pub task: u32,
     /// Will later tasks see what it would do? False if it may not run at all.
     pub keep: bool,
-    /// Return the edits too.
-    pub forecast: bool,
     /// What tasks of other agents on this host would have done since this agent's last task, in order: it has not
     /// seen that.
     pub earlier: Vec<PendingEdit>,

@@ -63,7 +63,7 @@ impl Recorder<'_> {
                     Some(group) => group,
                     None => Group {
                         name: name.clone(),
-                        gid: gid.unwrap_or_else(|| people.placeholder(self.by)),
+                        gid: gid.unwrap_or_else(|| people.stand_in(self.by)),
                         members: Vec::new(),
                     },
                 };
@@ -172,8 +172,8 @@ impl Recorder<'_> {
             Some(account) => account,
             None => Account {
                 name: effect.name.clone(),
-                uid: effect.uid.unwrap_or_else(|| people.placeholder(self.by)),
-                gid: gid.unwrap_or_else(|| people.placeholder(self.by)),
+                uid: effect.uid.unwrap_or_else(|| people.stand_in(self.by)),
+                gid: gid.unwrap_or_else(|| people.stand_in(self.by)),
                 gecos: String::new(),
                 home: format!("/home/{}", effect.name),
                 shell: "/bin/sh".into(),

@@ -221,7 +221,7 @@ impl Files {
     }
 
     /// A number that stands for one of this inode that is not known.
-    pub(super) fn placeholder(id: NodeId) -> u64 {
+    pub(super) fn stand_in(id: NodeId) -> u64 {
         FIRST_INO + id
     }
 
@@ -310,13 +310,13 @@ impl Files {
         self.last += 1;
         let stat = &mut node.stat;
         if stat.ino == 0 {
-            stat.ino = Files::placeholder(self.last);
+            stat.ino = Files::stand_in(self.last);
             stat.atime_ns = Files::time_ns(self.last);
             stat.mtime_ns = stat.atime_ns;
             stat.ctime_ns = stat.atime_ns;
         }
         if let Body::File(Source::Unknown { .. }) = node.body {
-            stat.size = Files::placeholder(self.last);
+            stat.size = Files::stand_in(self.last);
         }
         self.nodes.insert(self.last, node);
         self.unname(&path);

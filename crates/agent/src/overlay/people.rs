@@ -3,12 +3,8 @@
 use std::collections::BTreeMap;
 
 use hostler_change::ShadowEffect;
-use hostler_module_api::{Account, Group, Inspect, InspectError};
+use hostler_module_api::{Account, FIRST_STAND_IN, Group, Inspect, InspectError};
 use hostler_value::Cause;
-
-/// Numbers of accounts and groups whose numbers a tool will pick start here. Nothing else uses this range: systemd's
-/// list of user and group numbers ends its last range below it, and calls it unassigned.
-pub(super) const FIRST_PLACEHOLDER: u32 = 0xf000_0000;
 
 /// Pending entries by name; `None`: removed.
 #[derive(Clone, Default)]
@@ -18,21 +14,22 @@ pub(super) struct People {
     /// Lines of `shadow(5)`, joined.
     pub(super) shadow: BTreeMap<String, ShadowEffect>,
     /// For each number that stands for one that is not known, who decides it.
-    placeholders: Vec<Cause>,
+    stand_ins: Vec<Cause>,
 }
 
 impl People {
-    /// A number for something whose number is not known.
-    pub(super) fn placeholder(&mut self, by: &Cause) -> u32 {
-        let count = u32::try_from(self.placeholders.len()).unwrap_or(u32::MAX);
-        self.placeholders.push(by.clone());
-        FIRST_PLACEHOLDER.saturating_add(count)
+    /// A number for something whose number is not known, so that it can be looked up by name and number meanwhile. What
+    /// leaves the agent says "unknown until that task" in its place.
+    pub(super) fn stand_in(&mut self, by: &Cause) -> u32 {
+        let count = u32::try_from(self.stand_ins.len()).unwrap_or(u32::MAX);
+        self.stand_ins.push(by.clone());
+        FIRST_STAND_IN.saturating_add(count)
     }
 
     /// Who decides a number, if it stands for one that is not known.
     pub(super) fn made_up(&self, value: i64) -> Option<&Cause> {
-        let index = value.checked_sub(i64::from(FIRST_PLACEHOLDER))?;
-        self.placeholders.get(usize::try_from(index).ok()?)
+        let index = value.checked_sub(i64::from(FIRST_STAND_IN))?;
+        self.stand_ins.get(usize::try_from(index).ok()?)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -6,13 +6,13 @@ use hostler_change::{
     Attrs, Change, Content, Delta, Edit, Effect, FileKind, Link, MakeDir, Outcome, Owner, Planned,
     Program, Remove, Run, ShadowEffect, Times, UserEffect, WriteFile,
 };
+use hostler_module_api::FIRST_STAND_IN;
 use hostler_module_api::fake::FakeHost;
 use hostler_module_api::{Applier, FileStat, Follow, Inspect, InspectError, ModuleError};
 
 use hostler_protocol::{Maker, PendingEdit, PreviewTask};
 use hostler_value::{Cause, Value};
 
-use super::people::FIRST_PLACEHOLDER;
 use super::{Ground, Overlay, OverlayHost, Preview};
 
 /// With the program that the tests' effects are of.
@@ -660,13 +660,13 @@ fn declared_accounts_own_files() {
     let home = stat(&host, "/home/shop").unwrap();
     assert_eq!(
         (home.uid, home.gid, home.perm()),
-        (4200, FIRST_PLACEHOLDER, 0o700)
+        (4200, FIRST_STAND_IN, 0o700)
     );
     let shop = host.account("shop").unwrap().unwrap();
     assert_eq!(host.account("4200").unwrap(), Some(shop.clone()));
     assert_eq!(shop.gid, host.group("shop").unwrap().unwrap().gid);
     let later = host.account("later").unwrap().unwrap();
-    assert!(later.uid > FIRST_PLACEHOLDER);
+    assert!(later.uid > FIRST_STAND_IN);
     assert_eq!(
         host.accounts().unwrap().len(),
         real.accounts().unwrap().len() + 2

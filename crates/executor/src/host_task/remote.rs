@@ -143,8 +143,7 @@ impl HostTask<'_> {
         if let (Some(preview), Some(log)) = (&mut request.preview, log) {
             let agent = session.agent(lane);
             preview.earlier = log.unseen(agent.0, link.blobs());
-            let forecast = preview.forecast && request.check;
-            part = Some((log, agent, preview.keep, forecast));
+            part = Some((log, agent, preview.keep, request.check));
         }
         let mut result = match session.session.run(lane, request).await {
             Ok(running) => self.collect(running, keywords).await,
@@ -201,7 +200,6 @@ impl HostTask<'_> {
             preview: self.run.settings.check.then(|| PreviewTask {
                 task: self.id.0,
                 keep: self.keep,
-                forecast: true,
                 earlier: Vec::new(),
             }),
             allowed: self

@@ -93,15 +93,7 @@ fn who(preview: &Preview, facts: &PageFacts) -> Markup {
 }
 
 fn counts(preview: &Preview) -> Markup {
-    let sum = preview.sum();
-    let all = [
-        (sum.would_change, Fate::WouldChange),
-        (sum.unknown, Fate::Unknown),
-        (sum.would_fail, Fate::WouldFail),
-        (sum.unreachable, Fate::Unreachable),
-        (sum.no_change, Fate::NoChange),
-        (sum.skipped, Fate::Skipped),
-    ];
+    let all = preview.sum().by_fate();
     html! {
         p.counts {
             @for (count, fate) in all { span class=(class(fate)) { b { (count) } " " (fate.words()) } " " }

@@ -452,15 +452,7 @@ impl<'a> Page<'a> {
     }
 
     fn counts(&self) -> String {
-        let sum = self.preview.sum();
-        let all = [
-            (sum.would_change, Fate::WouldChange),
-            (sum.unknown, Fate::Unknown),
-            (sum.would_fail, Fate::WouldFail),
-            (sum.unreachable, Fate::Unreachable),
-            (sum.no_change, Fate::NoChange),
-            (sum.skipped, Fate::Skipped),
-        ];
+        let all = self.preview.sum().by_fate();
         let parts: Vec<String> = all
             .iter()
             .filter(|(count, fate)| *count > 0 || *fate == Fate::WouldChange)

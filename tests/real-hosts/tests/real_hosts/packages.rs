@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use real_hosts::engine::Engine;
 use real_hosts::{fleet, shell};
-use xtask::fleet::{AptProxy, Host, Init};
+use xtask::fleet::{AptProxy, Fleet, Host, Init};
 
 fn one(arguments: &str) -> String {
     format!(
@@ -55,16 +55,22 @@ fn statuses(run: &str) -> Vec<String> {
     ended.map(|it| it["result"]["status"].to_string()).collect()
 }
 
+/// Lets a host reach the Debian archive, as long as what is returned lives.
+fn archive_for(fleet: &Fleet, host: &Host) -> AptProxy {
+    let proxy = AptProxy::start(fleet).unwrap_or_else(|failure| panic!("{failure}"));
+    proxy
+        .configure(host)
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    proxy
+}
+
 #[test]
 fn previews_name_the_versions_that_apt_then_installs() {
     let Some((fleet, hosts)) = fleet("foreseen", 1, Init::Sshd) else {
         return;
     };
     let host = &hosts[0];
-    let proxy = AptProxy::start(&fleet).unwrap_or_else(|failure| panic!("{failure}"));
-    proxy
-        .configure(host)
-        .unwrap_or_else(|failure| panic!("{failure}"));
+    let _proxy = archive_for(&fleet, host);
     let engine = Engine::under_test();
     if !engine.is_hostler() {
         return;
@@ -124,10 +130,7 @@ fn packages_are_installed_kept_and_removed() {
         return;
     };
     let host = &hosts[0];
-    let proxy = AptProxy::start(&fleet).unwrap_or_else(|failure| panic!("{failure}"));
-    proxy
-        .configure(host)
-        .unwrap_or_else(|failure| panic!("{failure}"));
+    let _proxy = archive_for(&fleet, host);
     let engine = Engine::under_test();
     let changed = |arguments: &str, flags: &[&str]| {
         let run = engine.apply_text(&fleet, &one(arguments), flags);
