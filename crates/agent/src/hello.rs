@@ -66,6 +66,7 @@ pub(crate) fn hello(identity: &Identity) -> io::Result<Hello> {
         boot_id: boot_id.trim().to_owned(),
         clock_us: clock_us(),
         pid: std::process::id(),
+        keeps_results: false,
     })
 }
 

@@ -104,6 +104,15 @@ impl Agent {
             ToAgent::NoBlob { sha256, reason } => self.shared.blobs.refuse(sha256, reason),
             ToAgent::OpenLane { lane, r#become } => self.lanes.open(lane, r#become),
             ToAgent::Cancel { task } => self.tasks.cancel(task, &self.shared),
+            ToAgent::Resolve { task, .. } => self.shared.outbox.send(&FromAgent::Unresolved {
+                task,
+                why: hostler_protocol::Unresolved::NeverBegan,
+            }),
+            ToAgent::Lease { .. } => self
+                .shared
+                .outbox
+                .send(&FromAgent::Leased { held_by: None }),
+            ToAgent::Forget(_) | ToAgent::Watch { .. } => {}
             ToAgent::Ping(number) => self.shared.outbox.send(&FromAgent::Pong(number)),
         }
     }

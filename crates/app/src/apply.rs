@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Recap, Reporters, RunEvent, RunId};
 use hostler_executor::{
-    Bound, ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext,
+    Bound, ConnectDefaults, Fleet, Interrupts, Level, Limits, PlayInputs, PlayOutcome, RunContext,
     RunSettings, RunState, run_play,
 };
 use hostler_inventory::VarFiles;
@@ -89,6 +89,8 @@ fn started(request: &ApplyRequest, hosts: usize) -> RunEvent {
         check: request.check,
         diff: request.diff,
         hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
+        by: String::new(),
+        resumed: false,
     }
 }
 
@@ -179,6 +181,7 @@ pub(crate) async fn run(
         elapsed_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
         bytes: (sent, received),
         round_trips,
+        resumable: false,
     };
     let _nobody_listens = events.send(finished);
     let files = run.files_sent();
@@ -287,6 +290,7 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
         start_at_task: request.start_at_task.clone(),
         force_handlers: request.force_handlers,
         verbosity: request.verbosity,
+        limits: Limits::default(),
         connect: ConnectDefaults {
             user: connect.user.clone(),
             password: connect.password.clone(),

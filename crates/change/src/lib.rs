@@ -21,5 +21,5 @@ pub use edit::{
 };
 pub use effect::{Effect, ShadowEffect, UnitEffect, UserEffect};
 pub use forecast::{Basis, Forecast};
-pub use outcome::{Applied, ModuleFailure, Outcome, Unforeseen};
+pub use outcome::{Applied, Before, ModuleFailure, Outcome, Replaced, Unforeseen};
 pub use plan::{Plan, Planned};

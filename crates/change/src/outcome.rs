@@ -80,6 +80,49 @@ pub struct Outcome {
     /// What its programs brought about and had not declared, or the other way round: faults of the module, each a
     /// sentence. The host is as the edits left it.
     pub faults: Vec<String>,
+    /// Files that were made, replaced or removed, or whose owner or mode was set, as they were before, if that was asked
+    /// for; a file is in it once.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A file before and after the edits of one module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Its path.
+    pub path: String,
+    /// What was there; `None` is nothing.
+    pub before: Option<Before>,
+    /// SHA-256 of what is there now; `None` if the file is gone.
+    pub after: Option<[u8; 32]>,
+}
+
+impl Replaced {
+    /// Largest content (bytes) that is kept of one file.
+    pub const CONTENT_MAX: u64 = 1 << 20;
+    /// Most content (bytes) that is kept in one outcome.
+    pub const ALL_CONTENT_MAX: u64 = 4 << 20;
+}
+
+/// A regular file as it was.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Owner, a number.
+    pub uid: u32,
+    /// Group, a number.
+    pub gid: u32,
+    /// Permission bits, the lowest twelve.
+    pub mode: u32,
+    /// SHA-256 of the content.
+    pub sha256: [u8; 32],
+    /// The content; `None` if it is too large or did not change.
+    pub content: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Before {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let size = self.content.as_ref().map(Vec::len);
+        write!(f, "Before({:04o}, content of {size:?} bytes)", self.mode)
+    }
 }
 
 impl Outcome {

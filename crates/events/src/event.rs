@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ItemResult, Recap, TaskResult};
 
 /// Names a run: sortable by time, unique enough for a history.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(pub String);
 
 /// Names one execution of a task (or handler) in a run: each start of a task has its own, from 1.
@@ -26,7 +26,7 @@ pub struct Stamped {
 }
 
 /// What kind of task it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// A task that the playbook lists.
@@ -66,6 +66,8 @@ pub enum HostState {
     Idle,
     /// A task runs.
     Running,
+    /// The connection was lost while a task ran; it is made anew, to learn what came of it.
+    Reconnecting,
     /// Given up as unreachable.
     Lost,
 }
@@ -88,6 +90,12 @@ pub enum RunEvent {
         diff: bool,
         /// Hosts that its plays will visit, as far as known.
         hosts: u32,
+        /// `user@controller` that started it.
+        #[serde(default)]
+        by: String,
+        /// It goes on with what was interrupted: tasks that ended before are not told again.
+        #[serde(default)]
+        resumed: bool,
     },
     /// A problem in a file that does not stop the run, or is found while it runs. `rendered` is for people.
     Warned {
@@ -175,6 +183,44 @@ pub enum RunEvent {
         /// False in a preview if only tasks of unknown outcome notify it: it may run.
         certain: bool,
     },
+    /// A handler was notified and has not run: since its host failed, or the run ended before.
+    HandlerOwed {
+        /// Host.
+        host: String,
+        /// Handler's name.
+        handler: String,
+        /// Run in which it was notified.
+        run: RunId,
+        /// It was notified by an earlier run, and this one runs it now. Else it is owed from now on.
+        runs_now: bool,
+    },
+    /// What a task that takes long is doing on a host.
+    TaskProgress {
+        /// Task.
+        task: TaskId,
+        /// Host.
+        host: String,
+        /// Such as `apt-get: waits for the lock held by unattended-upgr (pid 812)`.
+        doing: String,
+    },
+    /// What a program of a running task wrote, if that was asked for.
+    TaskOutput {
+        /// Task.
+        task: TaskId,
+        /// Host.
+        host: String,
+        /// Standard error?
+        is_stderr: bool,
+        /// The text, as far as it is text.
+        text: String,
+    },
+    /// The user gave a host up: its task is cancelled, and no more start there.
+    HostDropped {
+        /// Host.
+        host: String,
+        /// Why, for people.
+        reason: String,
+    },
     /// No more tasks start: too many hosts failed, or the user asked.
     Stopping {
         /// Why, for people.
@@ -192,5 +238,8 @@ pub enum RunEvent {
         bytes: (u64, u64),
         /// Messages sent to agents that waited for an answer.
         round_trips: u64,
+        /// `hostler resume` has something to go on with: hosts that did not get to the end.
+        #[serde(default)]
+        resumable: bool,
     },
 }

@@ -1,6 +1,7 @@
 //! What everything in a run shares.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::RunEvent;
@@ -15,6 +16,7 @@ use crate::files::ControllerFiles;
 use crate::fleet::{ConnectDefaults, Fleet};
 use crate::foresight::Foresight;
 use crate::interrupts::Interrupts;
+use crate::recording::Recording;
 
 /// How to run, decided by the command line.
 #[derive(Clone, Debug)]
@@ -39,6 +41,29 @@ pub struct RunSettings {
     pub verbosity: u8,
     /// How to reach hosts where nothing else says.
     pub connect: ConnectDefaults,
+    /// How long things may take.
+    pub limits: Limits,
+}
+
+/// How long things may take on one host, so that no host keeps the others waiting for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// A connection that was lost while a task ran is made anew for so long.
+    pub reconnect: Duration,
+    /// One message with work, where the task has no `timeout` of its own; `None` is for ever.
+    pub task: Option<Duration>,
+    /// All work on a host in this run, waiting for other hosts not counted; `None` is for ever.
+    pub host: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            reconnect: Duration::from_secs(300),
+            task: Some(Duration::from_secs(4 * 3600)),
+            host: Some(Duration::from_secs(12 * 3600)),
+        }
+    }
 }
 
 /// Is told passwords.
@@ -63,6 +88,7 @@ pub struct RunContext {
     /// The user's wish to stop.
     pub interrupts: Interrupts,
     bound: Option<Bound>,
+    pub(crate) recording: Option<Recording>,
     secrets: Option<SecretSink>,
     /// What a preview remembers.
     pub(crate) foresight: Foresight,
@@ -94,6 +120,7 @@ impl RunContext {
             events,
             interrupts,
             bound: None,
+            recording: None,
             secrets: None,
             foresight: Foresight::default(),
             files,
@@ -106,6 +133,13 @@ impl RunContext {
     #[must_use]
     pub fn bound_by(mut self, bound: Bound) -> Self {
         self.bound = Some(bound);
+        self
+    }
+
+    /// Writes the run down, and goes on where its memory ends.
+    #[must_use]
+    pub fn recorded(mut self, recording: Recording) -> Self {
+        self.recording = Some(recording);
         self
     }
 

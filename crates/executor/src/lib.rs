@@ -26,13 +26,15 @@ mod host_task;
 mod interrupts;
 mod play;
 mod preflight;
+mod recording;
 mod result;
 mod strategy;
 
 pub use actions::specs as action_specs;
 pub use bound::{Bound, Execution, Permit};
-pub use context::{RunContext, RunSettings, SecretSink};
+pub use context::{Limits, RunContext, RunSettings, SecretSink};
 pub use fleet::{ConnectDefaults, Fleet};
 pub use interrupts::{Interrupts, Level};
 pub use play::{PlayInputs, PlayOutcome, RunState, run_play};
 pub use preflight::{Preflight, TemplateTask, task_arguments};
+pub use recording::Recording;

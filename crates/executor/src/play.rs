@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hostler_diag::Span;
 use hostler_events::{Recap, RunEvent, TaskId, TaskKind};
+use hostler_journal::JournalError;
 use hostler_playbook::{Args, Context, Entry, Play, Task};
 use hostler_template::Scope;
 use hostler_value::{Map, Unknown, Value};
@@ -22,6 +23,10 @@ pub struct RunState {
     pub recap: Recap,
     /// Hosts that take no part any more: failed or unreachable.
     pub lost: BTreeSet<String>,
+    /// Some hosts did not get to the end of their plays, and a resumed run can go on there.
+    pub resumable: bool,
+    /// Why the journal could not be written, if so: no more tasks started then.
+    pub journal_broken: Option<JournalError>,
     tasks_started: u32,
     plays_started: u32,
     /// `--start-at-task` has been reached.

@@ -177,6 +177,8 @@ impl Single {
             unknown,
             forecast,
             faults,
+            // For the journal alone.
+            replaced: _,
         } = outcome;
         let fault = |it| format!("the module is at fault, please report it: {it}");
         warnings.extend(faults.into_iter().map(fault));

@@ -13,13 +13,14 @@
 //! The controller opens one exec channel with a POSIX `sh` line that execs the agent if the host has it and else reads
 //! it from standard input first (see `hostler-transport`). The agent's first bytes are [`MAGIC`], then frames: the
 //! first is [`FromAgent::Hello`]. Whatever a login shell printed before the magic is skipped, within bounds.
-//! The agent ends when its input ends.
+//! The agent ends when its input ends and the tasks that have a [`TaskKey`] have ended: what they did is kept on the host
+//! until a later agent is asked for it ([`ToAgent::Resolve`]).
 
 mod frame;
 mod message;
 
 pub use frame::{FRAME_MAX, FrameError, Frames, HEADER_LEN, MAGIC, decode, encode};
 pub use message::{
-    Become, BecomeMethod, Blob, FromAgent, Hello, Item, LaneError, LaneErrorKind, Maker,
-    PendingEdit, PreviewTask, RunTask, ToAgent,
+    Become, BecomeMethod, Blob, FromAgent, Hello, Item, LaneError, LaneErrorKind, Lease, Maker,
+    PendingEdit, PreviewTask, RunTask, TaskKey, ToAgent, Unresolved,
 };

@@ -30,8 +30,63 @@ pub enum ToAgent {
         /// Which.
         task: u32,
     },
+    /// What came of the task of this key, which was sent before, perhaps to another agent process on this host? Answered as
+    /// [`ToAgent::Run`] is, or by [`FromAgent::Unresolved`]; a task that still runs is waited for. Nothing is run.
+    Resolve {
+        /// Names the question in answers, as [`RunTask::task`] does.
+        task: u32,
+        /// Which.
+        key: TaskKey,
+    },
+    /// The controller has the results of these tasks on disk: the host need not keep them any longer.
+    Forget(Vec<TaskKey>),
+    /// The agent of this lane holds its user's lock for a run from now on, until it ends. Answered by
+    /// [`FromAgent::Leased`]. Sent before the first task that may change the host.
+    Lease {
+        /// Who wants it.
+        lease: Lease,
+        /// Id of a lock that may be broken: its holder is killed if it is that one.
+        breaks: Option<String>,
+    },
+    /// Send what a task's programs write while they write it, or stop that.
+    Watch {
+        /// Which.
+        task: u32,
+        /// Start or stop?
+        on: bool,
+    },
     /// Are you there?
     Ping(u64),
+}
+
+/// Names one message with work for one host, unlike every other of every run. By it a host that was cut off hands over
+/// a result at most once, and runs nothing twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TaskKey(pub [u8; 16]);
+
+impl std::fmt::Display for TaskKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for TaskKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TaskKey({self})")
+    }
+}
+
+/// Who holds a lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Names the lock, for `--break-lock`.
+    pub id: String,
+    /// The run. An agent of the same run on the same host does not stand in the way.
+    pub run: String,
+    /// `user@controller`.
+    pub who: String,
+    /// Microseconds since the epoch, by the controller's clock.
+    pub since_us: i64,
 }
 
 /// A module to run.
@@ -56,6 +111,13 @@ pub struct RunTask {
     pub environment: Vec<(String, String)>,
     /// Stop at the first item that fails.
     pub stop_on_failure: bool,
+    /// Names it for ever. The agent notes on the host that it began and what came of each item, and finishes it even if
+    /// the connection ends. `None` (a preview, a task that only looks): it ends with the connection.
+    pub key: Option<TaskKey>,
+    /// Tell what was in the files that it replaces: [`hostler_change::Outcome::replaced`].
+    pub keep_replaced: bool,
+    /// As [`ToAgent::Watch`] from the start.
+    pub watch: bool,
 }
 
 /// A task's part in a preview.
@@ -186,6 +248,34 @@ pub enum FromAgent {
         /// SHA-256 of it.
         sha256: [u8; 32],
     },
+    /// The answer to [`ToAgent::Resolve`] if the host cannot tell all: after the items that are known.
+    Unresolved {
+        /// The question.
+        task: u32,
+        /// Why.
+        why: Unresolved,
+    },
+    /// The answer to [`ToAgent::Lease`].
+    Leased {
+        /// Somebody else holds it. `None`: it is ours.
+        held_by: Option<Lease>,
+    },
+    /// What a program of a watched task wrote.
+    Output {
+        /// Task.
+        task: u32,
+        /// Standard error?
+        is_stderr: bool,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// What a task that takes long is doing; every few seconds while it runs.
+    Progress {
+        /// Task.
+        task: u32,
+        /// Such as `apt-get: waits for the lock held by unattended-upgr (pid 812)`.
+        doing: String,
+    },
     /// A lane could not be opened. (An opened one announces itself with its own hello.)
     LaneFailed(LaneError),
     /// A lane's process ended after it was opened.
@@ -197,6 +287,16 @@ pub enum FromAgent {
     },
     /// Answer to a ping.
     Pong(u64),
+}
+
+/// Why a host cannot tell what came of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unresolved {
+    /// It knows nothing of it: it never began here, or the host rebooted meanwhile.
+    NeverBegan,
+    /// It began, and its agent ended before the task did: what came of the first item without an answer is not known;
+    /// those behind it did not begin.
+    AgentDied,
 }
 
 /// Who answers.
@@ -218,6 +318,8 @@ pub struct Hello {
     pub clock_us: i64,
     /// Process number.
     pub pid: u32,
+    /// Can it keep results on the host? If not, [`Unresolved::NeverBegan`] says nothing.
+    pub keeps_results: bool,
 }
 
 /// Why a lane could not be opened.

@@ -359,7 +359,11 @@ impl<W: Write + Send> Reporter for Plain<W> {
             RunEvent::RunFinished { recap, .. } => self.recap(recap),
             RunEvent::HostChanged { .. }
             | RunEvent::HostStarted { .. }
-            | RunEvent::HandlerNotified { .. } => {}
+            | RunEvent::HandlerNotified { .. }
+            | RunEvent::HandlerOwed { .. }
+            | RunEvent::TaskProgress { .. }
+            | RunEvent::TaskOutput { .. }
+            | RunEvent::HostDropped { .. } => {}
         }
     }
 }

@@ -52,6 +52,8 @@ impl Run {
             check: true,
             diff: true,
             hosts: 1,
+            by: String::new(),
+            resumed: false,
         });
         run.event(RunEvent::PlayStarted {
             name: "Web".into(),
@@ -104,6 +106,7 @@ impl Run {
             elapsed_us: 1_000_000,
             bytes: (0, 0),
             round_trips: 0,
+            resumable: false,
         });
         self.builder.finish().0
     }

@@ -76,6 +76,7 @@ impl Agent {
             boot_id: String::new(),
             clock_us: 0,
             pid: std::process::id(),
+            keeps_results: false,
         })
     }
 

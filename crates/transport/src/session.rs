@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hostler_change::Allowed;
-use hostler_protocol::{Become, Hello, Item, PreviewTask, RunTask, ToAgent};
+use hostler_protocol::{Become, Hello, Item, Lease, PreviewTask, RunTask, TaskKey, ToAgent};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -36,6 +36,10 @@ const QUEUE_FRAMES: usize = 4;
 const LANE_GRACE: Duration = Duration::from_secs(10);
 /// How long a closing session waits for its agent to end.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// How long an agent may take to say whether a lock is free.
+const LEASE_TIME: Duration = Duration::from_secs(15);
+/// Bytes of output and progress that a task may send while it runs.
+const TALK_BYTES_MAX: usize = 8 << 20;
 /// How much of the agent's standard error is kept for messages.
 const STDERR_BYTES_MAX: usize = 4 << 10;
 
@@ -72,6 +76,12 @@ pub struct TaskRequest {
     pub environment: Vec<(String, String)>,
     /// Stop at the first item that fails.
     pub stop_on_failure: bool,
+    /// Names the message for ever: see [`RunTask::key`].
+    pub key: Option<TaskKey>,
+    /// Tell what was in replaced files: see [`RunTask::keep_replaced`].
+    pub keep_replaced: bool,
+    /// Send output while programs write it.
+    pub watch: bool,
 }
 
 /// What a session has cost so far.
@@ -215,6 +225,9 @@ impl Session {
             diff,
             environment,
             stop_on_failure,
+            key,
+            keep_replaced,
+            watch,
         } = request;
         let expected: HashSet<u32> = items.iter().map(|item| item.index).collect();
         let message = ToAgent::Run(RunTask {
@@ -227,8 +240,39 @@ impl Session {
             diff,
             environment,
             stop_on_failure,
+            key,
+            keep_replaced,
+            watch,
         });
-        let frame = hostler_protocol::encode(lane.0, &message)
+        self.begin(lane, task, &message, expected, false).await
+    }
+
+    /// Asks what came of a message that was sent before, perhaps on another connection: the answers are those that
+    /// [`Session::run`] would have given, or [`TaskMessage::Unresolved`]. `items` are those that it carried.
+    ///
+    /// # Errors
+    /// If the session or the lane is over.
+    pub async fn resolve(
+        &self,
+        lane: Lane,
+        key: TaskKey,
+        items: impl IntoIterator<Item = u32>,
+    ) -> Result<RunningTask, SessionError> {
+        let task = self.next_task.fetch_add(1, Ordering::Relaxed);
+        let message = ToAgent::Resolve { task, key };
+        self.begin(lane, task, &message, items.into_iter().collect(), true)
+            .await
+    }
+
+    async fn begin(
+        &self,
+        lane: Lane,
+        task: u32,
+        message: &ToAgent,
+        expected: HashSet<u32>,
+        asks: bool,
+    ) -> Result<RunningTask, SessionError> {
+        let frame = hostler_protocol::encode(lane.0, message)
             .map_err(|e| SessionError::TooLarge(e.to_string()))?;
         let (sender, messages) = mpsc::unbounded_channel();
         self.core.expect_task(
@@ -236,6 +280,8 @@ impl Session {
             Waiting {
                 lane: lane.0,
                 items: expected,
+                asks,
+                talk: TALK_BYTES_MAX,
                 sender,
             },
         )?;
@@ -283,6 +329,45 @@ impl Session {
                 Err(LaneOpenError::Lost(lost))
             }
         }
+    }
+
+    /// Has the agent of a lane hold its user's lock on the host until it ends. `breaks`: id of a lock that may be broken.
+    /// Gives who holds it, if somebody else does.
+    ///
+    /// # Errors
+    /// If there is no answer within some seconds, or the session or lane is over.
+    pub async fn lease(
+        &self,
+        lane: Lane,
+        lease: Lease,
+        breaks: Option<String>,
+    ) -> Result<Option<Lease>, Unreachable> {
+        let (sender, answer) = oneshot::channel();
+        self.core.expect_lease(lane.0, sender)?;
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+        self.tell(lane, &ToAgent::Lease { lease, breaks }).await?;
+        match timeout(LEASE_TIME, answer).await {
+            Ok(answer) => answer.map_err(|_| self.why_over()),
+            Err(_) => Err(Unreachable::timeout(
+                Phase::Agent,
+                LEASE_TIME,
+                self.link.peer(),
+            )),
+        }
+    }
+
+    /// Tells the agent of a lane that results are safe here: it need not keep them.
+    ///
+    /// # Errors
+    /// If the session is over.
+    pub async fn forget(&self, lane: Lane, keys: Vec<TaskKey>) -> Result<(), Unreachable> {
+        self.tell(lane, &ToAgent::Forget(keys)).await
+    }
+
+    async fn tell(&self, lane: Lane, message: &ToAgent) -> Result<(), Unreachable> {
+        let frame = hostler_protocol::encode(lane.0, message)
+            .map_err(|error| Unreachable::new(Reason::AgentProtocol, error.to_string()))?;
+        self.send(frame).await
     }
 
     /// Asks the agent for a sign of life.
@@ -358,10 +443,29 @@ impl RunningTask {
     /// The next answer; `None` after [`TaskMessage::End`] or an error.
     pub async fn next(&mut self) -> Option<Result<TaskMessage, SessionError>> {
         let message = self.messages.recv().await;
-        if !matches!(message, Some(Ok(TaskMessage::Done { .. }))) {
+        if !matches!(
+            message,
+            Some(Ok(TaskMessage::Done { .. }
+                | TaskMessage::Output { .. }
+                | TaskMessage::Progress(_)))
+        ) {
             self.cancel = None;
         }
         message
+    }
+
+    /// Has the task's output sent while it is written, or no longer.
+    pub async fn watch(&self, on: bool) {
+        let task = self.task;
+        let frame = hostler_protocol::encode(self.lane, &ToAgent::Watch { task, on });
+        if let (Some(queue), Ok(frame)) = (&self.cancel, frame) {
+            let _session_may_be_over = queue.send(frame).await;
+        }
+    }
+
+    /// Leaves the task to the host: dropping this no longer cancels it.
+    pub fn detach(mut self) {
+        self.cancel = None;
     }
 
     /// Asks the agent to end the task: its programs are killed, and what is left answers as failed.

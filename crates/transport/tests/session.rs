@@ -34,6 +34,9 @@ fn request(module: &str, items: u32) -> TaskRequest {
         diff: false,
         environment: vec![],
         stop_on_failure: false,
+        key: None,
+        keep_replaced: false,
+        watch: false,
     }
 }
 
@@ -61,6 +64,7 @@ async fn answers(mut task: RunningTask) -> Result<Vec<String>, SessionError> {
                         .unwrap_or_default(),
                 );
             }
+            TaskMessage::Output { .. } | TaskMessage::Progress(_) | TaskMessage::Unresolved(_) => {}
             TaskMessage::End => return Ok(said),
         }
     }

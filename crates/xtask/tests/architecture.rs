@@ -12,6 +12,7 @@ const HOUSE: &str = "
     change         L0  sync   : value
     events         L0  sync   : diag value change
     protocol       L0  sync   : value change
+    journal        L0  sync   : value change events protocol
     python-regex   L1  sync   :
     yaml           L1  sync   : diag value
     template       L1  sync   : diag value yaml python-regex
@@ -25,9 +26,10 @@ const HOUSE: &str = "
     agent          L1t sync   : value change protocol module-api probes modules
     agent-image    L1t sync   :
     transport      L2  async  : diag value change protocol
-    executor       L2  async  : diag value change events protocol yaml template inventory vars playbook module-api transport
+    executor       L2  async  : diag value change events protocol journal yaml template inventory vars playbook module-api transport
+    history        L2  sync   : diag value change events protocol journal
     reporters      L2  sync   : diag value change events preview
-    app            L3  async  : diag value change events protocol yaml template inventory vars playbook module-api modules agent-image preview transport executor reporters
+    app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview transport executor history reporters
     demo           dev async  : agent-image
     cli            L4  async  : diag value events preview app reporters demo
     xtask          dev sync   :
@@ -40,6 +42,7 @@ const FENCED: &[(&str, &[&str])] = &[
     ("minijinja", &["template"]),
     ("libyaml-rs", &["yaml"]),
     ("fancy-regex", &["python-regex"]),
+    ("rusqlite", &["history"]),
     ("indicatif", &["reporters", "cli"]),
     ("clap", &["cli", "xtask"]),
 ];

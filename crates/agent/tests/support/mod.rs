@@ -106,6 +106,9 @@ impl Session {
             diff: true,
             environment: Vec::new(),
             stop_on_failure: false,
+            key: None,
+            keep_replaced: false,
+            watch: false,
         }
     }
 

@@ -209,6 +209,9 @@ impl HostTask<'_> {
             diff: keywords.diff,
             environment: keywords.environment.clone(),
             stop_on_failure,
+            key: None,
+            keep_replaced: false,
+            watch: false,
         }
     }
 
@@ -327,6 +330,9 @@ fn take(
             outcomes.insert(index, *outcome);
             Taken::More
         }
+        Some(Ok(
+            TaskMessage::Output { .. } | TaskMessage::Progress(_) | TaskMessage::Unresolved(_),
+        )) => Taken::More,
         Some(Ok(TaskMessage::End)) | None => Taken::End,
         Some(Err(error)) => Taken::Broken(session_failure(error)),
     }

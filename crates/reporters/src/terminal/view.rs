@@ -98,7 +98,11 @@ impl View {
                     .remove(task)
                     .map_or_else(Vec::new, |task| task.end(&self.context));
             }
-            RunEvent::HandlerNotified { .. } => {}
+            RunEvent::HandlerNotified { .. }
+            | RunEvent::HandlerOwed { .. }
+            | RunEvent::TaskProgress { .. }
+            | RunEvent::TaskOutput { .. }
+            | RunEvent::HostDropped { .. } => {}
             RunEvent::Stopping { reason } => {
                 let text = format!("Stopping: {}", sanitize::line(reason, 500));
                 return vec![String::new(), self.context.paint.yellow(&text)];
@@ -109,6 +113,7 @@ impl View {
                 elapsed_us,
                 bytes,
                 round_trips,
+                resumable: _,
             } => {
                 let mut lines = self.end_tasks();
                 self.over = true;

@@ -133,6 +133,8 @@ impl Recorder {
             check,
             diff: false,
             hosts,
+            by: String::new(),
+            resumed: false,
         });
         recorder
     }
@@ -228,6 +230,7 @@ impl Recorder {
             elapsed_us,
             bytes: (1_234_567, 345_678),
             round_trips: 1400,
+            resumable: false,
         });
         self.events
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hostler_change::Outcome;
-use hostler_protocol::{FrameError, Frames, FromAgent, Hello, LaneError};
+use hostler_protocol::{FrameError, Frames, FromAgent, Hello, LaneError, Lease, Unresolved};
 use tokio::sync::{mpsc, oneshot};
 
 use super::blobs::{BlobSource, send_blob};
@@ -56,6 +56,17 @@ pub enum TaskMessage {
         /// What came of it.
         outcome: Box<Outcome>,
     },
+    /// What a program of the task wrote, if the task is watched.
+    Output {
+        /// Standard error?
+        is_stderr: bool,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// What the task is doing, printable.
+    Progress(String),
+    /// Nothing more will come, since the host does not know more: only if it was asked what came of an earlier message.
+    Unresolved(Unresolved),
     /// Nothing more will come.
     End,
 }
@@ -67,7 +78,21 @@ pub(super) struct Waiting {
     pub(super) lane: u16,
     /// Items that have not answered; what else answers is a fault.
     pub(super) items: HashSet<u32>,
+    /// Was it asked what came of an earlier message? Only then the host may not know it.
+    pub(super) asks: bool,
+    /// Bytes of output and progress that it may still send: nobody waits for them, so they must not pile up.
+    pub(super) talk: usize,
     pub(super) sender: TaskSender,
+}
+
+impl Waiting {
+    /// Passes on what a watched task says; what is too much is dropped.
+    fn says(&mut self, bytes: usize, message: TaskMessage) {
+        if let Some(rest) = self.talk.checked_sub(bytes) {
+            self.talk = rest;
+            let _caller_gave_up = self.sender.send(Ok(message));
+        }
+    }
 }
 
 type LaneWaiter = oneshot::Sender<Result<Hello, LaneOpenError>>;
@@ -79,6 +104,7 @@ struct State {
     opening: HashMap<u16, LaneWaiter>,
     open: HashSet<u16>,
     pings: HashMap<u64, oneshot::Sender<()>>,
+    leases: HashMap<u16, oneshot::Sender<Option<Lease>>>,
     blobs: HashSet<(u16, [u8; 32])>,
     ended: Option<Unreachable>,
     frames_received: u64,
@@ -155,6 +181,20 @@ impl Core {
             return Err(LaneOpenError::Lost(ended.clone()));
         }
         state.opening.insert(lane, waiter);
+        Ok(())
+    }
+
+    /// Registers a lane that asks for its user's lock.
+    pub(super) fn expect_lease(
+        &self,
+        lane: u16,
+        waiter: oneshot::Sender<Option<Lease>>,
+    ) -> Result<(), Unreachable> {
+        let mut state = self.lock();
+        if let Some(ended) = &state.ended {
+            return Err(ended.clone());
+        }
+        state.leases.insert(lane, waiter);
         Ok(())
     }
 
@@ -259,6 +299,38 @@ impl Core {
                     let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::End));
                 }
             }
+            FromAgent::Unresolved { task, why } => {
+                let Some(waiting) = state.tasks.get(&task).filter(|w| w.lane == lane) else {
+                    return Ok(());
+                };
+                if !waiting.asks {
+                    return Err(self.fault("it does not know a task that it was given just now"));
+                }
+                if let Some(waiting) = state.tasks.remove(&task) {
+                    let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::Unresolved(why)));
+                }
+            }
+            FromAgent::Leased { held_by } => {
+                let Some(waiter) = state.leases.remove(&lane) else {
+                    return Err(self.fault("it answers for a lock that nobody asked for"));
+                };
+                let _caller_gave_up = waiter.send(held_by.map(printable_lease));
+            }
+            FromAgent::Output {
+                task,
+                is_stderr,
+                bytes,
+            } => {
+                if let Some(waiting) = state.tasks.get_mut(&task).filter(|w| w.lane == lane) {
+                    waiting.says(bytes.len(), TaskMessage::Output { is_stderr, bytes });
+                }
+            }
+            FromAgent::Progress { task, doing } => {
+                if let Some(waiting) = state.tasks.get_mut(&task).filter(|w| w.lane == lane) {
+                    let doing = printable(doing.as_bytes(), 300);
+                    waiting.says(doing.len(), TaskMessage::Progress(doing));
+                }
+            }
             FromAgent::NeedBlob { sha256 } => self.start_blob(state, lane, sha256)?,
             FromAgent::Pong(number) => {
                 if let Some(waiter) = state.pings.remove(&number) {
@@ -301,12 +373,25 @@ impl Core {
         for (_, waiter) in state.opening.drain() {
             let _caller_gave_up = waiter.send(Err(LaneOpenError::Lost(why.clone())));
         }
-        // Dropping a ping's sender tells its waiter.
+        // Dropping a sender tells its waiter.
         state.pings.clear();
+        state.leases.clear();
+    }
+}
+
+/// A lock's holder, as a host tells it.
+fn printable_lease(lease: Lease) -> Lease {
+    let short = |text: &str| printable(text.as_bytes(), 200);
+    Lease {
+        id: short(&lease.id),
+        run: short(&lease.run),
+        who: short(&lease.who),
+        since_us: lease.since_us,
     }
 }
 
 fn close_lane(state: &mut State, lane: u16, reason: &str) {
+    state.leases.remove(&lane);
     let lost: Vec<u32> = state
         .tasks
         .iter()
