@@ -6,7 +6,8 @@ use std::io::{Read as _, Write as _};
 
 use hostler_change::Outcome;
 use hostler_protocol::{
-    Frames, FromAgent, Hello, LaneError, LaneErrorKind, MAGIC, RunTask, ToAgent, decode, encode,
+    Frames, FromAgent, Hello, LaneError, LaneErrorKind, MAGIC, RunTask, ToAgent, Unresolved,
+    decode, encode,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -121,6 +122,15 @@ impl Agent {
                 }
                 None => Ok(()),
             },
+            ToAgent::Resolve { task, .. } => Self::say(
+                lane,
+                &FromAgent::Unresolved {
+                    task,
+                    why: Unresolved::NeverBegan,
+                },
+            ),
+            ToAgent::Lease { .. } => Self::say(lane, &FromAgent::Leased { held_by: None }),
+            ToAgent::Forget(_) | ToAgent::Watch { .. } => Ok(()),
             ToAgent::Cancel { task } => {
                 Self::done(lane, task, 0, "cancelled")?;
                 Self::say(lane, &FromAgent::End { task })
