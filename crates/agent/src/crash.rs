@@ -135,6 +135,9 @@ mod tests {
             diff: false,
             environment: Vec::new(),
             stop_on_failure,
+            key: None,
+            keep_replaced: false,
+            watch: false,
         };
         let tasks = Arc::new(Tasks::new(touchy));
         tasks.start(task, &shared);
