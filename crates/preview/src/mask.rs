@@ -1,19 +1,60 @@
 //! Known secrets are taken out of everything that is shown or stored.
 
+mod events;
+mod forms;
+
 use std::sync::{Arc, PoisonError, RwLock};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use hostler_change::{Change, Delta};
-use hostler_events::{ItemResult, TaskResult};
 use hostler_value::{Map, Secret, Value};
 
 /// What stands for a secret.
 const STARS: &str = "********";
 /// Shorter secrets are masked only where a text is nothing else: they occur in every text.
 const INSIDE_MIN: usize = 4;
+/// Searches that a text goes through, at most: then they become one.
+const SEARCHES_MAX: usize = 8;
 
-/// Masks known secrets. Clones share what they know.
+/// Masks known secrets, as they are and in the forms that filters, programs and formats give them: base64, hex, URL, JSON,
+/// shell, HTML. Clones share what they know.
 #[derive(Clone, Debug, Default)]
-pub struct Mask(Arc<RwLock<Vec<Secret>>>);
+pub struct Mask(Arc<RwLock<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    secrets: Vec<Secret>,
+    /// The forms of all secrets, as many as one search looks for.
+    forms: Vec<Vec<String>>,
+    searches: Vec<Option<AhoCorasick>>,
+}
+
+impl Known {
+    fn learn(&mut self, secret: Secret) {
+        if secret.reveal().is_empty() || self.secrets.iter().any(|it| it.reveal() == secret.reveal())
+        {
+            return;
+        }
+        self.forms.push(forms::of(secret.reveal()));
+        self.secrets.push(secret);
+        if self.forms.len() > SEARCHES_MAX {
+            let all = std::mem::take(&mut self.forms);
+            self.forms.push(all.into_iter().flatten().collect());
+            self.searches.clear();
+        }
+        for forms in &self.forms[self.searches.len()..] {
+            let search = AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(forms);
+            // It fails for gigabytes of secrets only; then what is longer than one is not looked through.
+            self.searches.push(search.ok());
+        }
+    }
+
+    fn is_one(&self, text: &str) -> bool {
+        self.secrets.iter().any(|it| it.reveal() == text)
+    }
+}
 
 impl Mask {
     /// Masks these.
@@ -25,32 +66,36 @@ impl Mask {
 
     /// Masks one more from now on.
     pub fn learn(&self, secret: Secret) {
-        if secret.reveal().is_empty() {
-            return;
-        }
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().any(|it| it.reveal() == secret.reveal()) {
-            known.push(secret);
-        }
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .learn(secret);
     }
 
-    fn known(&self) -> std::sync::RwLockReadGuard<'_, Vec<Secret>> {
+    fn known(&self) -> std::sync::RwLockReadGuard<'_, Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing to mask?
     pub fn is_empty(&self) -> bool {
-        self.known().is_empty()
+        self.known().secrets.is_empty()
     }
 
     /// Takes the secrets out of a text.
     pub fn text(&self, text: &mut String) {
-        for secret in self.known().iter() {
-            let secret = secret.reveal();
-            if text == secret {
-                STARS.clone_into(text);
-            } else if secret.len() >= INSIDE_MIN && text.contains(secret) {
-                *text = text.replace(secret, STARS);
+        let known = self.known();
+        if known.is_one(text) {
+            STARS.clone_into(text);
+            return;
+        }
+        for search in known.searches.iter().flatten() {
+            if search.is_match(text.as_str()) {
+                let mut masked = String::with_capacity(text.len());
+                search.replace_all_with(text, &mut masked, |_, _, out| {
+                    out.push_str(STARS);
+                    true
+                });
+                *text = masked;
             }
         }
     }
@@ -64,6 +109,9 @@ impl Mask {
                 if masked != **text {
                     *value = Value::from(masked);
                 }
+            }
+            Value::Int(_) | Value::Float(_) if self.known().is_one(&value.to_text()) => {
+                *value = Value::str(STARS);
             }
             Value::List(items) => Arc::make_mut(items)
                 .iter_mut()
@@ -80,6 +128,7 @@ impl Mask {
                     .collect();
                 *value = Value::from(masked);
             }
+            Value::Unknown(unknown) => self.unknown(Arc::make_mut(unknown)),
             _ => {}
         }
     }
@@ -106,30 +155,6 @@ impl Mask {
             }
         }
     }
-
-    /// Takes them out of what is shown of a result.
-    pub fn result(&self, result: &mut TaskResult) {
-        if self.is_empty() {
-            return;
-        }
-        self.value(&mut result.value);
-        self.deltas(&mut result.deltas);
-        let texts = result.message.iter_mut().chain(&mut result.hint);
-        texts
-            .chain(&mut result.warnings)
-            .for_each(|it| self.text(it));
-    }
-
-    /// Takes them out of what is shown of an item.
-    pub fn item(&self, item: &mut ItemResult) {
-        if self.is_empty() {
-            return;
-        }
-        self.value(&mut item.value);
-        self.deltas(&mut item.deltas);
-        self.text(&mut item.label);
-        item.message.iter_mut().for_each(|it| self.text(it));
-    }
 }
 
 #[cfg(test)]
@@ -153,5 +178,69 @@ mod tests {
         let mut value = Value::list([Value::str("hunter22"), Value::Int(1)]);
         mask.value(&mut value);
         assert_eq!(value, Value::list([Value::str(STARS), Value::Int(1)]));
+    }
+
+    fn masked(mask: &Mask, text: &str) -> String {
+        let mut text = text.to_owned();
+        mask.text(&mut text);
+        text
+    }
+
+    #[test]
+    fn secrets_are_masked_in_the_forms_that_they_take() {
+        let secret = "a'b\"c $x/é{{ y }}&<\\z";
+        let mask = Mask::new([Secret::new(secret)]);
+        let forms = [
+            secret.to_owned(),
+            serde_json::to_string(secret).unwrap(),
+            serde_json::to_string(&serde_json::to_string(secret).unwrap()).unwrap(),
+            "a%27b%22c%20%24x/%C3%A9%7B%7B%20y%20%7D%7D%26%3C%5Cz".to_owned(),
+            "a%27b%22c+%24x%2F%C3%A9%7B%7B+y+%7D%7D%26%3C%5Cz".to_owned(),
+            "6127622263202478 2fc3a97b7b2079207d7d263c5c7a".replace(' ', ""),
+            "'a'\\''b\"c $x/é{{ y }}&<\\z'".to_owned(),
+            "'a'\"'\"'b\"c $x/é{{ y }}&<\\z'".to_owned(),
+            "a&#39;b&#34;c $x/é{{ y }}&amp;&lt;\\z".to_owned(),
+            "a'b\\\"c $x/\\u00e9{{ y }}&<\\\\z".to_owned(),
+        ];
+        for form in &forms {
+            let shown = masked(&mask, &format!("before {form} after"));
+            assert!(shown.contains(STARS) && !shown.contains("{{"), "{form}: {shown}");
+            assert!(!shown.contains("7B") && !shown.contains("7b"), "{form}: {shown}");
+        }
+    }
+
+    #[test]
+    fn base64_is_masked_at_every_alignment() {
+        use base64::Engine;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+        let secret = "sk-live-0?>~secret";
+        let mask = Mask::new([Secret::new(secret)]);
+        for before in ["", "x", "xy", "xyz"] {
+            for after in ["", "\n", "zz"] {
+                let text = format!("{before}{secret}{after}");
+                for encoded in [STANDARD.encode(&text), URL_SAFE.encode(&text)] {
+                    let shown = masked(&mask, &encoded);
+                    assert!(
+                        shown.contains(STARS) && shown.len() < STARS.len() + 12,
+                        "{text}: {encoded}: {shown}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_masked_line_by_line() {
+        let mask = Mask::new([Secret::new("first line of it\nsecond line\nend\n")]);
+        assert_eq!(masked(&mask, "  second line\n  end"), format!("  {STARS}\n  end"));
+    }
+
+    #[test]
+    fn a_number_that_is_a_secret_is_masked_and_many_secrets_are() {
+        let mask = Mask::new((0..50).map(|n| Secret::new(format!("{}", 73_000_000 + n))));
+        let mut value = Value::list([Value::Int(73_000_049), Value::Int(73_000_050)]);
+        mask.value(&mut value);
+        assert_eq!(value, Value::list([Value::str(STARS), Value::Int(73_000_050)]));
+        assert_eq!(masked(&mask, "73000001x"), format!("{STARS}x"));
     }
 }
