@@ -166,7 +166,7 @@ pub(crate) async fn run(
         events.clone(),
         interrupts.clone(),
     )
-    .telling_secrets(Arc::new(move |secret: &Secret| mask.learn(secret.clone())));
+    .telling_secrets(Arc::new(move |secret: &Secret| mask.learn([secret.clone()])));
     if let Some(bound) = terms.bound {
         run = run.bound_by(bound);
     }
@@ -291,10 +291,9 @@ impl HiddenTexts {
     }
 
     fn learn(&mut self) {
-        for hidden in self.sources.hidden_since(self.known) {
-            self.mask.learn(Secret::new(&*hidden.text));
-            self.known += 1;
-        }
+        let hidden = self.sources.hidden_since(self.known);
+        self.known += hidden.len();
+        self.mask.learn(hidden.iter().map(|it| Secret::new(&*it.text)));
     }
 }
 

@@ -3,6 +3,7 @@
 mod events;
 mod forms;
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -13,46 +14,58 @@ use hostler_value::{Map, Secret, Value};
 const STARS: &str = "********";
 /// Shorter secrets are masked only where a text is nothing else: they occur in every text.
 const INSIDE_MIN: usize = 4;
-/// Searches that a text goes through, at most: then they become one.
-const SEARCHES_MAX: usize = 8;
 
 /// Masks known secrets, as they are and in the forms that filters, programs and formats give them: base64, hex, URL, JSON,
 /// shell, HTML. Clones share what they know.
 #[derive(Clone, Debug, Default)]
 pub struct Mask(Arc<RwLock<Known>>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Known {
-    secrets: Vec<Secret>,
-    /// The forms of all secrets, as many as one search looks for.
-    forms: Vec<Vec<String>>,
-    searches: Vec<Option<AhoCorasick>>,
+    secrets: HashSet<String>,
+    searches: Vec<Search>,
+}
+
+/// Looks for the forms of some secrets.
+struct Search {
+    forms: Vec<String>,
+    /// None for gigabytes of secrets only: then these are not looked for inside of texts.
+    machine: Option<AhoCorasick>,
+}
+
+impl Search {
+    fn new(forms: Vec<String>) -> Self {
+        let machine = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&forms)
+            .ok();
+        Search { forms, machine }
+    }
 }
 
 impl Known {
-    fn learn(&mut self, secret: Secret) {
-        if secret.reveal().is_empty() || self.secrets.iter().any(|it| it.reveal() == secret.reveal())
-        {
+    fn learn(&mut self, secrets: impl IntoIterator<Item = Secret>) {
+        let mut forms = Vec::new();
+        for secret in secrets {
+            let secret = secret.reveal();
+            if !secret.is_empty() && self.secrets.insert(secret.to_owned()) {
+                forms.extend(forms::of(secret));
+            }
+        }
+        if forms.is_empty() {
             return;
         }
-        self.forms.push(forms::of(secret.reveal()));
-        self.secrets.push(secret);
-        if self.forms.len() > SEARCHES_MAX {
-            let all = std::mem::take(&mut self.forms);
-            self.forms.push(all.into_iter().flatten().collect());
-            self.searches.clear();
+        // Each search is much larger than the next, so that 10,000 secrets that come one by one cost little.
+        while let Some(last) = self.searches.pop_if(|it| it.forms.len() <= 2 * forms.len()) {
+            forms.extend(last.forms);
         }
-        for forms in &self.forms[self.searches.len()..] {
-            let search = AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .build(forms);
-            // It fails for gigabytes of secrets only; then what is longer than one is not looked through.
-            self.searches.push(search.ok());
-        }
+        self.searches.push(Search::new(forms));
     }
+}
 
-    fn is_one(&self, text: &str) -> bool {
-        self.secrets.iter().any(|it| it.reveal() == text)
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<{} secrets>", self.secrets.len())
     }
 }
 
@@ -60,16 +73,16 @@ impl Mask {
     /// Masks these.
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
         let mask = Mask::default();
-        secrets.into_iter().for_each(|it| mask.learn(it));
+        mask.learn(secrets);
         mask
     }
 
-    /// Masks one more from now on.
-    pub fn learn(&self, secret: Secret) {
+    /// Masks these too from now on.
+    pub fn learn(&self, secrets: impl IntoIterator<Item = Secret>) {
         self.0
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .learn(secret);
+            .learn(secrets);
     }
 
     fn known(&self) -> std::sync::RwLockReadGuard<'_, Known> {
@@ -84,11 +97,11 @@ impl Mask {
     /// Takes the secrets out of a text.
     pub fn text(&self, text: &mut String) {
         let known = self.known();
-        if known.is_one(text) {
+        if known.secrets.contains(text.as_str()) {
             STARS.clone_into(text);
             return;
         }
-        for search in known.searches.iter().flatten() {
+        for search in known.searches.iter().filter_map(|it| it.machine.as_ref()) {
             if search.is_match(text.as_str()) {
                 let mut masked = String::with_capacity(text.len());
                 search.replace_all_with(text, &mut masked, |_, _, out| {
@@ -110,7 +123,7 @@ impl Mask {
                     *value = Value::from(masked);
                 }
             }
-            Value::Int(_) | Value::Float(_) if self.known().is_one(&value.to_text()) => {
+            Value::Int(_) | Value::Float(_) if self.known().secrets.contains(&value.to_text()) => {
                 *value = Value::str(STARS);
             }
             Value::List(items) => Arc::make_mut(items)
