@@ -3,10 +3,12 @@
 mod events;
 mod forms;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use forms::Forms;
 use hostler_change::{Change, Delta};
 use hostler_value::{Map, Secret, Value};
 
@@ -28,35 +30,92 @@ struct Known {
 
 /// Looks for the forms of some secrets.
 struct Search {
-    forms: Vec<String>,
-    /// None for gigabytes of secrets only: then these are not looked for inside of texts.
-    machine: Option<AhoCorasick>,
+    forms: Forms,
+    exact: Option<AhoCorasick>,
+    unmarked: Option<AhoCorasick>,
 }
 
 impl Search {
-    fn new(forms: Vec<String>) -> Self {
-        let machine = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&forms)
-            .ok();
-        Search { forms, machine }
+    fn new(forms: Forms) -> Self {
+        let machine = |forms: &BTreeSet<String>| {
+            let mut builder = AhoCorasick::builder();
+            builder.match_kind(MatchKind::LeftmostLongest);
+            // It cannot be built of gigabytes of secrets only: then these are not looked for inside of texts.
+            let some = !forms.is_empty();
+            some.then(|| builder.build(forms).ok()).flatten()
+        };
+        Search {
+            exact: machine(&forms.exact),
+            unmarked: machine(&forms.unmarked),
+            forms,
+        }
     }
+
+    fn size(forms: &Forms) -> usize {
+        forms.exact.len() + forms.unmarked.len()
+    }
+
+    /// Takes out what it finds.
+    fn mask(&self, text: &mut String) {
+        if let Some(exact) = &self.exact {
+            let found: Vec<_> = exact.find_iter(text.as_str()).map(|it| it.range()).collect();
+            replace(text, &found);
+        }
+        if let Some(unmarked) = &self.unmarked {
+            let found = find_unmarked(unmarked, text);
+            replace(text, &found);
+        }
+    }
+}
+
+/// Finds in the text without [`forms::MARKS`]; gives ranges of the text with them.
+fn find_unmarked(machine: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
+    let is_mark = |byte: u8| forms::MARKS.contains(&char::from(byte));
+    let bytes: Vec<u8> = text.bytes().filter(|byte| !is_mark(*byte)).collect();
+    let mut found = machine.find_iter(&bytes).peekable();
+    if found.peek().is_none() {
+        return Vec::new();
+    }
+    let all = text.bytes().enumerate();
+    let places: Vec<usize> = all.filter(|it| !is_mark(it.1)).map(|it| it.0).collect();
+    // Matches are whole characters, since both sides are UTF-8.
+    found
+        .map(|it| places[it.start()]..places[it.end() - 1] + 1)
+        .collect()
+}
+
+fn replace(text: &mut String, ranges: &[Range<usize>]) {
+    if ranges.is_empty() {
+        return;
+    }
+    let mut masked = String::with_capacity(text.len());
+    let mut from = 0;
+    for range in ranges {
+        masked.push_str(text.get(from..range.start).unwrap_or_default());
+        masked.push_str(STARS);
+        from = range.end;
+    }
+    masked.push_str(text.get(from..).unwrap_or_default());
+    *text = masked;
 }
 
 impl Known {
     fn learn(&mut self, secrets: impl IntoIterator<Item = Secret>) {
-        let mut forms = Vec::new();
+        let mut forms = Forms::default();
         for secret in secrets {
             let secret = secret.reveal();
             if !secret.is_empty() && self.secrets.insert(secret.to_owned()) {
-                forms.extend(forms::of(secret));
+                forms.add(secret);
             }
         }
-        if forms.is_empty() {
+        if Search::size(&forms) == 0 {
             return;
         }
         // Each search is much larger than the next, so that 10,000 secrets that come one by one cost little.
-        while let Some(last) = self.searches.pop_if(|it| it.forms.len() <= 2 * forms.len()) {
+        while let Some(last) = self
+            .searches
+            .pop_if(|it| Search::size(&it.forms) <= 2 * Search::size(&forms))
+        {
             forms.extend(last.forms);
         }
         self.searches.push(Search::new(forms));
@@ -101,15 +160,8 @@ impl Mask {
             STARS.clone_into(text);
             return;
         }
-        for search in known.searches.iter().filter_map(|it| it.machine.as_ref()) {
-            if search.is_match(text.as_str()) {
-                let mut masked = String::with_capacity(text.len());
-                search.replace_all_with(text, &mut masked, |_, _, out| {
-                    out.push_str(STARS);
-                    true
-                });
-                *text = masked;
-            }
+        for search in &known.searches {
+            search.mask(text);
         }
     }
 
@@ -214,6 +266,8 @@ mod tests {
             "'a'\"'\"'b\"c $x/é{{ y }}&<\\z'".to_owned(),
             "a&#39;b&#34;c $x/é{{ y }}&amp;&lt;\\z".to_owned(),
             "a'b\\\"c $x/\\u00e9{{ y }}&<\\\\z".to_owned(),
+            "a\\'b\\\"c\\ \\$x/é\\{\\{\\ y\\ \\}\\}\\&\\<\\\\z".to_owned(),
+            format!("{:?}", format!("{:?}", serde_json::to_string(secret).unwrap())),
         ];
         for form in &forms {
             let shown = masked(&mask, &format!("before {form} after"));
@@ -239,6 +293,26 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn base64_is_masked_on_both_sides_of_a_line_break() {
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD;
+        let secret = "a secret of some thirty-two bytes";
+        let mask = Mask::new([Secret::new(secret)]);
+        for before in 0..60 {
+            let text = format!("{}{secret}", "x".repeat(before));
+            let encoded = STANDARD.encode(text);
+            let lines: Vec<_> = encoded.as_bytes().chunks(76).collect();
+            let shown: String = lines
+                .iter()
+                .map(|it| masked(&mask, std::str::from_utf8(it).unwrap()))
+                .collect();
+            let plain = STANDARD.encode("x".repeat(before));
+            let left = shown.replace(STARS, "");
+            assert!(left.len() < plain.len() + 16, "{before}: {shown}");
         }
     }
 

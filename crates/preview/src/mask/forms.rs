@@ -13,42 +13,61 @@ use super::INSIDE_MIN;
 const LINE_MIN: usize = 8;
 /// Longest secret (bytes) whose encoded forms are looked for.
 const ENCODED_MAX: usize = 16 << 10;
+/// Longest secret (bytes) that is looked for in base64 that a line break divides: each place is two more texts.
+const WRAPPED_MAX: usize = 128;
+/// Shortest part of such base64 that is looked for: nine bytes of the secret.
+const PART_MIN: usize = 12;
 
-/// The texts that would give a secret away wherever they stand; none if it is too short to be looked for.
-pub(super) fn of(secret: &str) -> Vec<String> {
-    let mut found = BTreeSet::new();
-    let trimmed = secret.trim_end_matches(['\r', '\n']);
-    for text in [secret, trimmed] {
-        if text.len() >= INSIDE_MIN {
-            add(text, &mut found);
-        }
-    }
-    if trimmed.contains('\n') {
-        let lines = trimmed.lines().map(str::trim);
-        for line in lines.filter(|line| line.len() >= LINE_MIN) {
-            add(line, &mut found);
-        }
-    }
-    found.into_iter().collect()
+/// The texts that would give secrets away wherever they stand.
+#[derive(Default)]
+pub(super) struct Forms {
+    /// As they are, and encoded.
+    pub(super) exact: BTreeSet<String>,
+    /// Without [`MARKS`].
+    pub(super) unmarked: BTreeSet<String>,
 }
 
-fn add(text: &str, found: &mut BTreeSet<String>) {
-    found.insert(text.to_owned());
-    if text.len() > ENCODED_MAX {
-        return;
+impl Forms {
+    /// Adds those of a secret; none if it is too short to be looked for.
+    pub(super) fn add(&mut self, secret: &str) {
+        let trimmed = secret.trim_end_matches(['\r', '\n']);
+        for text in [secret, trimmed] {
+            if text.len() >= INSIDE_MIN {
+                self.add_one(text);
+            }
+        }
+        if trimmed.contains('\n') {
+            let lines = trimmed.lines().map(str::trim);
+            for line in lines.filter(|line| line.len() >= LINE_MIN) {
+                self.add_one(line);
+            }
+        }
     }
-    found.extend(base64(text.as_bytes()));
-    let hex = text.bytes().fold(String::new(), |mut out, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    });
-    found.insert(hex.to_uppercase());
-    found.insert(hex);
-    found.extend(urls(text));
-    found.extend(escaped(text));
-    found.extend(quoted(text));
-    found.extend(marked_up(text));
+
+    fn add_one(&mut self, text: &str) {
+        self.exact.insert(text.to_owned());
+        if text.len() > ENCODED_MAX {
+            return;
+        }
+        self.exact.extend(base64(text.as_bytes()));
+        if text.len() <= WRAPPED_MAX {
+            self.exact.extend(wrapped(text.as_bytes()));
+        }
+        let hex = text.bytes().fold(String::new(), |mut out, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{byte:02x}");
+            out
+        });
+        self.exact.insert(hex.to_uppercase());
+        self.exact.insert(hex);
+        self.exact.extend(urls(text));
+        self.unmarked.extend(unmarked(text));
+    }
+
+    pub(super) fn extend(&mut self, other: Forms) {
+        self.exact.extend(other.exact);
+        self.unmarked.extend(other.unmarked);
+    }
 }
 
 /// As base64 shows it alone and inside of another text, which may begin at any of three places. The first and the last
@@ -68,6 +87,19 @@ fn base64(bytes: &[u8]) -> Vec<String> {
         }
     }
     found.retain(|it| it.len() >= INSIDE_MIN);
+    found
+}
+
+/// The two parts that a line break in base64 (after 76 characters, or 64) leaves, wherever it falls.
+fn wrapped(bytes: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for whole in base64(bytes) {
+        for at in 0..whole.len() {
+            let (before, after) = whole.split_at(at);
+            let parts = [before, after].into_iter();
+            found.extend(parts.filter(|it| it.len() >= PART_MIN).map(str::to_owned));
+        }
+    }
     found
 }
 
@@ -96,16 +128,19 @@ fn urls(text: &str) -> Vec<String> {
     found
 }
 
-/// In strings of JSON (and of YAML's, Rust's and Python's), with and without characters beyond ASCII, and once more inside
-/// of another such string.
-fn escaped(text: &str) -> Vec<String> {
-    let json = |text: &str| {
-        let quoted = serde_json::to_string(text).unwrap_or_default();
-        quoted[1..quoted.len().saturating_sub(1).max(1)].to_owned()
-    };
-    let once = json(text);
+/// Characters that string syntaxes and shells put before or around others.
+pub(super) const MARKS: [char; 3] = ['\\', '\'', '"'];
+
+/// The secret as any string syntax, shell word or markup shows it, however deep one is in another: without [`MARKS`], to be
+/// looked for in texts without them. None where the secret has nothing that would be escaped.
+fn unmarked(text: &str) -> Vec<String> {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "_-.".contains(char);
+    if text.chars().all(plain) {
+        return Vec::new();
+    }
+    let json = serde_json::to_string(text).unwrap_or_default();
     let mut ascii = String::new();
-    for char in once.chars() {
+    for char in json.chars() {
         if char.is_ascii() {
             ascii.push(char);
         } else {
@@ -115,45 +150,13 @@ fn escaped(text: &str) -> Vec<String> {
             }
         }
     }
-    let solidus = once.replace('/', "\\/");
-    let single = text.replace('\\', "\\\\").replace('\'', "\\'");
-    let doubled = text.replace('\'', "''");
-    let debug = format!("{text:?}");
-    let debug = debug[1..debug.len() - 1].to_owned();
-    vec![
-        json(&once),
-        json(&ascii),
-        once,
-        ascii,
-        solidus,
-        single,
-        doubled,
-        debug,
-    ]
-}
-
-/// As a word for a shell: single quotes in both usual ways, and backslashes as `printf %q` sets them.
-fn quoted(text: &str) -> Vec<String> {
-    let mut slashed = String::new();
-    for char in text.chars() {
-        if char.is_ascii() && !char.is_ascii_alphanumeric() && !"_./:=@%+,-".contains(char) {
-            slashed.push('\\');
-        }
-        slashed.push(char);
+    let mut found = marked_up(text);
+    found.extend([text.to_owned(), format!("{text:?}"), json, ascii]);
+    for form in &mut found {
+        form.retain(|char| !MARKS.contains(&char));
     }
-    let mut in_double = String::new();
-    for char in text.chars() {
-        if "\\\"$`".contains(char) {
-            in_double.push('\\');
-        }
-        in_double.push(char);
-    }
-    vec![
-        text.replace('\'', "'\\''"),
-        text.replace('\'', "'\"'\"'"),
-        slashed,
-        in_double,
-    ]
+    found.retain(|it| it.len() >= INSIDE_MIN);
+    found
 }
 
 /// In HTML and XML, with the entities that different writers choose for quotes.
