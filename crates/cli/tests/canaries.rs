@@ -34,7 +34,7 @@ const SHOWING: &[(&str, &[&str], i32)] = &[
     ("apply the plan", &["apply", "--plan", "b.plan", "-vvvv", "-D"], 0),
     ("wrong names", &["apply", "names.yml", "@hosts", "-vvvv"], 4),
     ("wrong arguments", &["apply", "wrong.yml", "@hosts", "-vvvv"], 4),
-    ("wrong arguments, json", &["check", "wrong.yml", "-i", "hosts", "--output", "json"], 2),
+    ("wrong arguments, json", &["check", "wrong.yml", "-i", "hosts", "--output", "json"], 4),
     ("broken YAML", &["apply", "broken.yml", "@hosts", "-vvvv"], 4),
     ("broken variables", &["apply", "site.yml", "@hosts", "-e", "@broken-vars.yml"], 4),
     ("names", &["apply", "site.yml", "@hosts", "--list-tasks", "--list-hosts"], 0),
