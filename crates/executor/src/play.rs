@@ -131,19 +131,18 @@ pub async fn run_play(
         .collect();
     state.plays_started += 1;
     state.tasks_started = state.tasks_started.max(run.past.last_task());
-    if hosts.is_empty() && (state.only.is_some() || !state.behind.is_empty()) {
-        return PlayOutcome::GoOn;
-    }
     if hosts.is_empty() {
-        let reason = if all.is_empty() {
-            "no hosts matched"
-        } else {
-            "no hosts left"
-        };
-        run.emit(RunEvent::PlaySkipped {
-            name,
-            reason: reason.into(),
-        });
+        // Those that catch up have their say later, or had it.
+        if state.only.is_none() && state.behind.is_empty() {
+            let reason = match all.as_slice() {
+                [] => "no hosts matched",
+                _ => "no hosts left",
+            };
+            run.emit(RunEvent::PlaySkipped {
+                name,
+                reason: reason.into(),
+            });
+        }
         return PlayOutcome::GoOn;
     }
     let batches = match batches(run, &play, &layer, &hosts) {
@@ -187,14 +186,7 @@ pub async fn run_play(
                 .collect(),
             stopped: Mutex::default(),
         });
-        batch_run.remember_owed(run);
-        let stop = batch_run.run_batch(run, state).await;
-        batch_run.tell_owed(run);
-        state.lost.extend(batch_run.lost());
-        state.journal_broken = run.journal_broken();
-        let halted = run.interrupts.draining() || state.journal_broken.is_some();
-        state.resumable |= halted && !run.settings.check;
-        if stop || halted {
+        if batch_run.run_written(run, state).await {
             return PlayOutcome::Stop;
         }
     }
@@ -342,6 +334,18 @@ fn ordered(play: &Play, hosts: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 impl PlayRun {
+    /// Runs the batch, with the handlers that earlier runs owe. True if later batches and plays must not run.
+    async fn run_written(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
+        self.remember_owed(run);
+        let stop = self.run_batch(run, state).await;
+        self.tell_owed(run);
+        state.lost.extend(self.lost());
+        state.journal_broken = run.journal_broken();
+        let halted = run.interrupts.draining() || state.journal_broken.is_some();
+        state.resumable |= halted && !run.settings.check;
+        stop || halted
+    }
+
     /// Runs all sections. True if later batches and plays must not run.
     async fn run_batch(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
         if self.gathers_facts(run) {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use hostler_change::Outcome;
 use hostler_journal::{Attempt, Intent, Note};
-use hostler_protocol::Unresolved;
+use hostler_protocol::{CANCELLED, Unresolved};
 use hostler_transport::{Lane, Reason, TaskRequest, Unreachable};
 
 use super::patience::{Exhausted, Patience};
@@ -298,6 +298,17 @@ impl Exchange<'_> {
                 self.resolver().resolve(&intent).await?
             }
             Some(Lapse::Lost(_)) => self.resolver().resolve(&intent).await?,
+            Some(Lapse::Stopped { failure, ended }) => {
+                if ended {
+                    run.note(Note::Answer {
+                        key,
+                        outcomes: without_cancelled(outcomes),
+                        unknown: false,
+                    });
+                    session.answered(lane, key);
+                }
+                return Err(failure);
+            }
             Some(other) => return Err(other.into()),
         };
         Ok((indexes, answer))
@@ -379,6 +390,7 @@ impl Resolver<'_> {
         loop {
             let lost = match self.ask(intent).await {
                 Asked::Knows(outcomes, unknown) => {
+                    let outcomes = without_cancelled(outcomes);
                     self.task.run.note(Note::Answer {
                         key: intent.key,
                         outcomes: outcomes.clone(),
@@ -462,7 +474,7 @@ impl Resolver<'_> {
                 Asked::Lost(Unreachable::new(Reason::Lost, reason))
             }
             Some(Lapse::Lost(lost)) => Asked::Lost(lost),
-            Some(Lapse::Failed(failure)) => Asked::Failed(failure),
+            Some(Lapse::Stopped { failure, .. } | Lapse::Failed(failure)) => Asked::Failed(failure),
         }
     }
 }
@@ -471,6 +483,16 @@ enum Asked {
     Knows(BTreeMap<u32, Outcome>, bool),
     Lost(Unreachable),
     Failed(Failure),
+}
+
+/// Cancelled items have no outcome: they are for the next attempt.
+fn without_cancelled(mut outcomes: BTreeMap<u32, Outcome>) -> BTreeMap<u32, Outcome> {
+    let cancelled = |outcome: &Outcome| {
+        let failure = outcome.failed.as_ref();
+        failure.is_some_and(|it| it.msg == CANCELLED)
+    };
+    outcomes.retain(|_, outcome| !cancelled(outcome));
+    outcomes
 }
 
 /// Seconds since a moment in microseconds since the epoch; none if it is to come.
