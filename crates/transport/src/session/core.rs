@@ -255,7 +255,7 @@ impl Core {
                 state.open.insert(lane);
                 let _caller_gave_up = waiter.send(Ok(hello));
             }
-            FromAgent::LaneFailed(error) => self.lane_failed(state, lane, error)?,
+            FromAgent::LaneFailed(error) => self.lane_failed(state, lane, &error)?,
             FromAgent::LaneClosed {
                 lane: closed,
                 reason,
@@ -322,11 +322,11 @@ impl Core {
         &self,
         state: &mut State,
         lane: u16,
-        error: LaneError,
+        error: &LaneError,
     ) -> Result<(), Unreachable> {
         let error = LaneError {
             message: printable(error.message.as_bytes(), 500),
-            ..error
+            ..*error
         };
         match state.opening.remove(&error.lane) {
             Some(waiter) if lane == 0 => {
