@@ -98,8 +98,8 @@ pub(crate) struct PlayRun {
     pub(crate) batch: u32,
     pub(crate) playbook: String,
     pub(crate) name: String,
-    /// How often each task ran in this batch, and how often once for all hosts.
-    counts: Mutex<HashMap<(Written, bool), u32>>,
+    /// How often each task ran once for all hosts.
+    once: Mutex<HashMap<Written, usize>>,
     directory: PathBuf,
     layer: Arc<PlayLayer>,
     /// All hosts of the play, and those of them that took part when the batch began.
@@ -174,7 +174,7 @@ pub async fn run_play(
             batch: number,
             playbook: playbook.clone(),
             name: name.clone(),
-            counts: Mutex::default(),
+            once: Mutex::default(),
             position: Mutex::new((0, total)),
             directory: directory.clone(),
             layer: layer.clone(),
@@ -489,22 +489,12 @@ impl PlayRun {
         lost.map(|(host, _)| host.clone()).collect()
     }
 
-    /// Number of this execution of a task in the batch, from 1.
-    pub(crate) fn count_execution(&self, written: Written) -> u32 {
-        self.count(written, false)
-    }
-
     /// How often the task ran once for all hosts of the batch before.
     pub(crate) fn count_once(&self, written: Written) -> usize {
-        let count = self.count(written, true);
-        usize::try_from(count).map_or(usize::MAX, |it| it - 1)
-    }
-
-    fn count(&self, written: Written, once: bool) -> u32 {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry((written, once)).or_default();
+        let mut counts = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(written).or_default();
         *count += 1;
-        *count
+        *count - 1
     }
 
     /// Hosts that the user gave up are out, and count as failed.
@@ -565,6 +555,12 @@ impl RunState {
             return false;
         };
         memory.last_task = memory.last_task.max(self.tasks_started);
+        // What they did before was told.
+        let parts = memory
+            .tasks
+            .values_mut()
+            .flat_map(|it| it.hosts.values_mut());
+        parts.for_each(|it| it.told = true);
         // Their part is counted anew from what the journal holds.
         for host in &hosts {
             self.recap.hosts.remove(host);

@@ -80,7 +80,7 @@ impl PlayRun {
             batch: self.batch,
             kind: written.kind,
             print: written.print,
-            occurrence: self.count_execution(written),
+            occurrence: id.0,
         };
         run.note(Note::Task {
             id,
