@@ -166,7 +166,9 @@ pub(crate) async fn run(
         events.clone(),
         interrupts.clone(),
     )
-    .telling_secrets(Arc::new(move |secret: &Secret| mask.learn([secret.clone()])));
+    .telling_secrets(Arc::new(move |secret: &Secret| {
+        mask.learn([secret.clone()])
+    }));
     if let Some(bound) = terms.bound {
         run = run.bound_by(bound);
     }
@@ -317,7 +319,8 @@ impl HiddenTexts {
     fn learn(&mut self) {
         let hidden = self.sources.hidden_since(self.known);
         self.known += hidden.len();
-        self.mask.learn(hidden.iter().map(|it| Secret::new(&*it.text)));
+        self.mask
+            .learn(hidden.iter().map(|it| Secret::new(&*it.text)));
     }
 }
 

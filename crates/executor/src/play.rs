@@ -576,7 +576,9 @@ impl RunState {
     pub fn leave_behind(&mut self, run: &RunContext) {
         for host in std::mem::take(&mut self.behind) {
             self.recap.hosts.entry(host.clone()).or_default().unknown += 1;
-            let message = "the connection was lost in the middle of a task, and the run ended before the host could be asked what came of it";
+            let message = format!(
+                "the connection to {host} was lost in the middle of a task, and the run ended before the host could be asked what came of it"
+            );
             let diagnostic = hostler_diag::Diagnostic::error("left-behind", message);
             run.warn(diagnostic, Some(&host));
         }

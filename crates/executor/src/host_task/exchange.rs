@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostler_change::Outcome;
+use hostler_diag::Diagnostic;
 use hostler_journal::{Attempt, Intent, Note};
 use hostler_protocol::{CANCELLED, Unresolved};
 use hostler_transport::{Lane, Reason, TaskRequest, Unreachable};
@@ -467,6 +468,14 @@ impl Resolver<'_> {
                 Asked::Knows(outcomes, true)
             }
             Some(Lapse::Unresolved(Unresolved::NeverBegan)) => {
+                if rebooted {
+                    let words = format!(
+                        "{} was rebooted after a task was sent to it: it cannot tell what came of that",
+                        self.task.host
+                    );
+                    let warning = Diagnostic::warning("rebooted-in-task", words);
+                    self.task.run.warn(warning, Some(self.task.host));
+                }
                 Asked::Knows(outcomes, rebooted || !session.keeps_results(lane))
             }
             Some(Lapse::LaneGone { reason }) => {

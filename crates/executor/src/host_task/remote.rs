@@ -269,6 +269,14 @@ impl HostTask<'_> {
             });
         }
         if let (true, Ok(session)) = (new, &session) {
+            if link.has_rebooted(&session.session.hello().boot_id) {
+                let words = format!(
+                    "{} was rebooted while this run was at work there",
+                    self.host
+                );
+                let warning = Diagnostic::warning("rebooted", words);
+                self.run.warn(warning, Some(self.host));
+            }
             for warning in session.session.link().warnings() {
                 self.run
                     .warn(Diagnostic::warning("connection", warning), Some(self.host));
