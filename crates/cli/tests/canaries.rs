@@ -19,25 +19,108 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_hostler");
 /// What is run, in this order, and how it must end. `@hosts` and so on are arguments that [`Site::arguments`] fills in.
 const SHOWING: &[(&str, &[&str], i32)] = &[
     ("check", &["check", "site.yml", "-i", "hosts"], 0),
-    ("preview", &["apply", "site.yml", "@hosts", "--check", "--diff", "-vvvv"], 4),
-    ("preview, json", &["apply", "site.yml", "@hosts", "-CD", "--output", "json"], 4),
-    ("plan", &["plan", "site.yml", "@hosts", "-D", "-o", "a.plan", "--html", "plan.html"], 4),
-    ("plan, json", &["plan", "site.yml", "@hosts", "-D", "--output", "json"], 4),
+    (
+        "preview",
+        &["apply", "site.yml", "@hosts", "--check", "--diff", "-vvvv"],
+        4,
+    ),
+    (
+        "preview, json",
+        &["apply", "site.yml", "@hosts", "-CD", "--output", "json"],
+        4,
+    ),
+    (
+        "plan",
+        &[
+            "plan",
+            "site.yml",
+            "@hosts",
+            "-D",
+            "-o",
+            "a.plan",
+            "--html",
+            "plan.html",
+        ],
+        4,
+    ),
+    (
+        "plan, json",
+        &["plan", "site.yml", "@hosts", "-D", "--output", "json"],
+        4,
+    ),
     ("show", &["show", "a.plan", "-D", "--html", "show.html"], 0),
-    ("show, json", &["show", "a.plan", "-D", "--output", "json"], 0),
+    (
+        "show, json",
+        &["show", "a.plan", "-D", "--output", "json"],
+        0,
+    ),
     ("apply", &["apply", "site.yml", "@hosts", "-D", "-vvvv"], 4),
-    ("apply again", &["apply", "site.yml", "@hosts", "-D", "-vvvv"], 4),
-    ("apply, terminal", &["apply", "site.yml", "@hosts", "-D", "-vvvv", "--output", "terminal"], 4),
-    ("apply, json", &["apply", "site.yml", "@hosts", "-D", "-vvvv", "--output", "json"], 4),
-    ("apply, on a screen", &["@screen", "apply", "site.yml", "@hosts", "-D", "-vvvv"], 4),
-    ("another plan", &["plan", "short.yml", "@hosts", "-o", "b.plan"], 0),
-    ("apply the plan", &["apply", "--plan", "b.plan", "-vvvv", "-D"], 0),
+    (
+        "apply again",
+        &["apply", "site.yml", "@hosts", "-D", "-vvvv"],
+        4,
+    ),
+    (
+        "apply, terminal",
+        &[
+            "apply", "site.yml", "@hosts", "-D", "-vvvv", "--output", "terminal",
+        ],
+        4,
+    ),
+    (
+        "apply, json",
+        &[
+            "apply", "site.yml", "@hosts", "-D", "-vvvv", "--output", "json",
+        ],
+        4,
+    ),
+    (
+        "apply, on a screen",
+        &["@screen", "apply", "site.yml", "@hosts", "-D", "-vvvv"],
+        4,
+    ),
+    (
+        "another plan",
+        &["plan", "short.yml", "@hosts", "-o", "b.plan"],
+        0,
+    ),
+    (
+        "apply the plan",
+        &["apply", "--plan", "b.plan", "-vvvv", "-D"],
+        0,
+    ),
     ("wrong names", &["apply", "names.yml", "@hosts", "-vvvv"], 4),
-    ("wrong arguments", &["apply", "wrong.yml", "@hosts", "-vvvv"], 4),
-    ("wrong arguments, json", &["check", "wrong.yml", "-i", "hosts", "--output", "json"], 4),
-    ("broken YAML", &["apply", "broken.yml", "@hosts", "-vvvv"], 4),
-    ("broken variables", &["apply", "site.yml", "@hosts", "-e", "@broken-vars.yml"], 4),
-    ("names", &["apply", "site.yml", "@hosts", "--list-tasks", "--list-hosts"], 0),
+    (
+        "wrong arguments",
+        &["apply", "wrong.yml", "@hosts", "-vvvv"],
+        4,
+    ),
+    (
+        "wrong arguments, json",
+        &["check", "wrong.yml", "-i", "hosts", "--output", "json"],
+        4,
+    ),
+    (
+        "broken YAML",
+        &["apply", "broken.yml", "@hosts", "-vvvv"],
+        4,
+    ),
+    (
+        "broken variables",
+        &["apply", "site.yml", "@hosts", "-e", "@broken-vars.yml"],
+        4,
+    ),
+    (
+        "names",
+        &[
+            "apply",
+            "site.yml",
+            "@hosts",
+            "--list-tasks",
+            "--list-hosts",
+        ],
+        0,
+    ),
 ];
 
 struct Site {
@@ -86,10 +169,19 @@ impl Site {
             ),
         );
         // A value that no file marks: only `no_log` keeps it out of sight.
-        self.write("hidden.yml", &format!("hidden: !unsafe {}\n", yaml(&hidden.text)));
-        self.write("broken-vars.yml", &format!("x: 1\nmarked: !secret {} [\ny: {{\n", yaml(&marked.text)));
+        self.write(
+            "hidden.yml",
+            &format!("hidden: !unsafe {}\n", yaml(&hidden.text)),
+        );
+        self.write(
+            "broken-vars.yml",
+            &format!("x: 1\nmarked: !secret {} [\ny: {{\n", yaml(&marked.text)),
+        );
         self.write("password", &format!("{}\n", password.text));
-        self.write("marked.j2", "pw={{ marked }}\nurl={{ url }}\nb64={{ marked | b64encode }}\n");
+        self.write(
+            "marked.j2",
+            "pw={{ marked }}\nurl={{ url }}\nb64={{ marked | b64encode }}\n",
+        );
         self.write("site.yml", include_str!("canaries/site.yml"));
         self.write("short.yml", include_str!("canaries/short.yml"));
         self.write("wrong.yml", include_str!("canaries/wrong.yml"));
@@ -99,7 +191,10 @@ impl Site {
         );
         self.write(
             "broken.yml",
-            &format!("- hosts: all\n  vars:\n    pw: !secret {}\n   x: ]\n", yaml(&marked.text)),
+            &format!(
+                "- hosts: all\n  vars:\n    pw: !secret {}\n   x: ]\n",
+                yaml(&marked.text)
+            ),
         );
         let inventory = fs::read_to_string(self.fleet.inventory_path()).unwrap();
         let more = format!(
@@ -174,10 +269,17 @@ impl Site {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_seen_anywhere() {
     let site = Site::new().await;
-    let written: Vec<PathBuf> = ["marked.yml", "hidden.yml", "broken-vars.yml", "broken.yml", "password", "hosts"]
-        .iter()
-        .map(|it| site.path(it))
-        .collect();
+    let written: Vec<PathBuf> = [
+        "marked.yml",
+        "hidden.yml",
+        "broken-vars.yml",
+        "broken.yml",
+        "password",
+        "hosts",
+    ]
+    .iter()
+    .map(|it| site.path(it))
+    .collect();
     let watch = Watch::begin(site.canaries.to_vec(), vec![site.path("tmp")]);
     let mut finds = Finds::default();
     let mut wrong = Vec::new();
@@ -185,7 +287,10 @@ async fn no_secret_is_seen_anywhere() {
         let (ended, said) = site.run(arguments).await;
         finds.search(&site.canaries, name, &said);
         if ended != *status || said.is_empty() {
-            wrong.push(format!("{name}: ended with {ended}:\n{}", String::from_utf8_lossy(&said)));
+            wrong.push(format!(
+                "{name}: ended with {ended}:\n{}",
+                String::from_utf8_lossy(&said)
+            ));
         }
         if let Ok(directory) = std::env::var("CANARY_KEEP") {
             let file = name.replace(|it: char| !it.is_ascii_alphanumeric(), "-");

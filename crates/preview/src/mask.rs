@@ -58,7 +58,10 @@ impl Search {
     /// Takes out what it finds.
     fn mask(&self, text: &mut String) {
         if let Some(exact) = &self.exact {
-            let found: Vec<_> = exact.find_iter(text.as_str()).map(|it| it.range()).collect();
+            let found: Vec<_> = exact
+                .find_iter(text.as_str())
+                .map(|it| it.range())
+                .collect();
             replace(text, &found);
         }
         if let Some(unmarked) = &self.unmarked {
@@ -267,12 +270,21 @@ mod tests {
             "a&#39;b&#34;c $x/é{{ y }}&amp;&lt;\\z".to_owned(),
             "a'b\\\"c $x/\\u00e9{{ y }}&<\\\\z".to_owned(),
             "a\\'b\\\"c\\ \\$x/é\\{\\{\\ y\\ \\}\\}\\&\\<\\\\z".to_owned(),
-            format!("{:?}", format!("{:?}", serde_json::to_string(secret).unwrap())),
+            format!(
+                "{:?}",
+                format!("{:?}", serde_json::to_string(secret).unwrap())
+            ),
         ];
         for form in &forms {
             let shown = masked(&mask, &format!("before {form} after"));
-            assert!(shown.contains(STARS) && !shown.contains("{{"), "{form}: {shown}");
-            assert!(!shown.contains("7B") && !shown.contains("7b"), "{form}: {shown}");
+            assert!(
+                shown.contains(STARS) && !shown.contains("{{"),
+                "{form}: {shown}"
+            );
+            assert!(
+                !shown.contains("7B") && !shown.contains("7b"),
+                "{form}: {shown}"
+            );
         }
     }
 
@@ -319,7 +331,10 @@ mod tests {
     #[test]
     fn a_secret_of_several_lines_is_masked_line_by_line() {
         let mask = Mask::new([Secret::new("first line of it\nsecond line\nend\n")]);
-        assert_eq!(masked(&mask, "  second line\n  end"), format!("  {STARS}\n  end"));
+        assert_eq!(
+            masked(&mask, "  second line\n  end"),
+            format!("  {STARS}\n  end")
+        );
     }
 
     #[test]
@@ -327,7 +342,10 @@ mod tests {
         let mask = Mask::new((0..50).map(|n| Secret::new(format!("{}", 73_000_000 + n))));
         let mut value = Value::list([Value::Int(73_000_049), Value::Int(73_000_050)]);
         mask.value(&mut value);
-        assert_eq!(value, Value::list([Value::str(STARS), Value::Int(73_000_050)]));
+        assert_eq!(
+            value,
+            Value::list([Value::str(STARS), Value::Int(73_000_050)])
+        );
         assert_eq!(masked(&mask, "73000001x"), format!("{STARS}x"));
     }
 }

@@ -306,7 +306,9 @@ impl<'a> Composer<'a> {
     /// Notes a text marked `!secret`.
     fn secret(&mut self, text: String, at: Span) -> String {
         if (1..SECRET_MIN).contains(&text.len()) {
-            let message = format!("a secret of fewer than {SECRET_MIN} bytes is only hidden where it stands alone");
+            let message = format!(
+                "a secret of fewer than {SECRET_MIN} bytes is only hidden where it stands alone"
+            );
             let short = Diagnostic::warning("short-secret", message);
             self.diagnostics.push(short.at(at).hiding(at));
         }
@@ -366,7 +368,9 @@ impl<'a> Composer<'a> {
                 .at(span)
                 .suggest(
                     &shown,
-                    ["!vault", "!unsafe", SECRET, "!!str", "!!int", "!!float", "!!bool"],
+                    [
+                        "!vault", "!unsafe", SECRET, "!!str", "!!int", "!!float", "!!bool",
+                    ],
                 )
                 .hint("if text that starts with `!` is meant, put it in quotes"),
         );

@@ -92,7 +92,14 @@ fn what_is_marked_secret_is_data_and_noted() {
     let node = node.expect("no errors");
     let hidden = sources.hidden_since(0);
     let texts: Vec<&str> = hidden.iter().map(|it| &*it.text).collect();
-    let all = ["s{{ 1 }}3", "root", "two words", "line\nmore\n", "12345", "abc"];
+    let all = [
+        "s{{ 1 }}3",
+        "root",
+        "two words",
+        "line\nmore\n",
+        "12345",
+        "abc",
+    ];
     assert_eq!(texts, all, "names and numbers are none");
     assert_eq!(sources.slice(hidden[0].span), "'s{{ 1 }}3'");
     let map = node.as_map().expect("a mapping");

@@ -64,7 +64,10 @@ impl TaskCheck<'_> {
 
     /// May `no_log` hide what the task computes? What cannot be said before the run counts as yes.
     fn hides(&self, scope: &Arc<dyn Scope>) -> bool {
-        let node = self.task.context.nearest(|it: &Keywords| it.no_log.as_ref());
+        let node = self
+            .task
+            .context
+            .nearest(|it: &Keywords| it.no_log.as_ref());
         node.is_some_and(|node| match self.judge().value(node, scope) {
             Known::Yes(Some(value)) => value.to_bool().unwrap_or(true),
             Known::Yes(None) => false,

@@ -77,7 +77,11 @@ impl Finds {
             self.0
                 .extend(canary.found_in(bytes).map(|it| format!("{place}: {it}")));
         }
-        for (at, _) in bytes.windows(3).enumerate().filter(|(_, it)| *it == [0x1f, 0x8b, 8]) {
+        for (at, _) in bytes
+            .windows(3)
+            .enumerate()
+            .filter(|(_, it)| *it == [0x1f, 0x8b, 8])
+        {
             let mut unpacked = Vec::new();
             // What was unpacked before the end of a damaged stream counts too.
             let _damaged = flate2::read::GzDecoder::new(&bytes[at..])
