@@ -213,8 +213,11 @@ impl Site {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap())
             .await
             .unwrap();
+        let status = output.status.code();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said).unwrap();
+        let end = said.char_indices().rev().nth(2000).map_or(0, |(at, _)| at);
+        assert!(matches!(status, Some(0 | 2 | 4)), "{more:?}: {status:?} {}", &said[end..]);
         if let Ok(directory) = std::env::var("CANARY_KEEP") {
             fs::write(PathBuf::from(directory).join(more.concat()), &said).unwrap();
         }
@@ -251,7 +254,7 @@ async fn nothing_that_a_host_says_is_evaluated() {
         let said = site.run(more).await;
         site.nothing_in(&more.join(" "), &said);
         assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}'), "{more:?}");
-        assert!(said.contains("The end"), "{said}");
+        assert!(said.contains("The end"), "{more:?} did not get there");
     }
     for host in 0..site.fleet.hosts.len() {
         let root = site.root(host);
