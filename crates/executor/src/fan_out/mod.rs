@@ -2,19 +2,28 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
-use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind, TaskResult};
+use hostler_events::{RunEvent, TaskId, TaskInfo, TaskKind};
 use hostler_playbook::Task;
-use hostler_value::{Unknown, Value};
+use hostler_value::Unknown;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+
+mod recall;
+mod taken;
+
+use recall::{Worker, number};
+use taken::Part;
 
 use crate::actions::pause;
 use crate::context::RunContext;
 use crate::failure::Failure;
 use crate::fleet::Turns;
 use crate::host_task::{Finished, HostTask, When};
+use crate::past::{Remembered, Written};
 use crate::play::{PlayRun, RunState};
+use crate::print;
 use crate::result::{Shown, Single};
 
 impl PlayRun {
@@ -54,25 +63,50 @@ impl PlayRun {
         }
         let once =
             self.flag(run, task, &live[0], |it| it.run_once.as_ref()) || task.module == "pause";
-        let workers = if once {
-            live[..1].to_vec()
-        } else {
-            live.clone()
+        let workers = if once { &live[..1] } else { &live[..] };
+        let written = Written {
+            play: self.number,
+            kind,
+            print: print::of_task(task),
         };
-        let id = state.next_task();
+        let (done, mut workers) = self.recall(run, task, written, workers, once);
+        let id = number(state, &mut workers, &done);
+        let untold = done.iter().filter(|(_, it)| !it.on_host.told).count();
+        let quiet = workers.is_empty() && untold == 0;
         let place = run.sources.locate(task.span);
         let line = format!("{}:{}", place.file, place.line);
         run.foresight.started(id, &name, &line);
-        run.emit(RunEvent::TaskStarted(TaskInfo {
+        let position = (kind == TaskKind::Task).then(|| self.advance());
+        if !quiet {
+            run.emit(RunEvent::TaskStarted(TaskInfo {
+                id,
+                name: name.clone(),
+                module: task.module.clone(),
+                kind,
+                location: Some(place),
+                hosts: u32::try_from(workers.len() + untold).unwrap_or(u32::MAX),
+                position,
+            }));
+        }
+        let mut part = Part {
+            task,
             id,
-            name,
-            module: task.module.clone(),
-            kind,
-            location: Some(place),
-            hosts: u32::try_from(workers.len()).unwrap_or(u32::MAX),
-            position: (kind == TaskKind::Task).then(|| self.advance()),
-        }));
+            rescuing,
+            handler: kind == TaskKind::Handler,
+            journal: None,
+            told: false,
+        };
+        let all = once.then(|| live.clone());
+        let all = all.as_deref();
+        self.take_again(run, state, &mut part, done, &line, all);
+        if id.0 > run.past.last_task() {
+            self.note_task(run, id, written, &name, task);
+        }
         let throttle = self.throttle(run, task, &live[0]);
+        let trails: HashMap<String, TaskId> = workers
+            .iter()
+            .map(|it| (it.host.clone(), it.trail.task))
+            .collect();
         let (mut jobs, hosts_of) = self.spawn(run, task, id, workers, &throttle, maybe);
         while let Some(joined) = jobs.join_next_with_id().await {
             let (job, finished) = match joined {
@@ -82,21 +116,37 @@ impl PlayRun {
             let Some(host) = hosts_of.get(&job) else {
                 continue;
             };
-            let applies_to = if once {
-                live.as_slice()
-            } else {
-                std::slice::from_ref(host)
-            };
-            self.take(
-                run,
-                state,
-                (task, id, rescuing),
-                (host, applies_to),
-                finished,
-            );
+            part.journal = trails.get(host).copied();
+            self.take(run, state, &part, (host, applies_to(all, host)), finished);
         }
-        run.emit(RunEvent::TaskEnded { task: id });
+        if !quiet {
+            run.emit(RunEvent::TaskEnded { task: id });
+        }
         self.judge_failures(run, task, &live);
+    }
+
+    /// Takes what hosts did before the run was interrupted.
+    fn take_again(
+        &self,
+        run: &RunContext,
+        state: &mut RunState,
+        part: &mut Part<'_>,
+        done: Vec<(String, Remembered)>,
+        line: &str,
+        all: Option<&[String]>,
+    ) {
+        for (host, remembered) in done {
+            if let Some(bound) = run.bound() {
+                bound.begin(remembered.task, &host, line.to_owned());
+                bound.end(remembered.task, &host);
+            }
+            part.told = remembered.on_host.told;
+            if let Some(finished) = remembered.on_host.finished {
+                let hosts = (host.as_str(), applies_to(all, &host));
+                self.take(run, state, part, hosts, finished.into());
+            }
+        }
+        part.told = false;
     }
 
     /// Starts the work on all hosts; a host is found by its job's number.
@@ -105,7 +155,7 @@ impl PlayRun {
         run: &Arc<RunContext>,
         task: &Arc<Task>,
         id: TaskId,
-        workers: Vec<String>,
+        workers: Vec<Worker>,
         throttle: &Arc<Semaphore>,
         maybe: &BTreeMap<String, Arc<Unknown>>,
     ) -> (JoinSet<Finished>, HashMap<tokio::task::Id, String>) {
@@ -114,7 +164,7 @@ impl PlayRun {
         // Only these may change the same host at the same time.
         let delegates = task.context.nearest(|it| it.delegate_to.as_ref()).is_some();
         let turns = Turns::of(&task.module, workers.len()).filter(|_| delegates);
-        for (index, host) in workers.into_iter().enumerate() {
+        for (index, Worker { host, trail }) in workers.into_iter().enumerate() {
             let turn = turns
                 .as_ref()
                 .map(|it| it.turn(index, task.r#loop.is_some()));
@@ -143,105 +193,17 @@ impl PlayRun {
                     maybe: maybe.as_ref(),
                     keep: true,
                     turn: turn.as_ref(),
+                    trail: Some(&trail),
                 };
                 if task.module == "pause" {
                     host_task.wait().await
                 } else {
-                    host_task.run().await
+                    host_task.in_its_time().await
                 }
             });
             hosts_of.insert(job.id(), name);
         }
         (jobs, hosts_of)
-    }
-
-    /// Remembers what a host's task brought, and tells.
-    fn take(
-        &self,
-        run: &RunContext,
-        state: &mut RunState,
-        (task, id, rescuing): (&Task, TaskId, bool),
-        (host, applies_to): (&str, &[String]),
-        finished: Finished,
-    ) {
-        foresee(run, id, host, &finished);
-        let Finished {
-            mut result,
-            registered,
-            notified,
-            notifies_maybe,
-            undecided: _,
-            touched: _,
-            serves: _,
-            facts,
-            facts_host,
-            variables,
-        } = finished;
-        let fatal =
-            matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
-        result.rescued = fatal && rescuing && result.status == Status::Failed;
-        for host in applies_to {
-            if let Some(name) = &task.register {
-                run.vars.register(host, name, registered.clone());
-            }
-            for (name, value) in variables.iter().flat_map(|map| map.iter()) {
-                run.vars.set_fact(host, &name.to_text(), value.clone());
-            }
-            if result.rescued {
-                let name = task
-                    .name
-                    .as_ref()
-                    .map(|_| self.task_name(run, task, host))
-                    .unwrap_or_default();
-                let failed: hostler_value::Map = [
-                    ("name", Value::from(name)),
-                    ("action", Value::str(&task.module)),
-                ]
-                .into_iter()
-                .collect();
-                run.vars
-                    .register(host, "ansible_failed_task", Value::from(failed));
-                run.vars
-                    .register(host, "ansible_failed_result", registered.clone());
-            }
-            let mut flags = self.flags();
-            if let Some(flags) = flags.get_mut(host).filter(|_| fatal) {
-                match result.status {
-                    Status::Unreachable => flags.unreachable = true,
-                    _ => flags.failed = true,
-                }
-            }
-        }
-        if let Some(facts) = facts {
-            let hosts = if applies_to.len() > 1 {
-                applies_to.to_vec()
-            } else {
-                vec![facts_host]
-            };
-            for host in hosts {
-                run.vars.set_facts(&host, &facts);
-            }
-        }
-        state.recap.count(host, &result);
-        let result: Box<TaskResult> = Box::new(result);
-        run.emit(RunEvent::TaskFinished {
-            task: id,
-            host: host.to_owned(),
-            result,
-        });
-        for name in notified {
-            if !self.notify(run, host, &name, notifies_maybe.as_ref()) {
-                let message = format!("the handler `{name}` that was notified does not exist");
-                run.warn(
-                    hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span),
-                    Some(host),
-                );
-                if let Some(flags) = self.flags().get_mut(host) {
-                    flags.failed = true;
-                }
-                state.recap.hosts.entry(host.to_owned()).or_default().failed += 1;
-            }
-        }
     }
 
     /// `any_errors_fatal` and `max_fail_percentage`: do the failures so far end the play?
@@ -369,9 +331,32 @@ impl HostTask<'_> {
     }
 }
 
+impl HostTask<'_> {
+    /// Does it, within what is left of the host's time in this run.
+    async fn in_its_time(&self) -> Finished {
+        let began = Instant::now();
+        let run = self.run();
+        tokio::pin!(run);
+        let finished = match self.run.time_left(self.host) {
+            None => run.await,
+            Some(left) => tokio::select! {
+                finished = &mut run => finished,
+                () = tokio::time::sleep(left) => {
+                    let reason = "its time in this run is used up (`--host-budget`)";
+                    self.run.interrupts.drop_host(self.host, reason);
+                    run.await
+                }
+            },
+        };
+        self.run.spend(self.host, began.elapsed());
+        finished
+    }
+}
+
 fn finished(single: Single, host: &str) -> Finished {
     Finished {
         registered: single.to_value(),
+        left: single.left,
         result: single.into_result(Shown::default()),
         notified: Vec::new(),
         notifies_maybe: None,
@@ -384,19 +369,9 @@ fn finished(single: Single, host: &str) -> Finished {
     }
 }
 
-/// A preview remembers what the task may have left on its host.
-fn foresee(run: &RunContext, id: TaskId, host: &str, finished: &Finished) {
-    if !run.settings.check {
-        return;
-    }
-    let delegate = finished.result.delegated_to.as_deref();
-    for place in [Some(host), delegate].into_iter().flatten() {
-        run.foresight
-            .ended(place, id, finished.touched, finished.undecided);
-        if finished.touched && finished.serves {
-            run.foresight.serves(place, id);
-        }
-    }
+/// The hosts that a result is for: all, or the one that brought it.
+fn applies_to<'a>(all: Option<&'a [String]>, host: &'a String) -> &'a [String] {
+    all.unwrap_or(std::slice::from_ref(host))
 }
 
 /// A panic in one host's work is that host's failure.
