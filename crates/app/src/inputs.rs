@@ -10,6 +10,7 @@ use hostler_playbook::{Play, Playbook};
 use hostler_template::{Engine, Scope, Var};
 use hostler_yaml::{Mapping, Node};
 
+use crate::earlier::EarlierRuns;
 use crate::extra_vars::extra_vars;
 use crate::request::ApplyRequest;
 use crate::scripts::Scripts;
@@ -20,6 +21,8 @@ pub(crate) struct Inputs {
     pub(crate) loaded: Loaded,
     pub(crate) playbooks: Vec<LoadedPlaybook>,
     pub(crate) extra: Vars,
+    /// The request's limit; where it named hosts of an earlier run, the hosts that it selects.
+    pub(crate) limit: Option<String>,
     pub(crate) warnings: Vec<Diagnostic>,
 }
 
@@ -80,10 +83,11 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     let (loaded, found) = load_inventory(&given, sources, &FsLoader, &Scripts);
     problems.extend(found);
     let inventory = &loaded.inventory;
-    let limit = request
+    let limited = request
         .limit
         .as_deref()
-        .map(|text| limit(text, inventory, &mut problems));
+        .map(|text| limit(text, inventory, request, &mut problems));
+    let (limit, limit_text) = limited.unzip();
     let (extra, found) = extra_vars(&request.extra_vars, sources);
     problems.extend(found);
     let reader = Reader {
@@ -106,14 +110,25 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
         catalog,
         playbooks,
         extra,
+        limit: limit_text,
         warnings: problems,
     })
 }
 
-/// `--limit`: what it names must exist.
-fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> Pattern {
-    let (pattern, found) = Pattern::parse_limit(text, &FsLoader);
+/// `--limit`: what it names must exist. Also gives it as a text that means the same later: `@failed` is other hosts after
+/// the next run.
+fn limit(
+    text: &str,
+    inventory: &Inventory,
+    request: &ApplyRequest,
+    problems: &mut Vec<Diagnostic>,
+) -> (Pattern, String) {
+    let (pattern, found) = Pattern::parse_limit(text, &FsLoader, &EarlierRuns::of(request));
+    let wrong = !found.is_empty();
     problems.extend(found);
+    if wrong {
+        return (pattern, text.to_owned());
+    }
     let selection = inventory.select(&pattern);
     problems.extend(
         selection
@@ -127,7 +142,12 @@ fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> P
             format!("`--limit {text}` selects no host"),
         ));
     }
-    pattern
+    let lasting = if Pattern::names_set(text) {
+        selection.hosts.join(",") + ","
+    } else {
+        text.to_owned()
+    };
+    (pattern, lasting)
 }
 
 struct Reader<'a> {

@@ -6,22 +6,32 @@
 //! - [`check`]: every problem that can be found without a connection.
 
 mod apply;
+mod caught;
 mod check;
+mod connecting;
+mod earlier;
 mod extra_vars;
 mod inputs;
+mod keeping;
 mod list;
 mod origins;
 mod plan;
 mod plan_key;
+mod refusal;
+mod reporting;
 mod request;
+mod resume;
 mod scripts;
+mod settings;
 mod static_check;
+mod stored_request;
 
-pub use apply::apply;
+pub use apply::{Audience, apply};
 pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
+pub use refusal::Refusal;
 pub use request::{
     ApplyRequest, BecomeRequest, ConnectRequest, ExitCode, LockRequest, StateRequest,
 };
