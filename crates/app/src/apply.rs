@@ -147,7 +147,6 @@ pub(crate) async fn run(
     } = audience;
     let subject = keeping::Subject {
         request,
-        inputs,
         sources,
         files,
         hosts: hosts.iter().map(ToString::to_string).collect(),
@@ -156,7 +155,7 @@ pub(crate) async fn run(
     reporters.extend(kept.reporter());
     let start = Instant::now();
     let settings = settings(request, hosts.len());
-    let (events, reporting) = reporting::start(Reporters::new(reporters), terms.mask.clone());
+    let (events, reporting) = reporting::start(Reporters::new(reporters), sources, &terms.mask);
     let emit = |event| {
         // Only a reporter that panicked does not listen any more; the run goes on without it.
         let _nobody_listens = events.send(event);
@@ -176,16 +175,18 @@ pub(crate) async fn run(
         events.clone(),
         interrupts.clone(),
     )
-    .telling_secrets(Arc::new(move |secret: &Secret| mask.learn(secret.clone())));
+    .telling_secrets(Arc::new(move |secret: &Secret| {
+        mask.learn([secret.clone()])
+    }));
     if let Some(bound) = terms.bound {
         run = run.bound_by(bound);
     }
-    if let Some(recording) = kept.recording(&request.locks) {
+    if let Some(recording) = kept.recording(request.check, &request.locks) {
         run = run.recorded(recording);
     }
     let run = Arc::new(run);
     let watch = tokio::spawn(tell_of_interrupts(interrupts.clone(), events.clone()));
-    let guard = kept.guard(&run, events.clone(), sources);
+    let guard = kept.guard(&interrupts, events.clone());
     let done = caught(plays(&run, inputs, &mut state)).await;
     guard.abort();
     watch.abort();
@@ -201,10 +202,11 @@ pub(crate) async fn run(
     let exit = match (panicked, &broken) {
         (_, Some(_)) => ExitCode::JournalBroken,
         (true, None) => ExitCode::Unexpected,
+        (false, None) if kept.lost_lock() => ExitCode::Locked,
         (false, None) => exit_code(&state.recap, request.check, &interrupts),
     };
     let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let resumable = state.resumable && kept.is_resumable();
+    let resumable = kept.resumable(request.check, state.resumable);
     emit(RunEvent::RunFinished {
         recap: state.recap.clone(),
         exit_code: exit as u8,
@@ -218,6 +220,13 @@ pub(crate) async fn run(
     drop(run);
     // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
     let _reporter_panicked = reporting.join();
+    // Events are stored, too: the end of the run comes after the last of them.
+    let unwritten = kept.finish(exit, &state.recap, elapsed_us, resumable);
+    let exit = if unwritten.is_some() && !request.check {
+        ExitCode::JournalBroken
+    } else {
+        exit
+    };
     Ok(Ran {
         exit,
         files,

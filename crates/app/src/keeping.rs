@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::fingerprints;
-use crate::inputs::Inputs;
 use crate::locks;
 use crate::plan::now_us;
 use crate::refusal::Refusal;
@@ -46,7 +45,6 @@ pub(crate) enum Keeping {
 /// What a run is about.
 pub(crate) struct Subject<'a> {
     pub(crate) request: &'a ApplyRequest,
-    pub(crate) inputs: &'a Inputs,
     pub(crate) sources: &'a SourceMap,
     /// Files that its tasks send, as far as known.
     pub(crate) files: BTreeSet<PathBuf>,
@@ -161,8 +159,7 @@ pub(crate) async fn begin(
 
 /// A preview goes on without a history: it changes nothing that somebody could want to resume.
 fn begin_preview(subject: &Subject<'_>, tell: &(dyn Fn(&str) + Send + Sync)) -> Kept {
-    let begun =
-        open(&subject.request.state).and_then(|store| begin_new(&store, subject, false));
+    let begun = open(&subject.request.state).and_then(|store| begin_new(&store, subject, false));
     match begun {
         Ok(open) => Kept::open(open, false),
         Err(error) => {
@@ -323,4 +320,3 @@ impl Kept {
         finished.err().map(|error| error.to_string())
     }
 }
-

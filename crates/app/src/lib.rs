@@ -2,6 +2,7 @@
 //!
 //! - [`apply`]: run playbooks, for real or in check mode.
 //! - [`preview`], [`read_plan`], [`apply_plan`]: see first, keep it, do exactly that.
+//! - [`resume`], [`abandon`]: go on with a run that did not get to its end, or give it up.
 //! - [`list`]: what playbooks would visit, without a connection.
 //! - [`check`]: every problem that can be found without a connection.
 
@@ -11,9 +12,11 @@ mod check;
 mod connecting;
 mod earlier;
 mod extra_vars;
+mod fingerprints;
 mod inputs;
 mod keeping;
 mod list;
+mod locks;
 mod origins;
 mod plan;
 mod plan_key;
@@ -35,3 +38,5 @@ pub use refusal::Refusal;
 pub use request::{
     ApplyRequest, BecomeRequest, ConnectRequest, ExitCode, LockRequest, StateRequest,
 };
+pub use resume::{Abandoned, ResumeRequest, Unfinished, abandon, find_unfinished, resume};
+pub use stored_request::Passwords;

@@ -37,7 +37,9 @@ pub(crate) async fn wait(
         if conflicts.is_empty() {
             return Ok(());
         }
-        deadline.pause(&conflicts, &mut told, interrupts, tell).await?;
+        deadline
+            .pause(&conflicts, &mut told, interrupts, tell)
+            .await?;
     }
 }
 
@@ -69,7 +71,9 @@ pub(crate) async fn acquire(
         exit_code: refusal.exit as u8,
         elapsed_us: 0,
         recap: Recap::default(),
-        resumable: store.run(writer.run()).is_ok_and(|it| it.summary.attempts > 1),
+        resumable: store
+            .run(writer.run())
+            .is_ok_and(|it| it.summary.attempts > 1),
         keep: Keep::default(),
     });
     match unused {
@@ -86,9 +90,8 @@ fn conflicts(
     let wanted: BTreeSet<&String> = subject.hosts.iter().collect();
     let breaks = subject.request.locks.breaks.as_deref();
     let all = store.leases().map_err(|error| refused(&error))?.into_iter();
-    let others = all.filter(|it| {
-        own != Some(it.held.run.0.as_str()) && breaks != Some(it.held.lock.as_str())
-    });
+    let others = all
+        .filter(|it| own != Some(it.held.run.0.as_str()) && breaks != Some(it.held.lock.as_str()));
     let conflicts = others.map(|mut conflict| {
         conflict.hosts.retain(|host| wanted.contains(host));
         conflict
@@ -164,7 +167,12 @@ fn locked(conflicts: &[Conflict]) -> Refusal {
 fn words(conflict: &Conflict) -> String {
     let held = &conflict.held;
     let hosts = conflict.hosts.len();
-    let named: Vec<&str> = conflict.hosts.iter().take(NAMED_MAX).map(String::as_str).collect();
+    let named: Vec<&str> = conflict
+        .hosts
+        .iter()
+        .take(NAMED_MAX)
+        .map(String::as_str)
+        .collect();
     let more = if hosts > NAMED_MAX {
         format!(" and {} more hosts", hosts - NAMED_MAX)
     } else {

@@ -19,9 +19,9 @@ use sha2::{Digest, Sha256};
 use crate::apply::{Audience, Terms, run, secrets};
 use crate::inputs::{self, Inputs};
 use crate::keeping::Keeping;
+use crate::plan_key;
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode};
-use crate::{Interrupts, plan_key};
 
 /// A preview that was made, and what a plan file needs of it.
 #[derive(Debug)]
@@ -172,9 +172,7 @@ impl Draft {
                 "the preview was interrupted: no plan was written".into(),
             ));
         }
-        let key = plan_key::path()
-            .and_then(|it| plan_key::read_or_make(&it))
-            .map_err(failed)?;
+        let key = plan_key::read_or_make(&self.request.state).map_err(failed)?;
         let made = &self.preview.made;
         let header = Header {
             hostler: made.version.clone(),
@@ -317,9 +315,7 @@ pub async fn apply_plan(
 /// Who made it, until when it holds, and what it leaves open.
 fn check_plan(plan: &PlanFile, request: &PlanRequest) -> Result<Key, Vec<Diagnostic>> {
     let failed = |text: String| problem("plan-file", text);
-    let key = plan_key::path()
-        .and_then(|it| plan_key::read(&it))
-        .map_err(failed)?;
+    let key = plan_key::read(&request.given.state).map_err(failed)?;
     let header = &plan.header;
     let foreign = || {
         let text = format!(

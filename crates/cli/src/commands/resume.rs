@@ -53,13 +53,23 @@ struct PasswordArgs {
     #[arg(short = 'k', long)]
     ask_pass: bool,
     /// Read the login password from this file (or program)
-    #[arg(long, value_name = "FILE", visible_alias = "conn-pass-file", conflicts_with = "ask_pass")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        visible_alias = "conn-pass-file",
+        conflicts_with = "ask_pass"
+    )]
     connection_password_file: Option<PathBuf>,
     /// Ask for the password for becoming
     #[arg(short = 'K', long)]
     ask_become_pass: bool,
     /// Read the password for becoming from this file (or program)
-    #[arg(long, value_name = "FILE", visible_alias = "become-pass-file", conflicts_with = "ask_become_pass")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        visible_alias = "become-pass-file",
+        conflicts_with = "ask_become_pass"
+    )]
     become_password_file: Option<PathBuf>,
 }
 
@@ -105,7 +115,9 @@ fn prepare(
     let directory = unfinished.directory().to_owned();
     std::env::set_current_dir(&directory).map_err(|error| {
         let directory = directory.display();
-        Problem::machine(format!("cannot go to the run's directory {directory}: {error}"))
+        Problem::machine(format!(
+            "cannot go to the run's directory {directory}: {error}"
+        ))
     })?;
     let request = ResumeRequest {
         given: ApplyRequest {
