@@ -218,7 +218,11 @@ impl Site {
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said).unwrap();
         let end = said.char_indices().rev().nth(2000).map_or(0, |(at, _)| at);
-        assert!(matches!(status, Some(0 | 2 | 4)), "{more:?}: {ended} {}", &said[end..]);
+        assert!(
+            matches!(status, Some(0 | 2 | 4)),
+            "{more:?}: {ended} {}",
+            &said[end..]
+        );
         if let Ok(directory) = std::env::var("CANARY_KEEP") {
             fs::write(PathBuf::from(directory).join(more.concat()), &said).unwrap();
         }
@@ -234,7 +238,9 @@ impl Site {
     fn nothing_in(&self, place: &str, text: &str) {
         for sign in [EVALUATED, TRAP] {
             if let Some(at) = text.find(sign) {
-                let from = (0..=at.saturating_sub(200)).rev().find(|it| text.is_char_boundary(*it));
+                let from = (0..=at.saturating_sub(200))
+                    .rev()
+                    .find(|it| text.is_char_boundary(*it));
                 let around: String = text[from.unwrap_or(0)..].chars().take(400).collect();
                 panic!("{place} shows {sign}: {around}");
             }
@@ -254,7 +260,10 @@ async fn nothing_that_a_host_says_is_evaluated() {
     ] {
         let said = site.run(more).await;
         site.nothing_in(&more.join(" "), &said);
-        assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}'), "{more:?}");
+        assert!(
+            !said.contains('\u{1b}') && !said.contains('\u{202e}'),
+            "{more:?}"
+        );
         assert!(said.contains("The end"), "{more:?} did not get there");
     }
     for host in 0..site.fleet.hosts.len() {
