@@ -115,6 +115,28 @@ impl HostTask<'_> {
         items: Vec<AgentItem>,
         stop_on_failure: bool,
     ) -> Result<BTreeMap<u32, Outcome>, Failure> {
+        let contents = items.iter().filter_map(|it| match it.payload {
+            Some(Content::Blob { sha256, .. }) => Some(sha256),
+            _ => None,
+        });
+        let contents: Vec<[u8; 32]> = contents.collect();
+        let outcomes = self.asked(keywords, module, items, stop_on_failure).await;
+        // In a preview a later task may look into a file that this one would have written.
+        if !self.run.settings.check {
+            let link = self.run.fleet.link(&keywords.route);
+            contents.iter().for_each(|it| link.blobs().withdraw(it));
+        }
+        outcomes
+    }
+
+    /// Sends and collects.
+    async fn asked(
+        &self,
+        keywords: &TaskKeywords,
+        module: &str,
+        items: Vec<AgentItem>,
+        stop_on_failure: bool,
+    ) -> Result<BTreeMap<u32, Outcome>, Failure> {
         let mut request = self.request(keywords, module, items, stop_on_failure);
         let target = keywords.route.target();
         self.run
@@ -165,10 +187,6 @@ impl HostTask<'_> {
                 let plain = outcome.forecast.take().unwrap_or_default();
                 outcome.forecast = forecast.then(|| Box::new(without_unforeseen(*plain)));
             }
-        }
-        // In a preview a later task may look into a file that this one would have written.
-        if !self.run.settings.check {
-            link.blobs().clear();
         }
         match lapse {
             None => {
