@@ -9,6 +9,8 @@
 
 mod blobs;
 mod core;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 
 use std::collections::HashSet;
 use std::sync::Arc;
