@@ -15,9 +15,9 @@ use crate::{Result, RunEnd};
 /// What nobody waits for is written after this long.
 pub(crate) const LAZY: Duration = Duration::from_millis(200);
 /// Notes of this many bytes may wait; whoever gives more is held up until there is room.
-const NOTE_BYTES_MAX: usize = 64 << 20;
+const NOTE_BYTES_MAX: usize = 16 << 20;
 /// Events of this many bytes may wait; after [`PATIENCE`] without room they are dropped and counted.
-const EVENT_BYTES_MAX: usize = 32 << 20;
+const EVENT_BYTES_MAX: usize = 8 << 20;
 /// Events of this many bytes are written at once: they make one chunk.
 const CHUNK_BYTES: usize = 128 << 10;
 /// How long a slow disk may hold up the thread that shows events.
