@@ -314,8 +314,7 @@ impl Tasks {
     }
 }
 
-/// What a cancelled task says.
-pub(crate) const CANCELLED: &str = "the task was cancelled";
+pub(crate) use hostler_protocol::CANCELLED;
 
 fn message(task: u32, index: u32, outcome: Outcome) -> FromAgent {
     FromAgent::Done {

@@ -36,10 +36,12 @@ fn put(session: &mut Session, content: &str, args: &[(&str, Value)]) -> Vec<Repl
     keeping(session, "copy", item_with(payload, args)).replaced
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of what is told")]
 fn hash(content: &str) -> Option<[u8; 32]> {
     Some(Sha256::digest(content).into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of what is told")]
 fn before(path: &Path, mode: u32, content: &str, told: bool) -> Option<Before> {
     let meta = fs::metadata(path.parent().unwrap()).unwrap();
     Some(Before {
