@@ -224,7 +224,7 @@ impl Tasks {
         drop(lists);
         let (tasks, its_shared) = (self.clone(), shared.clone());
         let body = move || {
-            its_shared.kept.relay(key, &task, &its_shared.outbox);
+            its_shared.kept.resolve(key, &task, &its_shared.outbox);
             tasks.finish(number, &its_shared);
         };
         if thread::Builder::new().spawn(body).is_err() {
