@@ -1,4 +1,5 @@
 //! The files of the state directory: private, sealed, refused when they are not ours.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
