@@ -76,6 +76,13 @@ impl Scribe {
 
     /// Until the queue is closed.
     pub(crate) fn write(mut self, queue: &Queue) {
+        struct AtEnd<'a>(&'a Queue);
+        impl Drop for AtEnd<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let _whatever_happens = AtEnd(queue);
         loop {
             let mut batch = queue.take(self.beaten + BEAT);
             self.lost_events += batch.lost_events;
