@@ -157,6 +157,13 @@ impl Queue {
         self.work.notify_one();
     }
 
+    /// The writing thread is gone, by a panic perhaps: whoever waits, or will, is told.
+    pub(crate) fn end(&self) {
+        self.break_for("the run is not written any more");
+        let left = std::mem::take(&mut self.state().batch);
+        drop(left);
+    }
+
     pub(crate) fn broken(&self) -> Option<String> {
         self.state().broken.clone()
     }
