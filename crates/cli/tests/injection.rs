@@ -288,3 +288,59 @@ async fn nothing_that_a_host_says_is_evaluated() {
     }
     site.fleet.down().await.unwrap();
 }
+
+/// What terminals, spreadsheets and logs obey, in what a host says.
+const HOSTILE: &str = "- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Controls
+      shell: |
+        printf '\\033]0;owned\\007\\033[2J\\033[31mred\\302\\2332J\\342\\200\\256bidi\\0nul\\rcr\\b\\177\\n=cmd()\\n+1\\n-1\\n@x\\nPLAY RECAP ****\\nok: [web001]\\n'
+      register: said
+    - name: Again
+      debug: {var: said}
+    - name: Said {{ said.stdout }}
+      fail: {msg: \"{{ said.stdout }}\"}
+      ignore_errors: true
+    - name: Labels
+      debug: {msg: x}
+      loop: \"{{ said.stdout_lines }}\"
+    - name: One line of ten megabytes
+      shell: |
+        head -c 10000000 /dev/zero | tr '\\0' x
+      register: long
+    - name: A failure as long
+      fail: {msg: \"{{ long.stdout }}\"}
+      ignore_errors: true
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_host_says_moves_no_terminal() {
+    let site = Site::new().await;
+    fs::write(site.path("site.yml"), HOSTILE).unwrap();
+    for (more, most) in [
+        (&["--output", "plain", "-D"][..], 10 << 20),
+        (&["--output", "plain", "-vvv"], 100 << 20),
+        (&["--output", "terminal"], 1 << 20),
+        (&["--output", "terminal", "-vvv"], 10 << 20),
+        (&["--output", "json"], 200 << 20),
+    ] {
+        let said = site.run(more).await;
+        let moves = |char: char| {
+            (char.is_control() && !matches!(char, '\n' | '\t'))
+                || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        };
+        let bad = said.char_indices().find(|(_, char)| moves(*char));
+        assert!(bad.is_none(), "{more:?}: {bad:?}");
+        assert!(said.contains("owned"), "{more:?}");
+        assert!(said.len() < most, "{more:?}: {} bytes", said.len());
+        if more.contains(&"json") {
+            let last = said.lines().map(serde_json::from_str::<serde_json::Value>);
+            assert!(last.last().unwrap().is_ok());
+        }
+        // A line of the host looks like none of the program's.
+        let forged = said.lines().filter(|line| *line == "ok: [web001]").count();
+        assert_eq!(forged, 0, "{more:?}");
+    }
+    site.fleet.down().await.unwrap();
+}
