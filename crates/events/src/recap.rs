@@ -67,6 +67,11 @@ impl Recap {
         self.hosts.values().any(|counts| counts.failed > 0)
     }
 
+    /// Is anything not known of any host?
+    pub fn any_unknown(&self) -> bool {
+        self.hosts.values().any(|counts| counts.unknown > 0)
+    }
+
     /// Was any host unreachable?
     pub fn any_unreachable(&self) -> bool {
         self.hosts.values().any(|counts| counts.unreachable > 0)
