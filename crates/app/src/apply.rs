@@ -132,8 +132,9 @@ pub(crate) async fn run(
         .collect();
     let settings = settings(request, hosts.len());
     let (events, receiver) = mpsc::unbounded_channel();
-    let mask = terms.mask.clone();
-    let reporting = std::thread::spawn(move || report(receiver, reporters, &mask));
+    let mut hidden = HiddenTexts::new(sources, &terms.mask);
+    hidden.learn();
+    let reporting = std::thread::spawn(move || report(receiver, reporters, &mut hidden));
     let emit = |event| {
         // Only a reporter that panicked does not listen any more; the run goes on without it.
         let _nobody_listens = events.send(event);
@@ -165,7 +166,9 @@ pub(crate) async fn run(
         events.clone(),
         interrupts.clone(),
     )
-    .telling_secrets(Arc::new(move |secret: &Secret| mask.learn(secret.clone())));
+    .telling_secrets(Arc::new(move |secret: &Secret| {
+        mask.learn([secret.clone()])
+    }));
     if let Some(bound) = terms.bound {
         run = run.bound_by(bound);
     }
@@ -284,14 +287,40 @@ async fn tell_of_interrupts(interrupts: Interrupts, events: mpsc::UnboundedSende
     });
 }
 
-fn report(mut events: mpsc::UnboundedReceiver<RunEvent>, mut reporters: Reporters, mask: &Mask) {
+fn report(
+    mut events: mpsc::UnboundedReceiver<RunEvent>,
+    mut reporters: Reporters,
+    hidden: &mut HiddenTexts,
+) {
     while let Some(mut event) = events.blocking_recv() {
-        match &mut event {
-            RunEvent::TaskFinished { result, .. } => mask.result(result),
-            RunEvent::ItemFinished { item, .. } => mask.item(item),
-            _ => {}
-        }
+        // A file that was read on the way may have brought new ones.
+        hidden.learn();
+        hidden.mask.event(&mut event);
         reporters.emit(event);
+    }
+}
+
+/// What the user's files mark `!secret`, for a mask.
+struct HiddenTexts {
+    sources: SourceMap,
+    mask: Mask,
+    known: usize,
+}
+
+impl HiddenTexts {
+    fn new(sources: &SourceMap, mask: &Mask) -> Self {
+        HiddenTexts {
+            sources: sources.clone(),
+            mask: mask.clone(),
+            known: 0,
+        }
+    }
+
+    fn learn(&mut self) {
+        let hidden = self.sources.hidden_since(self.known);
+        self.known += hidden.len();
+        self.mask
+            .learn(hidden.iter().map(|it| Secret::new(&*it.text)));
     }
 }
 

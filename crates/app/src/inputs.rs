@@ -8,7 +8,7 @@ use hostler_inventory::{FsLoader, Inventory, Loaded, Pattern, VarFiles, Vars, lo
 use hostler_module_api::Catalog;
 use hostler_playbook::{Play, Playbook};
 use hostler_template::{Engine, Scope, Var};
-use hostler_yaml::{Mapping, Node};
+use hostler_yaml::{Mapping, Node, NodeKind};
 
 use crate::extra_vars::extra_vars;
 use crate::request::ApplyRequest;
@@ -97,6 +97,7 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     for path in &request.playbooks {
         playbooks.extend(reader.playbook(path, &mut problems));
     }
+    hide_passwords(&loaded, &extra, &playbooks, sources);
     if problems.iter().any(Diagnostic::is_error) {
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
         return Err(problems);
@@ -108,6 +109,58 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
         extra,
         warnings: problems,
     })
+}
+
+/// Variables whose values are passwords, whoever names them.
+const PASSWORDS: [&str; 10] = [
+    "ansible_password",
+    "ansible_ssh_password",
+    "ansible_ssh_pass",
+    "ansible_become_password",
+    "ansible_become_pass",
+    "ansible_sudo_pass",
+    "ansible_su_pass",
+    "ansible_doas_pass",
+    "ansible_private_key_passphrase",
+    "ansible_ssh_private_key_passphrase",
+];
+
+/// Passwords that are written out in variables, as if they were marked `!secret`. One that a template makes is kept out of
+/// sight from the moment on that it is used.
+fn hide_passwords(
+    loaded: &Loaded,
+    extra: &Vars,
+    playbooks: &[LoadedPlaybook],
+    sources: &SourceMap,
+) {
+    let hide_one = |node: &Node| {
+        let text = match &node.kind {
+            NodeKind::Text(source) if !source.has_markup() => source.text().to_owned(),
+            NodeKind::Data(value) if !value.is_null() => value.to_text(),
+            _ => return,
+        };
+        sources.hide(node.span, text);
+    };
+    let hide = |vars: &Vars| {
+        let passwords = PASSWORDS.iter().filter_map(|name| vars.get(*name));
+        passwords.for_each(hide_one);
+    };
+    let inventory = &loaded.inventory;
+    inventory.hosts().for_each(|it| hide(&it.vars));
+    inventory.groups().for_each(|it| hide(&it.vars));
+    let beside = playbooks.iter().map(|it| &it.var_files);
+    for files in beside.chain([&loaded.var_files]) {
+        let all = files.groups.values().chain(files.hosts.values());
+        all.for_each(|it| hide(it));
+    }
+    hide(extra);
+    for play in playbooks.iter().flat_map(|it| &it.plays) {
+        play.vars_files.iter().for_each(|it| hide(it));
+        if let Some(vars) = &play.play.context.keywords.vars {
+            let passwords = PASSWORDS.iter().filter_map(|name| vars.get(name));
+            passwords.for_each(hide_one);
+        }
+    }
 }
 
 /// `--limit`: what it names must exist.
