@@ -20,7 +20,7 @@ use crate::agent::{self, Spoken};
 use crate::lie::Lie;
 
 /// The one password that is right where one is wanted.
-pub const PASSWORD: &str = "hunter2";
+const PASSWORD: &str = "hunter2";
 
 /// How a server ends its part, where it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,19 +12,19 @@ const PLAYBOOK: &str = "
       command: uname -n
       register: name
       changed_when: false
-      timeout: 20
+      timeout: '{{ patience | default(600) }}'
     - name: Write
       copy: {content: \"{{ name.stdout }}\\n\", dest: /srv/name}
       notify: Handle
-      timeout: 20
+      timeout: '{{ patience | default(600) }}'
     - name: Append
       shell: echo {{ item }} >> /srv/log
       loop: [1, 2, 3]
-      timeout: 20
+      timeout: '{{ patience | default(600) }}'
   handlers:
     - name: Handle
       shell: echo handled >> /srv/log
-      timeout: 20
+      timeout: '{{ patience | default(600) }}'
 ";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +47,7 @@ async fn eight_hostile_hosts_of_forty_harm_nobody() {
     }
     site.add(hosts.iter().map(|(name, host)| (name.clone(), host)));
     let ran = site
-        .apply(&site.playbook(PLAYBOOK), &["--timeout", "10"])
+        .apply(&site.playbook(PLAYBOOK), &[])
         .await;
     for (index, host) in site.fleet.hosts.iter().enumerate() {
         assert_eq!(ran.bad(&host.name), 0, "{}", ran.said());

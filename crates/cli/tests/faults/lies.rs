@@ -12,13 +12,13 @@ const PLAYBOOK: &str = "
     - name: First
       command: echo hello
       register: first
-      timeout: 5
+      timeout: '{{ patience | default(600) }}'
     - name: Second
       copy: {content: \"{{ first.stdout | default('nothing') }}\\n\", dest: /srv/second}
-      timeout: 5
+      timeout: '{{ patience | default(600) }}'
     - name: Third
       shell: echo third >> /srv/third
-      timeout: 5
+      timeout: '{{ patience | default(600) }}'
     - name: What the others said
       debug: {msg: \"{{ ansible_play_hosts_all | map('extract', hostvars, 'first') | map(attribute='stdout', default='') | map('length') | sum }}\"}
       when: inventory_hostname == 'web001'
@@ -50,7 +50,7 @@ async fn every_lie_hurts_its_own_host_alone() {
         liars.push((name, *lie, host));
     }
     site.add(liars.iter().map(|(name, _, host)| (name.clone(), host)));
-    let ran = site.apply(&site.playbook(PLAYBOOK), &["--timeout", "20"]).await;
+    let ran = site.apply(&site.playbook(PLAYBOOK), &[]).await;
     assert!(
         matches!(ran.code, Some(2 | 4)),
         "{:?}:\n{}",

@@ -48,11 +48,14 @@ impl Site {
         let mut inventory = String::from("[evil]\n");
         let mut known = std::fs::read_to_string(self.fleet.known_hosts_path()).unwrap();
         for (name, host) in hosts {
+            // The good ones have all the time of the defaults, the bad ones are given up soon.
             writeln!(
                 inventory,
-                "{name} ansible_host={} ansible_port={}",
+                "{name} ansible_host={} ansible_port={} patience=5 \
+                 ansible_ssh_common_args='-o UserKnownHostsFile={} -o ConnectTimeout=5'",
                 host.address.ip(),
-                host.address.port()
+                host.address.port(),
+                self.fleet.known_hosts_path().display()
             )
             .unwrap();
             known.push_str(&host.known_host());
