@@ -33,8 +33,8 @@ async fn eight_hostile_hosts_of_forty_harm_nobody() {
     let evils = [
         Evil::BeforeBanner(End::Stall),
         Evil::InKeyExchange(End::Stall),
-        Evil::IgnoresCommands,
-        Evil::FloodsErrors,
+        Evil::AfterBanner(End::Stall),
+        Evil::FloodsOutput,
         Evil::Agent(Lie::Garbage),
         Evil::Agent(Lie::EndlessOutput),
         Evil::Agent(Lie::HugeValue),
