@@ -1,5 +1,6 @@
 //! Everything that is read before a run: inventory, playbooks, variables. All problems are collected.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use hostler_playbook::{Play, Playbook};
 use hostler_template::{Engine, Scope, Var};
 use hostler_yaml::{Mapping, Node, NodeKind};
 
+use crate::earlier::EarlierRuns;
 use crate::extra_vars::extra_vars;
 use crate::request::ApplyRequest;
 use crate::scripts::Scripts;
@@ -20,7 +22,44 @@ pub(crate) struct Inputs {
     pub(crate) loaded: Loaded,
     pub(crate) playbooks: Vec<LoadedPlaybook>,
     pub(crate) extra: Vars,
+    /// The request's limit; where it named hosts of an earlier run, the hosts that it selects.
+    pub(crate) limit: Option<String>,
     pub(crate) warnings: Vec<Diagnostic>,
+}
+
+impl Inputs {
+    /// Leaves only hosts that `text` selects, too.
+    ///
+    /// # Errors
+    /// It names something that is not there, or leaves no host.
+    pub(crate) fn keep_only(
+        &mut self,
+        text: &str,
+        request: &ApplyRequest,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let inventory = &self.loaded.inventory;
+        let (pattern, _) = limit(text, inventory, request, &mut problems);
+        if problems.iter().any(Diagnostic::is_error) {
+            return Err(problems);
+        }
+        let within: HashSet<String> = inventory
+            .select(&pattern)
+            .hosts
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let mut any = false;
+        for play in self.playbooks.iter_mut().flat_map(|book| &mut book.plays) {
+            play.hosts.retain(|host| within.contains(host));
+            any |= !play.hosts.is_empty();
+        }
+        if any {
+            return Ok(());
+        }
+        let text = format!("`--limit {text}` selects no host of the run");
+        Err(vec![Diagnostic::error("limit-matches-nothing", text)])
+    }
 }
 
 /// A playbook with the variable files beside it.
@@ -80,10 +119,11 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     let (loaded, found) = load_inventory(&given, sources, &FsLoader, &Scripts);
     problems.extend(found);
     let inventory = &loaded.inventory;
-    let limit = request
+    let limited = request
         .limit
         .as_deref()
-        .map(|text| limit(text, inventory, &mut problems));
+        .map(|text| limit(text, inventory, request, &mut problems));
+    let (limit, limit_text) = limited.unzip();
     let (extra, found) = extra_vars(&request.extra_vars, sources);
     problems.extend(found);
     let reader = Reader {
@@ -107,6 +147,7 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
         catalog,
         playbooks,
         extra,
+        limit: limit_text,
         warnings: problems,
     })
 }
@@ -163,10 +204,20 @@ fn hide_passwords(
     }
 }
 
-/// `--limit`: what it names must exist.
-fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> Pattern {
-    let (pattern, found) = Pattern::parse_limit(text, &FsLoader);
+/// `--limit`: what it names must exist. Also gives it as a text that means the same later: `@failed` is other hosts after
+/// the next run.
+fn limit(
+    text: &str,
+    inventory: &Inventory,
+    request: &ApplyRequest,
+    problems: &mut Vec<Diagnostic>,
+) -> (Pattern, String) {
+    let (pattern, found) = Pattern::parse_limit(text, &FsLoader, &EarlierRuns::of(request));
+    let wrong = !found.is_empty();
     problems.extend(found);
+    if wrong {
+        return (pattern, text.to_owned());
+    }
     let selection = inventory.select(&pattern);
     problems.extend(
         selection
@@ -180,7 +231,12 @@ fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> P
             format!("`--limit {text}` selects no host"),
         ));
     }
-    pattern
+    let lasting = if Pattern::names_set(text) {
+        selection.hosts.join(",") + ","
+    } else {
+        text.to_owned()
+    };
+    (pattern, lasting)
 }
 
 struct Reader<'a> {

@@ -8,6 +8,8 @@ use crate::commands::apply::ApplyArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::plan::PlanArgs;
+use crate::commands::resume::ResumeArgs;
+use crate::commands::runs::RunsArgs;
 use crate::commands::show::ShowArgs;
 
 /// Configuration management that runs Ansible playbooks over SSH, with nothing on the hosts but sshd.
@@ -28,6 +30,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Apply playbooks. Flags mean what they mean to ansible-playbook.
     Apply(Box<ApplyArgs>),
+    /// Go on with a run that did not get to its end: each host where it stopped, nothing is done twice.
+    Resume(Box<ResumeArgs>),
+    /// Runs that were kept.
+    Runs(RunsArgs),
     /// Preview playbooks: what `apply` would change, with differences. Nothing is changed.
     Plan(Box<PlanArgs>),
     /// Show a plan file, without a connection.

@@ -3,12 +3,15 @@
 mod cli;
 mod commands;
 mod environment;
+mod keys;
 mod output;
 mod problem;
 mod run_args;
 mod secrets;
 mod settings_file;
 mod signals;
+mod state_args;
+mod sturdy;
 
 use std::process::ExitCode;
 
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
     };
     let exit = match cli.command {
         Command::Apply(args) => commands::apply::run(*args),
+        Command::Resume(args) => commands::resume::run(*args),
+        Command::Runs(args) => commands::runs::run(args),
         Command::Plan(args) => commands::plan::run(*args),
         Command::Show(args) => commands::show::run(&args),
         Command::Check(args) => commands::check::run(&args),

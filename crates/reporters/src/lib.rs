@@ -10,9 +10,11 @@ mod fold;
 mod hosts;
 mod json_lines;
 mod options;
+mod owed;
 mod plain;
 mod preview;
 pub mod sanitize;
+mod streams;
 mod style;
 mod terminal;
 mod words;
@@ -24,4 +26,4 @@ pub use plain::Plain;
 pub use preview::{
     PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,
 };
-pub use terminal::Terminal;
+pub use terminal::{Control, LateHost, Terminal};

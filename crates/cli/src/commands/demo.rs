@@ -47,7 +47,7 @@ pub(crate) fn run(args: &DemoArgs) -> ExitCode {
 async fn demo(args: &DemoArgs, console: &Console) -> Result<ExitCode, (Problem, SourceMap)> {
     let outside = |problem: Problem| (problem, SourceMap::new());
     let interrupts = Interrupts::default();
-    signals::watch(&interrupts).map_err(outside)?;
+    signals::watch(&interrupts, signals::Underway::default()).map_err(outside)?;
     let say = |text: String| {
         if !console.is_json() {
             console.line(&text);
@@ -117,6 +117,9 @@ async fn show(
             inventory: vec![fleet.inventory_path().display().to_string()],
             check: preview,
             diff: preview,
+            state: hostler_app::StateRequest {
+                directory: Some(fleet.directory().join("state")),
+            },
             verbosity: args.show.verbose,
             ..ApplyRequest::default()
         };
