@@ -2,6 +2,9 @@
 //! which fault is tested where.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod cut;
 mod isolation;
+mod kill;
 mod lies;
+mod playbook;
 mod site;
