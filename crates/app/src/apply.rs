@@ -25,6 +25,7 @@ use crate::reporting;
 use crate::request::{ApplyRequest, ExitCode};
 use crate::settings::{settings, var_store};
 use crate::static_check::{self, Depth};
+use crate::undiffed::Undiffed;
 
 /// Who watches a run, and can stop it.
 pub struct Audience {
@@ -152,6 +153,9 @@ pub(crate) async fn run(
         hosts: hosts.iter().map(ToString::to_string).collect(),
     };
     let mut kept = keeping::begin(&subject, terms.keeping, &interrupts, &*tell).await?;
+    if !request.diff {
+        reporters = reporters.into_iter().map(Undiffed::boxed).collect();
+    }
     reporters.extend(kept.reporter());
     let start = Instant::now();
     let settings = settings(request, hosts.len());

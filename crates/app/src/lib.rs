@@ -28,6 +28,7 @@ mod scripts;
 mod settings;
 mod static_check;
 mod stored_request;
+mod undiffed;
 
 pub use apply::{Audience, apply};
 pub use check::{CheckReport, check};

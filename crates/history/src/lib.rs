@@ -11,6 +11,7 @@
 //! See `docs/design/0011-the-run-store.md`.
 
 mod begin;
+mod changes;
 mod error;
 mod event_text;
 mod events;
@@ -35,10 +36,11 @@ mod waiter;
 mod words;
 mod writer;
 
+pub use changes::{ChangeFilter, ChangeRecord, ResultRecord, TaskRecord};
 pub use error::{Result, StoreError};
 pub use events::Events;
 pub use lease::{Conflict, Held, LeaseError, Life};
-pub use prune::Keep;
+pub use prune::{Keep, PruneRequest, Pruned};
 pub use query::RunFilter;
 pub use replaced::ReplacedFile;
 pub use run::{Input, NewRun, RunEnd, RunRecord, RunState, RunSummary};

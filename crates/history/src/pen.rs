@@ -175,6 +175,13 @@ impl Pen {
             body,
             content,
         );
+        self.change(
+            transaction,
+            (source.task, &source.place, None),
+            &file.path,
+            now_us(),
+            None,
+        )?;
         transaction
             .prepare_cached(
                 "INSERT INTO replaced (run, task, host, place, path, at_us, body, content)
@@ -277,35 +284,41 @@ impl Pen {
                 transaction
                     .prepare_cached("REPLACE INTO results VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
                     .execute(row)?;
-                self.changes(transaction, event, *task, host, None, subjects)?;
+                for subject in subjects {
+                    let of = (*task, host.as_str(), None);
+                    self.change(transaction, of, subject, event.at_us, Some(self.seq))?;
+                }
             }
             Row::Item {
                 task,
                 host,
                 item,
                 subjects,
-            } => self.changes(transaction, event, *task, host, Some(*item), subjects)?,
+            } => {
+                for subject in subjects {
+                    let of = (*task, host.as_str(), Some(*item));
+                    self.change(transaction, of, subject, event.at_us, Some(self.seq))?;
+                }
+            }
         }
         Ok(())
     }
 
-    fn changes(
+    /// Notes that something changed: task, host and item; what; when; and the event that tells more, if one does.
+    fn change(
         &self,
         transaction: &Transaction<'_>,
-        event: &PreparedEvent,
-        task: u32,
-        host: &str,
-        item: Option<u32>,
-        subjects: &[String],
+        (task, host, item): (u32, &str, Option<u32>),
+        subject: &str,
+        at_us: i64,
+        seq: Option<i64>,
     ) -> Result<()> {
-        for subject in subjects {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO changes (run, task, host, subject, item, at_us, seq)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute((self.run, task, host, subject, item, event.at_us, self.seq))?;
-        }
+        transaction
+            .prepare_cached(
+                "INSERT INTO changes (run, task, host, subject, item, at_us, seq)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute((self.run, task, host, subject, item, at_us, seq))?;
         Ok(())
     }
 }

@@ -109,7 +109,7 @@ CREATE TABLE changes (
     subject TEXT NOT NULL,
     item INTEGER,
     at_us INTEGER NOT NULL,
-    seq INTEGER NOT NULL
+    seq INTEGER
 ) STRICT;
 CREATE INDEX changes_by_run ON changes (run, host);
 CREATE INDEX changes_by_host ON changes (host, subject);
