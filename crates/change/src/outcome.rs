@@ -179,7 +179,12 @@ mod tests {
         outcome.bound_words();
         assert_eq!(outcome.warnings.len(), WORDS_MAX + 1);
         assert_eq!(outcome.warnings[WORDS_MAX], "... and 99950 more");
-        assert!(outcome.warnings.iter().all(|it| it.len() <= WORD_BYTES_MAX + 4));
+        assert!(
+            outcome
+                .warnings
+                .iter()
+                .all(|it| it.len() <= WORD_BYTES_MAX + 4)
+        );
         let before = outcome.clone();
         outcome.warnings.pop();
         let mut again = outcome.clone();

@@ -37,10 +37,16 @@ impl Lines {
                 host.address.ip(),
                 host.address.port()
             );
-            let through = format!("ansible_host=127.0.0.1 ansible_port={}", shim.address.port());
+            let through = format!(
+                "ansible_host=127.0.0.1 ansible_port={}",
+                shim.address.port()
+            );
             inventory = inventory.replace(&direct, &through);
             let before = format!("[{}]:{} ", host.address.ip(), host.address.port());
-            let line = known.lines().find(|line| line.starts_with(&before)).unwrap();
+            let line = known
+                .lines()
+                .find(|line| line.starts_with(&before))
+                .unwrap();
             let line = line.replace(&before, &format!("[127.0.0.1]:{} ", shim.address.port()));
             known = format!("{known}{line}\n");
             shims.push(shim);
@@ -111,7 +117,11 @@ impl Lines {
         );
         let found = playbook::state(&self.site, &dir);
         let difference = playbook::difference(&self.right, &found);
-        assert!(difference.is_empty(), "{what}: {difference}\n{}", ran.said());
+        assert!(
+            difference.is_empty(),
+            "{what}: {difference}\n{}",
+            ran.said()
+        );
     }
 }
 

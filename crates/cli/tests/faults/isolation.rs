@@ -46,9 +46,7 @@ async fn eight_hostile_hosts_of_forty_harm_nobody() {
         hosts.push((format!("evil{number}"), host));
     }
     site.add(hosts.iter().map(|(name, host)| (name.clone(), host)));
-    let ran = site
-        .apply(&site.playbook(PLAYBOOK), &[])
-        .await;
+    let ran = site.apply(&site.playbook(PLAYBOOK), &[]).await;
     for (index, host) in site.fleet.hosts.iter().enumerate() {
         assert_eq!(ran.bad(&host.name), 0, "{}", ran.said());
         assert_eq!(ran.count(&host.name, "ok"), 4, "{}", ran.said());

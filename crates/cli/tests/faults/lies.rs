@@ -59,7 +59,10 @@ async fn every_lie_hurts_its_own_host_alone() {
     );
     for (index, host) in site.fleet.hosts.iter().enumerate() {
         assert_eq!(ran.bad(&host.name), 0, "{}", ran.said());
-        assert_eq!(site.written(index, "srv/second").as_deref(), Some("hello\n"));
+        assert_eq!(
+            site.written(index, "srv/second").as_deref(),
+            Some("hello\n")
+        );
         assert_eq!(site.written(index, "srv/third").as_deref(), Some("third\n"));
     }
     for (name, lie, _) in &liars {
@@ -74,7 +77,9 @@ async fn every_lie_hurts_its_own_host_alone() {
     let said = ran.said();
     let found: Vec<char> = said.chars().filter(|c| harmful(*c)).collect();
     assert!(found.is_empty(), "{found:?} in:\n{said}");
-    let raised = said.lines().filter(|line| line.starts_with("ok: [localhost]"));
+    let raised = said
+        .lines()
+        .filter(|line| line.starts_with("ok: [localhost]"));
     assert_eq!(raised.count(), 0, "a host writes lines of its own:\n{said}");
     assert!(
         ran.peak_kib < 1 << 20,
