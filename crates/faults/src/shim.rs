@@ -103,13 +103,14 @@ pub struct Shim {
     plans: Arc<Mutex<Plans>>,
     connections: Arc<Mutex<Vec<Arc<Counts>>>>,
     accepting: JoinHandle<()>,
-    gone: watch::Sender<bool>,
+    /// Changes when the connections that there are shall end.
+    ends: watch::Sender<u64>,
 }
 
 impl Drop for Shim {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.gone.send_replace(true);
+        self.ends.send_modify(|number| *number += 1);
     }
 }
 
@@ -126,7 +127,7 @@ impl Shim {
         let address = listener.local_addr()?;
         let plans: Arc<Mutex<Plans>> = Arc::new(Mutex::new(Arc::new(plan)));
         let connections: Arc<Mutex<Vec<Arc<Counts>>>> = Arc::default();
-        let (gone, ends) = watch::channel(false);
+        let (ends, end) = watch::channel(0_u64);
         let accepting = tokio::spawn({
             let (plans, connections) = (Arc::clone(&plans), Arc::clone(&connections));
             async move {
@@ -138,11 +139,12 @@ impl Shim {
                         all.len() - 1
                     };
                     let plan = Arc::clone(&*lock(&plans))(number);
-                    let mut ends = ends.clone();
+                    let mut end = end.clone();
+                    end.mark_unchanged();
                     tokio::spawn(async move {
                         tokio::select! {
                             () = carry(stream, host, plan, &counts) => {}
-                            _ = ends.wait_for(|gone| *gone) => {}
+                            _ = end.changed() => {}
                         }
                         counts.over.store(true, Ordering::SeqCst);
                     });
@@ -154,12 +156,14 @@ impl Shim {
             plans,
             connections,
             accepting,
-            gone,
+            ends,
         })
     }
 
-    /// Another plan for connections that come from now on, numbered anew from 0.
+    /// Another plan for connections that come from now on, numbered anew from 0. Those that there are end: what a
+    /// blackhole has kept half-open is given up by its host at last.
     pub fn replan(&self, plan: impl Fn(usize) -> Plan + Send + Sync + 'static) {
+        self.ends.send_modify(|number| *number += 1);
         let mut connections = lock(&self.connections);
         connections.clear();
         *lock(&self.plans) = Arc::new(plan);

@@ -11,7 +11,7 @@ use crate::site::{Ran, Site, path, run};
 
 const ALL: &str = "HOSTLER_FAULTS_ALL";
 /// Offsets in each direction.
-const SOME: u64 = 6;
+const SOME: u64 = 5;
 const MANY: u64 = 60;
 const RESUMES_MAX: usize = 3;
 

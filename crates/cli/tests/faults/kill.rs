@@ -3,9 +3,9 @@
 use crate::playbook::{self, State};
 use crate::site::{Ran, Site, path, run};
 
-/// With it, every write is tried; without, so many of them, evenly spread.
+/// With it, every write is tried; without, each of so many.
 const ALL: &str = "HOSTLER_FAULTS_ALL";
-const SOME: usize = 12;
+const STEP: usize = 7;
 const HOSTS: usize = 20;
 /// A run that was killed once is over after one resume; killed again while it was resumed, after two.
 const RESUMES_MAX: usize = 3;
@@ -107,59 +107,36 @@ impl Killer {
             ran.said()
         );
     }
-
-    /// How many commits an uninterrupted run has: the first number at which a failpoint does not fire.
-    async fn commits(&mut self) -> usize {
-        let (mut fires, mut not) = (0, 1);
-        // Killed runs are resumed, as all are: a lock must not stay behind.
-        while self.fires(not).await {
-            fires = not;
-            not *= 2;
-        }
-        while not - fires > 1 {
-            let middle = usize::midpoint(fires, not);
-            if self.fires(middle).await {
-                fires = middle;
-            } else {
-                not = middle;
-            }
-        }
-        fires
-    }
-
-    async fn fires(&mut self, number: usize) -> bool {
-        let dir = format!("count{number}");
-        let failpoint = format!("journal-commit-before:{number}:kill");
-        self.kill_at(&failpoint, &dir, None).await
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_every_write_of_the_journal_it_is_resumed_to_the_same_end() {
     let mut killer = Killer::new().await;
-    let commits = killer.commits().await;
-    let all = std::env::var_os(ALL).is_some();
-    let step = if all {
-        1
-    } else {
-        commits.div_ceil(SOME).max(1)
-    };
-    let mut killed = 0;
-    for number in (1..=commits).step_by(step) {
+    let step = std::env::var_os(ALL).map_or(STEP, |_| 1);
+    let (mut killed, mut last) = (0, 0);
+    // Group commits differ a little in number from run to run: it is over when none has come so far a few times.
+    let mut missed = 0;
+    for number in (1..).step_by(step) {
         for place in ["journal-commit-before", "journal-commit-after"] {
             let failpoint = format!("{place}:{number}:kill");
             // Every third one is killed again while it is resumed.
             let again = (number % 3 == 0).then(|| format!("{place}:{}:kill", 1 + number % 7));
             let dir = format!("{place}-{number}");
-            // Group commits differ a little in number from run to run: the last ones may not come.
-            killed += usize::from(killer.kill_at(&failpoint, &dir, again.as_deref()).await);
+            if killer.kill_at(&failpoint, &dir, again.as_deref()).await {
+                (killed, last, missed) = (killed + 1, number, 0);
+            } else {
+                missed += 1;
+            }
+        }
+        if missed > 4 {
+            break;
         }
     }
     report(&format!(
-        "{HOSTS} hosts: a run has about {commits} commits; killed {killed} runs, {} started in all",
+        "{HOSTS} hosts: a run has about {last} commits; killed {killed} runs, {} started in all",
         killer.runs
     ));
-    assert!(killed > 10, "only {killed} runs were killed");
+    assert!(killed >= 10, "only {killed} runs were killed");
     killer.site.fleet.down().await.unwrap();
 }
 

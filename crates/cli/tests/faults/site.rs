@@ -9,7 +9,12 @@ use std::time::{Duration, Instant};
 use hostler_demo::{Fleet, FleetOptions};
 use hostler_faults::EvilSshd;
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_hostler");
+/// The program, or the one of `HOSTLER_BIN`: the long runs by hand outlast builds.
+fn program() -> PathBuf {
+    let built = || env!("CARGO_BIN_EXE_hostler").into();
+    std::env::var_os("HOSTLER_BIN").unwrap_or_else(built).into()
+}
+
 /// No run of these tests takes so long unless it hangs.
 const DEADLINE: Duration = Duration::from_secs(300);
 
@@ -34,7 +39,7 @@ pub(crate) struct Ran {
 impl Site {
     pub(crate) async fn up(hosts: usize) -> Site {
         let options = FleetOptions {
-            program: PathBuf::from(PROGRAM),
+            program: program(),
             ..FleetOptions::default()
         };
         Site {
@@ -75,7 +80,7 @@ impl Site {
 
     /// hostler with nothing of this machine's settings.
     pub(crate) fn hostler(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command
             .args(args)
             .current_dir(self.home.path())
