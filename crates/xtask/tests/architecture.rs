@@ -31,6 +31,7 @@ const HOUSE: &str = "
     reporters      L2  sync   : diag value change events preview
     app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview transport executor history reporters
     demo           dev async  : agent-image
+    faults         dev async  : value change protocol
     cli            L4  async  : diag value events preview app reporters demo
     xtask          dev sync   :
     real-hosts     dev sync   : xtask
@@ -38,7 +39,7 @@ const HOUSE: &str = "
 
 /// Libraries that only these crates may name: everything else sees them through our own types.
 const FENCED: &[(&str, &[&str])] = &[
-    ("russh", &["transport", "demo"]),
+    ("russh", &["transport", "demo", "faults"]),
     ("minijinja", &["template"]),
     ("libyaml-rs", &["yaml"]),
     ("fancy-regex", &["python-regex"]),
