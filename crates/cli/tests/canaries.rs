@@ -323,7 +323,9 @@ fn the_search_finds_what_is_there() {
     let [first, ..] = text.split('\'').collect::<Vec<_>>()[..] else {
         panic!("a quote in {text}");
     };
-    let hex: String = first.bytes().map(|byte| format!("{byte:02X}")).collect();
+    let hex = first
+        .bytes()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02X}"));
     let forms = [
         text.clone(),
         serde_json::to_string(text).unwrap(),

@@ -74,8 +74,9 @@ const PREFIX: &str = "ansible_";
 
 /// May the fact be a variable?
 pub(crate) fn is_variable(fact: &str) -> bool {
-    if fact.starts_with("ssh_host_key_") || fact.ends_with("_bridge") || fact.ends_with("_gwbridge")
-    {
+    let key = fact.strip_prefix("ssh_host_key_");
+    let is_key = key.is_some_and(|it| it.ends_with("_public") || it.ends_with("_public_keytype"));
+    if is_key || fact.ends_with("_bridge") || fact.ends_with("_gwbridge") {
         return true;
     }
     let reserved = RESERVED.contains(&fact)
@@ -141,6 +142,7 @@ mod tests {
             "ansible_ssh_common_args",
             "ansible_python_interpreter",
             "ansible_host_key_checking",
+            "ansible_ssh_host_key_checking",
             "ansible_sudo_pass",
             "ansible_private_key_passphrase",
             "ansible_limit",
@@ -151,5 +153,6 @@ mod tests {
         }
         assert_eq!(super::names(&facts).count(), 2);
         assert!(is_variable("ssh_host_key_rsa_public"));
+        assert!(is_variable("ssh_host_key_ed25519_public_keytype"));
     }
 }

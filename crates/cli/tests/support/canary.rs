@@ -4,6 +4,7 @@
 //! lies between, but none changes the words themselves: so a search for the words (as they are, in base64 at any
 //! alignment, in hex, backwards) finds a secret in JSON, URLs, HTML, shell words and whatever comes next.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,11 @@ impl Canary {
             needles.push(("plain".to_owned(), bytes.to_vec()));
             let backwards = bytes.iter().rev().copied().collect();
             needles.push(("backwards".to_owned(), backwards));
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+                // Writing to a String cannot fail.
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
             needles.push(("hex".to_owned(), hex.to_uppercase().into_bytes()));
             needles.push(("hex".to_owned(), hex.into_bytes()));
             for before in 0..3 {
