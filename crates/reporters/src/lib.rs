@@ -1,4 +1,4 @@
-//! Events in, bytes out: terminal, plain lines, JSON lines; and diagnostics for people and machines.
+//! Events in, bytes out: terminal, plain lines, JSON lines; exports of a run; and diagnostics for people and machines.
 //!
 //! Reporters read [`hostler_events::RunEvent`]s and write; they never fail a run. Everything that comes from a host,
 //! an inventory or a file passes [`sanitize`] before it reaches a terminal or a log.
@@ -6,6 +6,7 @@
 mod diagnostics;
 mod diff;
 mod dump;
+mod export;
 mod fold;
 mod hosts;
 mod json_lines;
@@ -18,6 +19,7 @@ mod terminal;
 mod words;
 
 pub use diagnostics::{diagnostics_as_json, render_diagnostics};
+pub use export::{Exporter, Form, When, csv, export, junit, run_json, run_page, run_schema};
 pub use json_lines::JsonLines;
 pub use options::Options;
 pub use plain::Plain;
