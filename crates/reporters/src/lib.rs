@@ -13,6 +13,7 @@ mod json_lines;
 mod options;
 mod plain;
 mod preview;
+mod runs;
 pub mod sanitize;
 mod style;
 mod terminal;
@@ -25,5 +26,8 @@ pub use options::Options;
 pub use plain::Plain;
 pub use preview::{
     PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,
+};
+pub use runs::{
+    ChangeRow, RunRow, comparison_text, log_json, log_text, run_text, runs_json, runs_text,
 };
 pub use terminal::Terminal;

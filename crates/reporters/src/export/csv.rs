@@ -1,9 +1,10 @@
 //! A row for each task and host (RFC 4180): for spreadsheets.
 
 use hostler_events::Status;
-use hostler_record::Record;
+use hostler_record::{Record, ResultRecord};
 
 use super::{full_message, seconds, utc, word};
+use crate::preview::words::lines;
 use crate::sanitize;
 
 /// Longest cell (bytes): spreadsheets take 32767 characters.
@@ -37,7 +38,7 @@ pub fn csv(record: &Record) -> String {
                     word(result, record.check),
                     changed,
                     &seconds(result.duration_us),
-                    &full_message(result),
+                    &told(result),
                 ],
             );
         }
@@ -58,6 +59,20 @@ pub fn csv(record: &Record) -> String {
         }
     }
     out
+}
+
+/// What it said, else what it changed.
+fn told(result: &ResultRecord) -> String {
+    let message = full_message(result);
+    if !message.is_empty() || result.status != Status::Changed {
+        return message;
+    }
+    let lines = lines(result.all_deltas());
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|it| format!("{}: {}", it.subject, it.what))
+        .collect();
+    lines.join("\n")
 }
 
 fn row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {

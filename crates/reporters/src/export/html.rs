@@ -252,14 +252,18 @@ fn worst(task: &TaskRecord) -> Status {
             it.status
         }
     };
-    let all = task.results.iter().map(shown);
-    let skipped = all.clone().all(|it| it == Status::Skipped);
-    let worst = all.filter(|it| *it != Status::Skipped).max();
-    match worst {
-        _ if !task.unfinished.is_empty() => Status::Unknown,
-        None if skipped => Status::Skipped,
-        worst => worst.unwrap_or(Status::Ok),
-    }
+    // Whether a host is fine is not known before its task has ended.
+    let open = task.unfinished.iter().map(|_| Status::Unknown);
+    let all = task.results.iter().map(shown).chain(open);
+    let rank = |it: &Status| match it {
+        Status::Skipped => 0,
+        Status::Ok => 1,
+        Status::Changed => 2,
+        Status::Unknown => 3,
+        Status::Unreachable => 4,
+        Status::Failed => 5,
+    };
+    all.max_by_key(rank).unwrap_or(Status::Ok)
 }
 
 fn class(status: Status) -> &'static str {

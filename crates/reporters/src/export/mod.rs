@@ -82,7 +82,10 @@ impl<W: Write + Send> Reporter for Exporter<W> {
 
 /// A time as RFC 3339 has it, in UTC.
 pub(crate) fn utc(at_us: i64) -> String {
-    jiff::Timestamp::from_microsecond(at_us).map_or_else(|_| String::new(), |at| at.to_string())
+    jiff::Timestamp::from_microsecond(at_us).map_or_else(
+        |_| String::new(),
+        |at| at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
+    )
 }
 
 /// Seconds with milliseconds.
