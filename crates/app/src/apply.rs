@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Recap, Reporters, RunEvent, RunId};
 use hostler_executor::{
-    Bound, ConnectDefaults, Fleet, Interrupts, Level, Limits, PlayInputs, PlayOutcome, RunContext,
+    Bound, ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext,
     RunSettings, RunState, run_play,
 };
 use hostler_inventory::VarFiles;
@@ -290,7 +290,7 @@ pub(crate) fn settings(request: &ApplyRequest, hosts: usize) -> RunSettings {
         start_at_task: request.start_at_task.clone(),
         force_handlers: request.force_handlers,
         verbosity: request.verbosity,
-        limits: Limits::default(),
+        limits: request.limits,
         connect: ConnectDefaults {
             user: connect.user.clone(),
             password: connect.password.clone(),

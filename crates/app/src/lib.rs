@@ -19,7 +19,9 @@ mod static_check;
 
 pub use apply::apply;
 pub use check::{CheckReport, check};
-pub use hostler_executor::{Interrupts, Level};
+pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
-pub use request::{ApplyRequest, BecomeRequest, ConnectRequest, ExitCode};
+pub use request::{
+    ApplyRequest, BecomeRequest, ConnectRequest, ExitCode, LockRequest, StateRequest,
+};

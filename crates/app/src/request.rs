@@ -1,7 +1,9 @@
 //! What a user asks for, decided: no flag is left to be looked up later.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use hostler_executor::Limits;
 use hostler_value::Secret;
 
 /// Apply playbooks. Fields are `ansible-playbook`'s flags and mean what they mean there.
@@ -33,10 +35,32 @@ pub struct ApplyRequest {
     pub force_handlers: bool,
     /// How many `-v`.
     pub verbosity: u8,
+    /// Where runs are kept.
+    pub state: StateRequest,
+    /// What other runs' locks mean.
+    pub locks: LockRequest,
+    /// How long things may take.
+    pub limits: Limits,
     /// How to reach hosts.
     pub connect: ConnectRequest,
     /// Whom to become there.
     pub r#become: BecomeRequest,
+}
+
+/// Where runs are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateRequest {
+    /// `--state-dir`; `None` is the user's state directory.
+    pub directory: Option<PathBuf>,
+}
+
+/// What other runs' locks mean.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LockRequest {
+    /// `--wait`: how long hosts that another run has locked are waited for.
+    pub wait: Duration,
+    /// `--break-lock`: the id of a lock that is taken away from its holder.
+    pub breaks: Option<String>,
 }
 
 /// How to reach hosts, where the inventory does not say.
@@ -91,6 +115,10 @@ pub enum ExitCode {
     UnreachableOrInput = 4,
     /// The command line is wrong.
     Usage = 5,
+    /// The run store (journal, history, locks) cannot be opened or written: nothing was started, or nothing more was.
+    JournalBroken = 6,
+    /// Another run has hosts of this one locked. Nothing was contacted.
+    Locked = 7,
     /// Interrupted by the user.
     Interrupted = 99,
     /// A defect.

@@ -19,6 +19,14 @@ pub(crate) struct Environment {
     pub forks: Option<u32>,
     /// `ANSIBLE_TIMEOUT`, seconds.
     pub timeout_s: Option<u64>,
+    /// `HOSTLER_STATE_DIR`.
+    pub state_dir: Option<PathBuf>,
+    /// Only in the settings file: `reconnect`, seconds.
+    pub reconnect_s: Option<u64>,
+    /// `ANSIBLE_TASK_TIMEOUT`, seconds; 0 is none.
+    pub task_timeout_s: Option<u64>,
+    /// Only in the settings file: `host_budget`, seconds; 0 is none.
+    pub host_budget_s: Option<u64>,
     /// `ANSIBLE_HOST_KEY_CHECKING`. False stores unknown keys; changed ones are refused all the same, unlike there.
     pub host_key_checking: bool,
     /// `ANSIBLE_BECOME`.
@@ -44,6 +52,10 @@ impl Default for Environment {
             private_key_file: None,
             forks: None,
             timeout_s: None,
+            state_dir: None,
+            reconnect_s: None,
+            task_timeout_s: None,
+            host_budget_s: None,
             host_key_checking: true,
             r#become: false,
             become_method: None,
@@ -88,6 +100,10 @@ impl Environment {
             private_key_file: set("ANSIBLE_PRIVATE_KEY_FILE").map(PathBuf::from),
             forks: number("ANSIBLE_FORKS", text("ANSIBLE_FORKS")?)?,
             timeout_s: number("ANSIBLE_TIMEOUT", text("ANSIBLE_TIMEOUT")?)?,
+            state_dir: set("HOSTLER_STATE_DIR").map(PathBuf::from),
+            reconnect_s: None,
+            task_timeout_s: number("ANSIBLE_TASK_TIMEOUT", text("ANSIBLE_TASK_TIMEOUT")?)?,
+            host_budget_s: None,
             host_key_checking: truth("ANSIBLE_HOST_KEY_CHECKING", true)?,
             r#become: truth("ANSIBLE_BECOME", false)?,
             become_method: text("ANSIBLE_BECOME_METHOD")?,

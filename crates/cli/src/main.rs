@@ -3,12 +3,15 @@
 mod cli;
 mod commands;
 mod environment;
+mod keys;
 mod output;
 mod problem;
 mod run_args;
 mod secrets;
 mod settings_file;
 mod signals;
+mod state_args;
+mod sturdy;
 
 use std::process::ExitCode;
 

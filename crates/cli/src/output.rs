@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use hostler_app::Interrupts;
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::Reporter;
 use hostler_reporters::{
@@ -9,7 +10,9 @@ use hostler_reporters::{
 };
 
 use crate::environment::Environment;
+use crate::keys::Keys;
 use crate::run_args::{Output, OutputArgs};
+use crate::sturdy::Sturdy;
 
 /// The decision.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +90,42 @@ impl Console {
         }
     }
 
+    /// The reporters for a run that can be stopped: what [`Console::reporter`] gives, with keys where there is a live view.
+    pub(crate) fn reporters(
+        &self,
+        sources: &SourceMap,
+        interrupts: &Interrupts,
+    ) -> Vec<Box<dyn Reporter>> {
+        if self.options.verbosity >= 2 {
+            interrupts.watch_output(true);
+        }
+        let mut all: Vec<Box<dyn Reporter>> = Vec::new();
+        let view: Box<dyn Reporter> = if self.has_live_view() {
+            let view = Terminal::new(self.options, sources.clone());
+            if let Some(keys) = Keys::start(view.control(), interrupts.clone()) {
+                all.push(Box::new(keys));
+            }
+            Box::new(view)
+        } else {
+            self.reporter(sources)
+        };
+        let quiet = Options {
+            quiet: true,
+            ..self.options
+        };
+        let instead: Box<dyn Reporter> = if self.is_json() {
+            Box::new(JsonLines::new(std::io::stdout()))
+        } else {
+            Box::new(Plain::new(std::io::stdout(), quiet))
+        };
+        all.push(Box::new(Sturdy::new(view, instead)));
+        all
+    }
+
+    fn has_live_view(&self) -> bool {
+        self.screen && matches!(self.form, Output::Terminal | Output::Auto)
+    }
+
     /// How output looks.
     pub(crate) fn options(&self) -> &Options {
         &self.options
@@ -108,7 +147,7 @@ impl Console {
 
     /// The live view alone, if there is a screen.
     pub(crate) fn progress_only(&self, sources: &SourceMap) -> Vec<Box<dyn Reporter>> {
-        if self.screen && matches!(self.form, Output::Terminal | Output::Auto) {
+        if self.has_live_view() {
             vec![Box::new(Terminal::progress(self.options, sources.clone()))]
         } else {
             Vec::new()

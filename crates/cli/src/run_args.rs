@@ -8,6 +8,7 @@ use hostler_app::{ApplyRequest, BecomeRequest, ConnectRequest};
 use crate::environment::Environment;
 use crate::problem::Problem;
 use crate::secrets;
+use crate::state_args::{LimitArgs, LockArgs, StateArgs};
 
 /// How to write what happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -103,6 +104,12 @@ pub(crate) struct RunArgs {
     /// Check the playbooks and stop
     #[arg(long)]
     pub syntax_check: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub locks: LockArgs,
+    #[command(flatten)]
+    pub limits: LimitArgs,
     #[command(flatten)]
     pub connect: ConnectArgs,
     #[command(flatten)]
@@ -225,6 +232,9 @@ impl RunArgs {
             list_tasks: _,
             list_tags: _,
             syntax_check: _,
+            state,
+            locks,
+            limits,
             connect,
             r#become,
         } = self;
@@ -239,6 +249,9 @@ impl RunArgs {
             start_at_task,
             force_handlers,
             verbosity: show.verbose,
+            state: state.request(environment),
+            locks: locks.request(),
+            limits: limits.request(environment),
             connect,
             r#become,
             ..select.request(environment)
@@ -247,7 +260,7 @@ impl RunArgs {
 }
 
 impl ConnectArgs {
-    fn request(self, environment: &Environment) -> Result<ConnectRequest, Problem> {
+    pub(crate) fn request(self, environment: &Environment) -> Result<ConnectRequest, Problem> {
         let ConnectArgs {
             user,
             ask_pass,
@@ -281,7 +294,7 @@ impl ConnectArgs {
 }
 
 impl BecomeArgs {
-    fn request(
+    pub(crate) fn request(
         self,
         environment: &Environment,
         connect: &ConnectRequest,

@@ -25,6 +25,10 @@ pub(crate) struct SettingsFile {
     private_key_file: Option<PathBuf>,
     forks: Option<u32>,
     timeout: Option<u64>,
+    state_dir: Option<PathBuf>,
+    reconnect: Option<u64>,
+    task_timeout: Option<u64>,
+    host_budget: Option<u64>,
     host_key_checking: Option<bool>,
     r#become: Option<bool>,
     become_method: Option<String>,
@@ -81,6 +85,7 @@ impl SettingsFile {
         {
             *source = base.join(&source).display().to_string();
         }
+        settings.state_dir = settings.state_dir.map(|state| base.join(state));
         settings.private_key_file = settings.private_key_file.map(|key| base.join(key));
         Ok(settings)
     }
@@ -93,6 +98,10 @@ impl SettingsFile {
             private_key_file,
             forks,
             timeout,
+            state_dir,
+            reconnect,
+            task_timeout,
+            host_budget,
             host_key_checking,
             r#become,
             become_method,
@@ -105,6 +114,10 @@ impl SettingsFile {
         environment.private_key_file = environment.private_key_file.or(private_key_file);
         environment.forks = environment.forks.or(forks);
         environment.timeout_s = environment.timeout_s.or(timeout);
+        environment.state_dir = environment.state_dir.or(state_dir);
+        environment.reconnect_s = environment.reconnect_s.or(reconnect);
+        environment.task_timeout_s = environment.task_timeout_s.or(task_timeout);
+        environment.host_budget_s = environment.host_budget_s.or(host_budget);
         environment.host_key_checking &= host_key_checking.unwrap_or(true);
         environment.r#become |= r#become.unwrap_or(false);
         environment.become_method = environment.become_method.or(become_method);

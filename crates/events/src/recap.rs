@@ -23,7 +23,8 @@ pub struct Counts {
     pub rescued: u32,
     /// Failures that were ignored.
     pub ignored: u32,
-    /// Tasks of a preview of which is not known what they would do. Not in ansible-core's recap.
+    /// Tasks of which is not known what they did (sent, no answer), or in a preview would do. Not in ansible-core's
+    /// recap.
     #[serde(default)]
     pub unknown: u32,
 }
@@ -65,6 +66,11 @@ impl Recap {
     /// Did any host fail?
     pub fn any_failed(&self) -> bool {
         self.hosts.values().any(|counts| counts.failed > 0)
+    }
+
+    /// Is there a host of which is not known what a task did? In a preview, that is no trouble.
+    pub fn any_unknown(&self) -> bool {
+        self.hosts.values().any(|counts| counts.unknown > 0)
     }
 
     /// Was any host unreachable?

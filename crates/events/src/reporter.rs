@@ -1,5 +1,6 @@
 //! Consumers of events.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{RunEvent, Stamped};
@@ -24,7 +25,7 @@ impl Reporters {
         Reporters { reporters, seq: 0 }
     }
 
-    /// Stamps an event and gives it to every reporter.
+    /// Stamps an event and gives it to every reporter. One that panics gets no more; the others do.
     pub fn emit(&mut self, event: RunEvent) {
         self.seq += 1;
         let since = SystemTime::now()
@@ -36,8 +37,8 @@ impl Reporters {
             seq: self.seq,
             event,
         };
-        for reporter in &mut self.reporters {
-            reporter.event(&stamped);
-        }
+        self.reporters.retain_mut(|reporter| {
+            catch_unwind(AssertUnwindSafe(|| reporter.event(&stamped))).is_ok()
+        });
     }
 }

@@ -19,7 +19,8 @@ pub enum Status {
     Failed,
     /// The host could not be reached.
     Unreachable,
-    /// In a preview: whether it would be done, change anything or fail is decided by tasks that were not run.
+    /// In a preview: whether it would be done, change anything or fail is decided by tasks that were not run. In a run: it
+    /// was sent, and what came of it cannot be learned.
     Unknown,
 }
 
@@ -65,7 +66,7 @@ pub struct TaskResult {
     pub items: Option<u32>,
     /// Check mode: more may follow that cannot be foreseen.
     pub incomplete: bool,
-    /// The tasks that decide what of this one is not known; with [`Status::Unknown`] never empty. A task whose status is
+    /// The tasks that decide what of this one is not known; in a preview with [`Status::Unknown`] never empty. A task whose status is
     /// known may have some too: it would change a file, and part of the text is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<Cause>,

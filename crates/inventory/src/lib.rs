@@ -12,6 +12,7 @@ mod address;
 mod builder;
 mod glob;
 mod ini;
+mod limit_sets;
 mod literal;
 mod load;
 mod loader;
@@ -22,6 +23,7 @@ mod shell;
 mod var_files;
 mod yaml;
 
+pub use limit_sets::{LimitSet, LimitSets, NoSets};
 pub use load::{Loaded, load_inventory};
 pub use loader::{FsLoader, Loader, NoScripts, ScriptRunner};
 pub use model::{Group, Host, HostSource, Inventory, Vars, is_localhost, short_name};

@@ -1,6 +1,6 @@
 //! Host patterns: `web:&prod:!web3`, `db*`, `~web\d+`, `web[0]`, `web[1:3]`; for plays and for `--limit`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,13 +9,16 @@ use hostler_python_regex::{Flags, Regex};
 
 use crate::address;
 use crate::glob;
+use crate::limit_sets::{self, LimitSets};
 use crate::loader::Loader;
 use crate::model::{Inventory, LOCALHOST};
 
 /// A host pattern, split into its parts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pattern {
     parts: Vec<Arc<str>>,
+    /// Hosts of earlier runs, by the part that names them, without its mark.
+    sets: BTreeMap<Arc<str>, HashSet<Arc<str>>>,
 }
 
 /// What a pattern selects.
@@ -61,21 +64,47 @@ impl PatternProblem {
 impl Pattern {
     /// Reads a pattern; whatever is wrong with its parts shows when it is used.
     pub fn parse(text: &str) -> Self {
-        Pattern { parts: split(text) }
+        Pattern {
+            parts: split(text),
+            ..Pattern::default()
+        }
     }
 
     /// Joins a list, such as a play's `hosts:` list.
     pub fn from_list<'a>(items: impl IntoIterator<Item = &'a str>) -> Self {
         Pattern {
             parts: items.into_iter().flat_map(split).collect(),
+            ..Pattern::default()
         }
     }
 
-    /// Reads a `--limit`, where `@file` stands for the lines of a file.
-    pub fn parse_limit(text: &str, loader: &dyn Loader) -> (Self, Vec<Diagnostic>) {
+    /// Does a `--limit` name hosts of an earlier run?
+    pub fn names_set(text: &str) -> bool {
+        limit_sets::names_one(&limit_sets::join_runs(text))
+    }
+
+    /// Reads a `--limit`, where `@file` stands for the lines of a file, and `@failed` and its like for hosts of an earlier
+    /// run; a file of such a name is `@./failed`.
+    pub fn parse_limit(
+        text: &str,
+        loader: &dyn Loader,
+        earlier: &dyn LimitSets,
+    ) -> (Self, Vec<Diagnostic>) {
         let mut parts = Vec::new();
+        let mut sets = BTreeMap::new();
         let mut diagnostics = Vec::new();
-        for part in split(text) {
+        for part in split(&limit_sets::join_runs(text)) {
+            let name = part.trim_start_matches(['&', '!']);
+            if let Some((set, run)) = limit_sets::parse(name) {
+                match earlier.hosts(set, run) {
+                    Ok(hosts) => {
+                        sets.insert(Arc::from(name), hosts.into_iter().collect());
+                        parts.push(part);
+                    }
+                    Err(diagnostic) => diagnostics.push(diagnostic),
+                }
+                continue;
+            }
             let Some(path) = part.strip_prefix('@') else {
                 parts.push(part);
                 continue;
@@ -91,7 +120,7 @@ impl Pattern {
                 )),
             }
         }
-        (Pattern { parts }, diagnostics)
+        (Pattern { parts, sets }, diagnostics)
     }
 
     /// Does it say nothing?
@@ -170,19 +199,19 @@ impl Inventory {
         let mut seen = HashSet::new();
         let mut hosts: Vec<Arc<str>> = Vec::new();
         for part in plain {
-            let found = self.matches(part, &mut selection.problems);
+            let found = self.matches(part, pattern, &mut selection.problems);
             hosts.extend(found.into_iter().filter(|host| seen.insert(host.clone())));
         }
         for part in marked('&') {
             let found: HashSet<_> = self
-                .matches(part, &mut selection.problems)
+                .matches(part, pattern, &mut selection.problems)
                 .into_iter()
                 .collect();
             hosts.retain(|host| found.contains(host));
         }
         for part in marked('!') {
             let found: HashSet<_> = self
-                .matches(part, &mut selection.problems)
+                .matches(part, pattern, &mut selection.problems)
                 .into_iter()
                 .collect();
             hosts.retain(|host| !found.contains(host));
@@ -202,7 +231,17 @@ impl Inventory {
     }
 
     /// The hosts that one part without its mark matches.
-    fn matches(&self, part: &str, problems: &mut Vec<PatternProblem>) -> Vec<Arc<str>> {
+    fn matches(
+        &self,
+        part: &str,
+        pattern: &Pattern,
+        problems: &mut Vec<PatternProblem>,
+    ) -> Vec<Arc<str>> {
+        if let Some(set) = pattern.sets.get(part) {
+            // Hosts that the inventory does not have any more are not there to be selected.
+            let hosts = self.hosts.keys().filter(|host| set.contains(*host));
+            return hosts.cloned().collect();
+        }
         if let Some(host) = self.host(part) {
             return vec![host.name.clone()];
         }

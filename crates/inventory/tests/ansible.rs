@@ -187,7 +187,7 @@ fn inventories_and_patterns_are_ansibles() {
         }
         let limit = case["limit"]
             .as_str()
-            .map(|it| Pattern::parse_limit(it, &Files).0);
+            .map(|it| Pattern::parse_limit(it, &Files, &hostler_inventory::NoSets).0);
         for pair in expected["patterns"].as_array().expect("patterns") {
             let expected = if pair[1].get("error").is_some() {
                 json!("error")

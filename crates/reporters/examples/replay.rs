@@ -1,4 +1,4 @@
-//! Plays a made-up run on the terminal: `replay [HOSTS] [-v] [-D] [-q] [--plain] [--json] [--check]`.
+//! Plays a made-up run on the terminal: `replay [HOSTS] [-v] [-D] [-q] [--plain] [--json] [--check] [--trouble]`.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -48,7 +48,11 @@ fn main() {
     } else {
         Box::new(Terminal::new(options, sources))
     };
-    let events = synthetic::web_tier(hosts, has("--check"));
+    let events = if has("--trouble") {
+        synthetic::trouble(hosts)
+    } else {
+        synthetic::web_tier(hosts, has("--check"))
+    };
     let shift = i64::try_from(
         std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)

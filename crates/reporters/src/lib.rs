@@ -11,10 +11,12 @@ mod fold;
 mod hosts;
 mod json_lines;
 mod options;
+mod owed;
 mod plain;
 mod preview;
 mod runs;
 pub mod sanitize;
+mod streams;
 mod style;
 mod terminal;
 mod words;
@@ -30,4 +32,4 @@ pub use preview::{
 pub use runs::{
     ChangeRow, RunRow, comparison_text, log_json, log_text, run_text, runs_json, runs_text,
 };
-pub use terminal::Terminal;
+pub use terminal::{Control, LateHost, Terminal};

@@ -8,19 +8,25 @@ use std::io::Write;
 
 use hostler_diag::{Diagnostic, Location};
 use hostler_events::{
-    Counts, ItemResult, Recap, Reporter, RunEvent, Stamped, Status, TaskId, TaskInfo, TaskKind,
-    TaskResult,
+    Counts, HostState, ItemResult, Recap, Reporter, RunEvent, RunId, Stamped, Status, TaskId,
+    TaskInfo, TaskKind, TaskResult,
 };
 
 use crate::diagnostics::hosts_of;
 use crate::diff;
 use crate::dump::{dump, dump_debug, dump_unreachable};
+use crate::owed::Owed;
 use crate::sanitize;
+use crate::streams::Streams;
 use crate::style::Paint;
 use crate::{Options, words};
 
 /// Columns of a banner's text and stars, without the space between them.
 const BANNER: usize = 79;
+/// What a task does is told again after so long, in microseconds.
+const PROGRESS_EVERY_US: i64 = 60_000_000;
+/// Columns of a line of output of a running task.
+const OUTPUT_COLUMNS: usize = 500;
 
 /// Writes plain lines.
 pub struct Plain<W> {
@@ -28,8 +34,11 @@ pub struct Plain<W> {
     options: Options,
     paint: Paint,
     check: bool,
+    run: String,
     tasks: HashMap<TaskId, Task>,
     warned: HashSet<String>,
+    streams: Streams,
+    owed: Owed,
 }
 
 struct Task {
@@ -38,6 +47,8 @@ struct Task {
     titled: bool,
     /// Hosts that had an item printed.
     looped: HashSet<String>,
+    /// When it was last told what a host is doing.
+    progress: HashMap<String, i64>,
 }
 
 impl<W: Write + Send> Plain<W> {
@@ -48,8 +59,11 @@ impl<W: Write + Send> Plain<W> {
             options,
             paint: Paint::new(options.color),
             check: false,
+            run: String::new(),
             tasks: HashMap::new(),
             warned: HashSet::new(),
+            streams: Streams::default(),
+            owed: Owed::default(),
         }
     }
 
@@ -100,7 +114,8 @@ impl<W: Write + Send> Plain<W> {
 
     fn quiet_about(&self, status: Status, ignored: bool) -> bool {
         let failed = matches!(status, Status::Failed | Status::Unreachable);
-        self.options.quiet && (ignored || !failed)
+        let lost = status == Status::Unknown && !self.check;
+        self.options.quiet && (ignored || !(failed || lost))
     }
 
     fn item(&mut self, id: TaskId, host: &str, item: &ItemResult) {
@@ -218,7 +233,7 @@ impl<W: Write + Send> Plain<W> {
             }
             _ if looped => None,
             Status::Unknown => {
-                let why = sanitize::line(message.unwrap_or_default(), 500);
+                let why = sanitize::line(words::unknown(message, self.check), 500);
                 Some(format!("unknown: [{label}] {why}"))
             }
             Status::Ok | Status::Changed if debug => Some(format!(
@@ -240,6 +255,71 @@ impl<W: Write + Send> Plain<W> {
                 dump_unreachable(result)
             )),
         }
+    }
+
+    /// What a host of a task that takes long is doing: a log is no live view, so only now and then.
+    fn progress(&mut self, id: TaskId, host: &str, doing: &str, at_us: i64) {
+        let Some(task) = self.tasks.get_mut(&id).filter(|_| !self.options.quiet) else {
+            return;
+        };
+        let last = task.progress.get(host);
+        if last.is_some_and(|last| at_us - last < PROGRESS_EVERY_US) {
+            return;
+        }
+        task.progress.insert(host.to_owned(), at_us);
+        self.put(&format!(
+            "waiting: [{}]: {}",
+            sanitize::name(host),
+            sanitize::line(doing, 500)
+        ));
+    }
+
+    fn output(&mut self, id: TaskId, host: &str, is_stderr: bool, text: &str) {
+        if self.options.quiet {
+            return;
+        }
+        let lines = self.streams.take(id, host, is_stderr, text, OUTPUT_COLUMNS);
+        for line in lines {
+            self.put(&line);
+        }
+    }
+
+    fn output_ends(&mut self, id: TaskId, host: &str) {
+        for line in self.streams.end(id, host, OUTPUT_COLUMNS) {
+            self.put(&line);
+        }
+    }
+
+    fn owed(&mut self, host: &str, handler: &str, run: &RunId, runs_now: bool) {
+        if !runs_now {
+            self.owed.add(host, handler, run);
+            return;
+        }
+        self.owed.remove(host, handler, run);
+        if !self.options.quiet {
+            self.put(&format!(
+                "owed: {} on {} (since run {}): runs now",
+                sanitize::line(handler, 200),
+                sanitize::name(host),
+                sanitize::name(&run.0)
+            ));
+        }
+    }
+
+    /// What is left to do, below the recap.
+    fn rest(&mut self, resumable: bool) {
+        for line in self.owed.lines(&self.run, 500) {
+            self.put(&format!("owed: {line}"));
+        }
+        if resumable {
+            let line = words::resume_with(&self.run);
+            self.put(&line);
+        }
+        if resumable || !self.owed.is_empty() {
+            self.put("");
+        }
+        // A closed pipe is no failure of the run.
+        let _ = self.out.flush();
     }
 
     fn recap(&mut self, recap: &Recap) {
@@ -281,7 +361,7 @@ fn recap_line(host: &str, counts: &Counts, paint: Paint) -> String {
             field
         });
     }
-    // Only a preview has any; scripts that read ansible-playbook's recap meet it behind what they know.
+    // ansible-core has none; scripts that read its recap meet it behind what they know.
     if counts.unknown > 0 {
         let field = format!(" unknown={}", counts.unknown);
         line.push_str(&paint.status(Status::Unknown, &field));
@@ -292,7 +372,10 @@ fn recap_line(host: &str, counts: &Counts, paint: Paint) -> String {
 impl<W: Write + Send> Reporter for Plain<W> {
     fn event(&mut self, stamped: &Stamped) {
         match &stamped.event {
-            RunEvent::RunStarted { check, .. } => self.check = *check,
+            RunEvent::RunStarted { check, run, .. } => {
+                self.check = *check;
+                self.run = run.0.clone();
+            }
             RunEvent::Warned {
                 diagnostic,
                 location,
@@ -323,6 +406,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
                     info: info.clone(),
                     titled: false,
                     looped: HashSet::new(),
+                    progress: HashMap::new(),
                 };
                 self.tasks.insert(info.id, task);
                 if !self.options.quiet {
@@ -349,21 +433,52 @@ impl<W: Write + Send> Reporter for Plain<W> {
                     ));
                 }
             }
-            RunEvent::TaskFinished { task, host, result } => self.result(*task, host, result),
+            RunEvent::TaskFinished { task, host, result } => {
+                self.output_ends(*task, host);
+                self.result(*task, host, result);
+            }
             RunEvent::TaskEnded { task } => {
                 self.tasks.remove(task);
             }
             RunEvent::Stopping { reason } => {
                 self.put(&format!("\nSTOPPING: {}", sanitize::line(reason, 500)));
             }
-            RunEvent::RunFinished { recap, .. } => self.recap(recap),
+            RunEvent::RunFinished {
+                recap, resumable, ..
+            } => {
+                self.recap(recap);
+                self.rest(*resumable);
+            }
+            RunEvent::HandlerOwed {
+                host,
+                handler,
+                run,
+                runs_now,
+            } => self.owed(host, handler, run, *runs_now),
+            RunEvent::TaskProgress { task, host, doing } => {
+                self.progress(*task, host, doing, stamped.at_us);
+            }
+            RunEvent::TaskOutput {
+                task,
+                host,
+                is_stderr,
+                text,
+            } => self.output(*task, host, *is_stderr, text),
+            RunEvent::HostDropped { host, reason } => self.put(&format!(
+                "dropped: [{}]: {}",
+                sanitize::name(host),
+                sanitize::line(reason, 500)
+            )),
+            RunEvent::HostChanged {
+                host,
+                state: HostState::Reconnecting,
+            } if !self.options.quiet => self.put(&format!(
+                "reconnecting: [{}]: the connection was lost while a task ran",
+                sanitize::name(host)
+            )),
             RunEvent::HostChanged { .. }
             | RunEvent::HostStarted { .. }
-            | RunEvent::HandlerNotified { .. }
-            | RunEvent::HandlerOwed { .. }
-            | RunEvent::TaskProgress { .. }
-            | RunEvent::TaskOutput { .. }
-            | RunEvent::HostDropped { .. } => {}
+            | RunEvent::HandlerNotified { .. } => {}
         }
     }
 }

@@ -3,6 +3,8 @@
 use hostler_events::{Counts, Status};
 use hostler_value::{Cause, Unknown};
 
+use crate::sanitize;
+
 /// `1 host`, `2 hosts`.
 pub(crate) fn hosts(count: usize) -> String {
     if count == 1 {
@@ -37,6 +39,20 @@ pub(crate) fn duration(us: u64) -> String {
 
 /// Over the differences of a task of which is not known whether it makes them.
 pub(crate) const PERHAPS: &str = "perhaps:";
+
+/// Why a status is unknown: a preview always says, a run may just have got no answer.
+pub(crate) fn unknown(message: Option<&str>, check: bool) -> &str {
+    match message {
+        Some(message) => message,
+        None if check => "",
+        None => "sent, no answer",
+    }
+}
+
+/// How to go on with a run that did not get to its end.
+pub(crate) fn resume_with(run: &str) -> String {
+    format!("resume with: hostler resume {}", sanitize::name(run))
+}
 
 /// What is said of a status; in check mode nothing has changed yet.
 pub(crate) fn status(status: Status, check: bool) -> &'static str {

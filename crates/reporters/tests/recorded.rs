@@ -1,6 +1,7 @@
 //! Recorded runs, read as a person or a script reads them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[expect(dead_code, reason = "the other tests use the rest")]
 mod synthetic;
 
 use std::io::Write;

@@ -130,9 +130,11 @@ fn apply_plan(
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let interrupts = Interrupts::default();
-        signals::watch(&interrupts)?;
+        let underway = signals::Underway::default();
+        signals::watch(&interrupts, underway.clone())?;
         let watching = console.progress_only(sources);
-        let reporters = vec![console.reporter(sources)];
+        let mut reporters = console.reporters(sources, &interrupts);
+        reporters.push(Box::new(underway));
         hostler_app::apply_plan(plan, request, sources, watching, reporters, interrupts)
             .await
             .map_err(Problem::inputs)

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &DemoArgs) -> ExitCode {
 async fn demo(args: &DemoArgs, console: &Console) -> Result<ExitCode, (Problem, SourceMap)> {
     let outside = |problem: Problem| (problem, SourceMap::new());
     let interrupts = Interrupts::default();
-    signals::watch(&interrupts).map_err(outside)?;
+    signals::watch(&interrupts, signals::Underway::default()).map_err(outside)?;
     let say = |text: String| {
         if !console.is_json() {
             console.line(&text);

@@ -46,7 +46,7 @@ async fn apply_shown(
     interrupts: &Interrupts,
 ) -> (SourceMap, Result<ExitCode, Problem>) {
     let sources = SourceMap::new();
-    let mut reporters = vec![console.reporter(&sources)];
+    let mut reporters = console.reporters(&sources, interrupts);
     reporters.extend(more);
     let reporters = Reporters::new(reporters);
     let done = hostler_app::apply(request, &sources, reporters, interrupts.clone())
@@ -63,10 +63,12 @@ fn run_once(request: ApplyRequest, console: &Console) -> ExitCode {
     };
     let (sources, done) = runtime.block_on(async {
         let interrupts = Interrupts::default();
-        if let Err(problem) = signals::watch(&interrupts) {
+        let underway = signals::Underway::default();
+        if let Err(problem) = signals::watch(&interrupts, underway.clone()) {
             return (SourceMap::new(), Err(problem));
         }
-        apply_shown(request, console, Vec::new(), &interrupts).await
+        let more: Vec<Box<dyn Reporter>> = vec![Box::new(underway)];
+        apply_shown(request, console, more, &interrupts).await
     });
     // A name look-up that hangs must not keep a finished program.
     runtime.shutdown_background();

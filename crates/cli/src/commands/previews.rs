@@ -26,7 +26,7 @@ pub(super) fn run(
     };
     let done = runtime.block_on(async {
         let interrupts = Interrupts::default();
-        signals::watch(&interrupts)?;
+        signals::watch(&interrupts, signals::Underway::default())?;
         hostler_app::preview(request, &sources, reporters(&sources), interrupts)
             .await
             .map_err(Problem::inputs)

@@ -104,6 +104,7 @@ pub(super) fn counts(
     let order = [
         Status::Failed,
         Status::Unreachable,
+        Status::Unknown,
         Status::Changed,
         Status::Ok,
         Status::Skipped,
@@ -119,19 +120,22 @@ pub(super) fn counts(
     line
 }
 
-/// The hosts waited for longest, one a line, and how many more there are.
+/// The hosts waited for longest, which come first, one a line, and how many more there are; `taken` rows are needed for
+/// something else.
 pub(super) fn waiting(
-    hosts: &HashMap<String, Waiting>,
+    hosts: &[(String, Waiting)],
     now_us: i64,
+    taken: usize,
     options: &Options,
     paint: Paint,
 ) -> String {
-    let slots = options.rows.saturating_sub(ROWS_FREE).min(NAMED_MAX);
-    let mut late: Vec<(&String, &Waiting)> = hosts
-        .iter()
-        .filter(|(_, waiting)| now_us - waiting.since_us >= NAMED_AFTER_US)
-        .collect();
-    late.sort_by_key(|(host, waiting)| (waiting.since_us, *host));
+    let free = options.rows.saturating_sub(ROWS_FREE + taken);
+    let slots = free.min(NAMED_MAX);
+    let is_late = |waiting: &Waiting| now_us - waiting.since_us >= NAMED_AFTER_US;
+    let late: Vec<_> = hosts.iter().filter(|(_, it)| is_late(it)).collect();
+    if slots == 0 {
+        return String::new();
+    }
     let named = if late.len() > slots {
         slots.saturating_sub(1)
     } else {
@@ -142,16 +146,11 @@ pub(super) fn waiting(
         .take(named)
         .map(|(host, waiting)| {
             let time = words::clock(now_us - waiting.since_us);
-            let what = sanitize::line(&waiting.what, 40);
-            let room = options
-                .width
-                .saturating_sub(time.len() + what.chars().count() + 8);
-            format!(
-                "  {:<12}  {}  {}",
-                sanitize::line(host, room),
-                time,
-                paint.dim(&what)
-            )
+            let host = sanitize::line(host, options.width.saturating_sub(time.len() + 24).max(12));
+            let host = format!("{host:<12}");
+            let used = console::measure_text_width(&host) + time.len() + 7;
+            let what = sanitize::line(&waiting.what, options.width.saturating_sub(used));
+            format!("  {host}  {time}  {}", paint.dim(&what))
         })
         .collect();
     if late.len() > named {

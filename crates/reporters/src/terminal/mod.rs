@@ -3,6 +3,7 @@
 //! [`view`] turns events into lines, as a plain state machine; this file puts them on the screen: finished lines scroll
 //! up, and one indicatif bar below them shows what runs now. One thread ticks it, whatever the number of hosts.
 
+mod control;
 mod failure;
 mod live;
 mod recap;
@@ -20,6 +21,7 @@ use hostler_events::{Reporter, RunEvent, Stamped};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::Options;
+pub use control::{Control, LateHost};
 use live::Live;
 use view::View;
 
@@ -65,6 +67,11 @@ impl Terminal {
             silent: true,
             ..Terminal::new(options, sources)
         }
+    }
+
+    /// A handle on the live view, for somebody who reads keys.
+    pub fn control(&self) -> Control {
+        Control::new(&self.view)
     }
 
     /// Writes the same lines without a live view, to anything.

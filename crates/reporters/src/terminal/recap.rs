@@ -7,6 +7,7 @@ use hostler_events::{Counts, Recap, Status, TaskInfo, TaskResult};
 use super::failure;
 use super::task::Context;
 use crate::fold::without_host;
+use crate::owed::Owed;
 use crate::{hosts, sanitize, words};
 
 /// Up to this many hosts each have a line.
@@ -28,6 +29,7 @@ impl Trouble {
     pub(super) fn of(task: &TaskInfo, host: &str, result: &TaskResult) -> Self {
         let message = match (&result.status, &result.unreachable) {
             (Status::Unreachable, Some(why)) => why.reason.clone(),
+            (Status::Unknown, _) => words::unknown(result.message.as_deref(), false).to_owned(),
             _ => failure::message(result),
         };
         let first = message.lines().next().unwrap_or_default();
@@ -46,6 +48,9 @@ pub(super) struct Summary<'a> {
     pub elapsed_us: u64,
     pub bytes: (u64, u64),
     pub round_trips: u64,
+    pub owed: &'a Owed,
+    pub run: &'a str,
+    pub resumable: bool,
 }
 
 /// How a host came out, worst first.
@@ -53,17 +58,21 @@ pub(super) struct Summary<'a> {
 enum Fate {
     Failed,
     Unreachable,
+    /// What a task did there is not known. In a preview that is no trouble, and no fate.
+    Unknown,
     Rescued,
     Changed,
     Ok,
 }
 
 impl Fate {
-    fn of(counts: &Counts) -> Self {
+    fn of(counts: &Counts, check: bool) -> Self {
         if counts.failed > 0 {
             Fate::Failed
         } else if counts.unreachable > 0 {
             Fate::Unreachable
+        } else if counts.unknown > 0 && !check {
+            Fate::Unknown
         } else if counts.rescued + counts.ignored > 0 {
             Fate::Rescued
         } else if counts.changed > 0 {
@@ -77,6 +86,7 @@ impl Fate {
         match self {
             Fate::Failed => Status::Failed,
             Fate::Unreachable => Status::Unreachable,
+            Fate::Unknown => Status::Unknown,
             Fate::Rescued | Fate::Changed => Status::Changed,
             Fate::Ok => Status::Ok,
         }
@@ -101,7 +111,7 @@ pub(super) fn lines(summary: &Summary<'_>, context: &Context) -> Vec<String> {
     let paint = context.paint;
     let mut lines = vec![String::new()];
     let total = summary.recap.hosts.len();
-    let rows = rows(summary, total > SINGLE_MAX);
+    let rows = rows(summary, total > SINGLE_MAX, context.check);
     let counts_width = rows
         .iter()
         .filter_map(|row| row.counts.as_ref())
@@ -116,7 +126,7 @@ pub(super) fn lines(summary: &Summary<'_>, context: &Context) -> Vec<String> {
         .unwrap_or(0)
         .min(40);
     for row in &rows {
-        let well = row.fate > Fate::Unreachable;
+        let well = row.fate > Fate::Unknown;
         if context.options.quiet && well {
             continue;
         }
@@ -162,14 +172,11 @@ pub(super) fn lines(summary: &Summary<'_>, context: &Context) -> Vec<String> {
 }
 
 /// Hosts in order of what matters; with `folded`, those with equal counts and trouble in one row.
-fn rows<'a>(summary: &'a Summary<'_>, folded: bool) -> Vec<Row<'a>> {
+fn rows<'a>(summary: &'a Summary<'_>, folded: bool, check: bool) -> Vec<Row<'a>> {
     let mut rows: Vec<Row<'a>> = Vec::new();
     for (host, counts) in &summary.recap.hosts {
-        let fate = Fate::of(counts);
-        let trouble = summary
-            .troubles
-            .get(host)
-            .filter(|_| fate <= Fate::Unreachable);
+        let fate = Fate::of(counts, check);
+        let trouble = summary.troubles.get(host).filter(|_| fate <= Fate::Unknown);
         let same = rows
             .iter_mut()
             .filter(|_| folded)
@@ -218,7 +225,7 @@ fn footer(summary: &Summary<'_>, context: &Context) -> Vec<String> {
     let paint = context.paint;
     let mut totals: BTreeMap<Fate, usize> = BTreeMap::new();
     for counts in summary.recap.hosts.values() {
-        *totals.entry(Fate::of(counts)).or_default() += 1;
+        *totals.entry(Fate::of(counts, context.check)).or_default() += 1;
     }
     let parts: Vec<String> = totals
         .iter()
@@ -241,6 +248,7 @@ fn footer(summary: &Summary<'_>, context: &Context) -> Vec<String> {
         first.push_str(&paint.yellow("  (interrupted)"));
     }
     let mut lines = vec![first];
+    lines.extend(left_over(summary, context));
     if context.options.verbosity >= 1 {
         lines.push(paint.dim(&format!(
             "{} sent, {} received, {} round trips",
@@ -257,6 +265,20 @@ fn footer(summary: &Summary<'_>, context: &Context) -> Vec<String> {
     lines
 }
 
+/// Handlers that did not run, and how to go on.
+fn left_over(summary: &Summary<'_>, context: &Context) -> Vec<String> {
+    let paint = context.paint;
+    let columns = context.options.width.saturating_sub(6);
+    let owed = summary.owed.lines(summary.run, columns).into_iter();
+    let mut lines: Vec<String> = owed
+        .map(|line| format!("{} {line}", paint.yellow("owed:")))
+        .collect();
+    if summary.resumable {
+        lines.push(paint.bold(&words::resume_with(summary.run)));
+    }
+    lines
+}
+
 /// How to see more, and how to try again where it went wrong.
 fn next_steps(summary: &Summary<'_>, context: &Context) -> Vec<String> {
     let options = &context.options;
@@ -264,7 +286,7 @@ fn next_steps(summary: &Summary<'_>, context: &Context) -> Vec<String> {
         .recap
         .hosts
         .iter()
-        .filter(|(_, counts)| Fate::of(counts) <= Fate::Unreachable)
+        .filter(|(_, counts)| Fate::of(counts, context.check) <= Fate::Unknown)
         .map(|(host, _)| sanitize::name(host))
         .collect();
     let changed = summary
@@ -276,6 +298,8 @@ fn next_steps(summary: &Summary<'_>, context: &Context) -> Vec<String> {
     let again = format!("only those again: --limit {}", bad.join(","));
     if !bad.is_empty() && bad.len() <= LIMIT_MAX && again.len() < options.width {
         lines.push(again);
+    } else if !bad.is_empty() {
+        lines.push("only those again: --limit @failed".to_owned());
     }
     let mut more = Vec::new();
     if changed && !options.diff {

@@ -145,7 +145,8 @@ impl Task {
             Status::Failed => failure::message(result),
             Status::Ok if self.info.module == "debug" => debug_text(result),
             _ if context.options.verbosity >= 2 => dump(&result.value, result.message.as_deref()),
-            Status::Skipped | Status::Unknown => result.message.clone().unwrap_or_default(),
+            Status::Unknown => words::unknown(result.message.as_deref(), context.check).to_owned(),
+            Status::Skipped => result.message.clone().unwrap_or_default(),
             Status::Changed if !result.unknown.is_empty() => words::partly(&result.unknown),
             _ => String::new(),
         };
@@ -227,6 +228,7 @@ impl Task {
                 group.hosts.len() > group.told
                     && !(options.quiet && (group.outcome.ignored || group.outcome.rescued))
             }
+            Status::Unknown if !context.check => true,
             _ if options.quiet => false,
             Status::Changed | Status::Unknown => true,
             Status::Ok => options.verbosity >= 1 || self.info.module == "debug",

@@ -9,6 +9,8 @@ use super::live::{self, Header, Live, Waiting};
 use super::recap::{self, Summary, Trouble};
 use super::task::{Context, Task};
 use crate::diagnostics::hosts_of;
+use crate::owed::Owed;
+use crate::streams::Streams;
 use crate::style::Paint;
 use crate::{Options, sanitize, words};
 
@@ -20,11 +22,20 @@ pub(super) struct View {
     context: Context,
     started_us: Option<i64>,
     over: bool,
+    run: String,
     play: String,
-    connecting: HashMap<String, i64>,
+    /// Hosts that are being connected to, since when, and in what words.
+    connecting: HashMap<String, (i64, &'static str)>,
     tasks: BTreeMap<TaskId, Task>,
     troubles: BTreeMap<String, Trouble>,
     warned: HashSet<String>,
+    streams: Streams,
+    /// Handlers of earlier runs that run now, not told yet: those of many hosts are one line.
+    paid: Owed,
+    /// Handlers that are left to a later run.
+    owed: Owed,
+    /// What somebody who reads keys has to say.
+    notice: Vec<String>,
 }
 
 impl View {
@@ -38,11 +49,16 @@ impl View {
             },
             started_us: None,
             over: false,
+            run: String::new(),
             play: String::new(),
             connecting: HashMap::new(),
             tasks: BTreeMap::new(),
             troubles: BTreeMap::new(),
             warned: HashSet::new(),
+            streams: Streams::default(),
+            paid: Owed::default(),
+            owed: Owed::default(),
+            notice: Vec::new(),
         }
     }
 
@@ -54,10 +70,24 @@ impl View {
 
     /// Takes in an event and gives the lines that it completes.
     pub(super) fn event(&mut self, stamped: &Stamped) -> Vec<String> {
+        let mut lines = match stamped.event {
+            RunEvent::HandlerOwed { .. } => Vec::new(),
+            _ => self.tell_paid(),
+        };
+        lines.extend(self.lines(stamped));
+        lines
+    }
+
+    fn lines(&mut self, stamped: &Stamped) -> Vec<String> {
         let at_us = stamped.at_us;
         self.started_us.get_or_insert(at_us);
         match &stamped.event {
-            RunEvent::RunStarted { check, .. } => self.context.check = *check,
+            RunEvent::RunStarted {
+                check,
+                run,
+                resumed,
+                ..
+            } => return self.run_started(&run.0, *check, *resumed),
             RunEvent::Warned {
                 diagnostic,
                 location,
@@ -98,11 +128,34 @@ impl View {
                     .remove(task)
                     .map_or_else(Vec::new, |task| task.end(&self.context));
             }
-            RunEvent::HandlerNotified { .. }
-            | RunEvent::HandlerOwed { .. }
-            | RunEvent::TaskProgress { .. }
-            | RunEvent::TaskOutput { .. }
-            | RunEvent::HostDropped { .. } => {}
+            RunEvent::HandlerNotified { .. } => {}
+            RunEvent::HandlerOwed {
+                host,
+                handler,
+                run,
+                runs_now: true,
+            } => {
+                self.owed.remove(host, handler, run);
+                self.paid.add(host, handler, run);
+            }
+            RunEvent::HandlerOwed {
+                host, handler, run, ..
+            } => self.owed.add(host, handler, run),
+            RunEvent::TaskProgress { task, host, doing } => {
+                let since = self.waiting_since(*task, host).unwrap_or(at_us);
+                self.set_waiting(*task, host, since, doing.clone());
+            }
+            RunEvent::TaskOutput {
+                task,
+                host,
+                is_stderr,
+                text,
+            } if !self.context.options.quiet => {
+                let columns = self.context.options.width;
+                return self.streams.take(*task, host, *is_stderr, text, columns);
+            }
+            RunEvent::TaskOutput { .. } => {}
+            RunEvent::HostDropped { host, reason } => return self.dropped(host, reason),
             RunEvent::Stopping { reason } => {
                 let text = format!("Stopping: {}", sanitize::line(reason, 500));
                 return vec![String::new(), self.context.paint.yellow(&text)];
@@ -113,7 +166,7 @@ impl View {
                 elapsed_us,
                 bytes,
                 round_trips,
-                resumable: _,
+                resumable,
             } => {
                 let mut lines = self.end_tasks();
                 self.over = true;
@@ -125,6 +178,9 @@ impl View {
                         elapsed_us: *elapsed_us,
                         bytes: *bytes,
                         round_trips: *round_trips,
+                        owed: &self.owed,
+                        run: &self.run,
+                        resumable: *resumable,
                     },
                     &self.context,
                 ));
@@ -149,21 +205,12 @@ impl View {
             &context.options,
             context.paint,
         );
-        let mut waiting: HashMap<String, Waiting> = self
-            .connecting
-            .iter()
-            .map(|(host, since_us)| {
-                let what = "connecting".to_owned();
-                let since_us = *since_us;
-                (host.clone(), Waiting { since_us, what })
-            })
-            .collect();
-        for task in self.tasks.values() {
-            for (host, it) in &task.waiting {
-                waiting.entry(host.clone()).or_insert_with(|| it.clone());
-            }
+        let (options, paint) = (&context.options, context.paint);
+        let mut waiting = live::waiting(&self.late(), now_us, self.notice.len(), options, paint);
+        for line in &self.notice {
+            waiting.push('\n');
+            waiting.push_str(&sanitize::clip(line, options.width.saturating_sub(1)));
         }
-        let waiting = live::waiting(&waiting, now_us, &context.options, context.paint);
         let done = task.map_or(0, |task| task.done);
         let total = task.map_or(0, |task| u64::from(task.info.hosts).max(done));
         let counts = task.map_or_else(String::new, |task| {
@@ -176,6 +223,65 @@ impl View {
             done,
             total: total.max(1),
         })
+    }
+
+    /// The hosts that are waited for, longest first.
+    pub(super) fn late(&self) -> Vec<(String, Waiting)> {
+        let connecting = self.connecting.iter();
+        let mut waiting: HashMap<&String, Waiting> = connecting
+            .map(|(host, (since_us, what))| {
+                let (since_us, what) = (*since_us, (*what).to_owned());
+                (host, Waiting { since_us, what })
+            })
+            .collect();
+        for (host, it) in self.tasks.values().flat_map(|task| &task.waiting) {
+            let known = waiting.entry(host).or_insert_with(|| it.clone());
+            known.since_us = known.since_us.min(it.since_us);
+        }
+        let mut late: Vec<(String, Waiting)> = waiting
+            .into_iter()
+            .map(|(host, it)| (host.clone(), it))
+            .collect();
+        late.sort_by(|(host, it), (other, that)| (it.since_us, host).cmp(&(that.since_us, other)));
+        late
+    }
+
+    /// Shows these lines below the live view.
+    pub(super) fn set_notice(&mut self, lines: Vec<String>) {
+        self.notice = lines;
+    }
+
+    fn run_started(&mut self, run: &str, check: bool, resumed: bool) -> Vec<String> {
+        self.context.check = check;
+        run.clone_into(&mut self.run);
+        if !resumed || self.context.options.quiet {
+            return Vec::new();
+        }
+        let text = format!("Run {} goes on.", sanitize::name(run));
+        vec![self.context.paint.cyan(&text)]
+    }
+
+    /// Handlers that an earlier run left and that run now.
+    fn tell_paid(&mut self) -> Vec<String> {
+        if self.paid.is_empty() {
+            return Vec::new();
+        }
+        let paid = std::mem::take(&mut self.paid);
+        if self.context.options.quiet {
+            return Vec::new();
+        }
+        let columns = self.context.options.width.saturating_sub(16);
+        let lead = self.context.paint.yellow("owed:");
+        let lines = paid.lines("", columns).into_iter();
+        lines.map(|it| format!("{lead} {it}: runs now")).collect()
+    }
+
+    fn dropped(&self, host: &str, reason: &str) -> Vec<String> {
+        let lead = format!("  {:<12} ", "dropped");
+        let room = self.context.options.width.saturating_sub(lead.len());
+        let text = format!("{}: {reason}", sanitize::name(host));
+        let lead = self.context.paint.yellow(&lead);
+        vec![format!("{lead}{}", sanitize::line(&text, room))]
     }
 
     fn warned(
@@ -246,11 +352,16 @@ impl View {
     }
 
     fn host_changed(&mut self, host: &str, state: HostState, at_us: i64) {
-        if state == HostState::Connecting {
-            self.connecting.entry(host.to_owned()).or_insert(at_us);
-        } else {
-            self.connecting.remove(host);
-        }
+        let what = match state {
+            HostState::Connecting => "connecting",
+            HostState::Reconnecting => "connection lost, connecting anew",
+            HostState::Idle | HostState::Running | HostState::Lost => {
+                self.connecting.remove(host);
+                return;
+            }
+        };
+        let since = self.connecting.entry(host.to_owned());
+        since.or_insert((at_us, what)).1 = what;
     }
 
     fn waiting_since(&self, task: TaskId, host: &str) -> Option<i64> {
@@ -270,10 +381,13 @@ impl View {
             lines.extend(self.warning(warning));
         }
         self.connecting.remove(host);
+        let columns = self.context.options.width;
+        lines.extend(self.streams.end(id, host, columns));
         let Some(task) = self.tasks.get_mut(&id) else {
             return lines;
         };
-        let failed = matches!(result.status, Status::Failed | Status::Unreachable);
+        let lost = result.status == Status::Unknown && !self.context.check;
+        let failed = lost || matches!(result.status, Status::Failed | Status::Unreachable);
         if failed && !result.ignored && !result.rescued {
             let trouble = Trouble::of(&task.info, host, result);
             self.troubles.insert(host.to_owned(), trouble);

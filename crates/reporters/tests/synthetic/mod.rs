@@ -115,6 +115,7 @@ pub(crate) struct Recorder {
     recap: Recap,
     tasks: u32,
     started_us: i64,
+    pub(crate) resumable: bool,
 }
 
 impl Recorder {
@@ -125,6 +126,7 @@ impl Recorder {
             recap: Recap::default(),
             tasks: 0,
             started_us: 1_800_000_000_000_000,
+            resumable: false,
         };
         recorder.push(RunEvent::RunStarted {
             run: RunId("run-1".into()),
@@ -230,7 +232,7 @@ impl Recorder {
             elapsed_us,
             bytes: (1_234_567, 345_678),
             round_trips: 1400,
-            resumable: false,
+            resumable: self.resumable,
         });
         self.events
     }
@@ -239,6 +241,82 @@ impl Recorder {
 /// `web001`, `web002`, ...
 pub(crate) fn hosts(count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("web{n:03}")).collect()
+}
+
+/// A run in which things go wrong: hosts are stuck, lost, given up; handlers are owed; Ctrl-C ends it.
+pub(crate) fn trouble(count: usize) -> Vec<Stamped> {
+    let hosts = hosts(count);
+    let mut run = Recorder::new(u32::try_from(count).unwrap(), false);
+    run.resumable = true;
+    run.play("Web tier", &hosts);
+    for host in hosts.iter().skip(1) {
+        run.push(RunEvent::HandlerOwed {
+            host: host.clone(),
+            handler: "reload nginx".into(),
+            run: RunId("run-0".into()),
+            runs_now: true,
+        });
+    }
+    let install = run.task("Install nginx", "apt", 4, count);
+    for host in &hosts {
+        run.start(install, host);
+    }
+    let out = |run: &mut Recorder, host: &str, is_stderr: bool, text: &str| {
+        run.push(RunEvent::TaskOutput {
+            task: install,
+            host: host.to_owned(),
+            is_stderr,
+            text: text.to_owned(),
+        });
+    };
+    out(
+        &mut run,
+        &hosts[0],
+        false,
+        "Reading package lists...\nBuilding dep",
+    );
+    out(&mut run, &hosts[0], false, "endency tree\x1b[2J\n");
+    out(&mut run, &hosts[0], true, "W: no line feed");
+    for second in [2, 7] {
+        run.wait_ms(second * 1000);
+        run.push(RunEvent::TaskProgress {
+            task: install,
+            host: hosts[0].clone(),
+            doing: "apt-get: waits for the lock held by unattended-upgr (pid 812)".into(),
+        });
+    }
+    let last = hosts.last().unwrap().clone();
+    run.push(RunEvent::HostChanged {
+        host: last.clone(),
+        state: HostState::Reconnecting,
+    });
+    run.wait_ms(4000);
+    for host in hosts.iter().skip(1).take(count.saturating_sub(2)) {
+        run.finish(install, host, result(Status::Changed));
+    }
+    run.wait_ms(4000);
+    if count > 1 {
+        run.finish(install, &last, result(Status::Unknown));
+    }
+    run.push(RunEvent::HostDropped {
+        host: hosts[0].clone(),
+        reason: "given up by the user".into(),
+    });
+    run.finish(
+        install,
+        &hosts[0],
+        failure("cancelled: given up by the user", ""),
+    );
+    run.end(install);
+    for host in hosts.iter().take(count / 2) {
+        run.push(RunEvent::HandlerOwed {
+            host: host.clone(),
+            handler: "restart nginx".into(),
+            run: RunId("run-1".into()),
+            runs_now: false,
+        });
+    }
+    run.over(99)
 }
 
 /// The whole made-up run.
