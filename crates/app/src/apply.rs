@@ -173,8 +173,8 @@ pub(crate) async fn run(
     let watch = tokio::spawn(tell_of_interrupts(interrupts.clone(), events.clone()));
     let origins = plays(&run, inputs, &mut state).await;
     watch.abort();
-    let (sent, received, round_trips) = run.fleet.close().await;
-    let exit = exit_code(&state.recap, &interrupts);
+    let (sent, received, round_trips) = run.close().await;
+    let exit = exit_code(&state.recap, request.check, &interrupts);
     let finished = RunEvent::RunFinished {
         recap: state.recap,
         exit_code: exit as u8,
@@ -214,7 +214,24 @@ fn refuse(refused: &BTreeMap<String, Vec<String>>, state: &mut RunState, emit: &
 /// Runs the plays; in a preview, looks up afterwards where variables came from.
 async fn plays(run: &Arc<RunContext>, inputs: &Inputs, state: &mut RunState) -> Vec<Origin> {
     let mut used = Used::new(run, inputs);
-    'books: for book in &inputs.playbooks {
+    loop {
+        let stopped = pass(run, inputs, state, &mut used).await == PlayOutcome::Stop;
+        if stopped || !state.catch_up(run).await {
+            break;
+        }
+    }
+    state.leave_behind(run);
+    used.origins()
+}
+
+/// Runs the plays once, over the hosts that have a part in it.
+async fn pass(
+    run: &Arc<RunContext>,
+    inputs: &Inputs,
+    state: &mut RunState,
+    used: &mut Used,
+) -> PlayOutcome {
+    for book in &inputs.playbooks {
         let absolute =
             std::path::absolute(&book.directory).unwrap_or_else(|_| book.directory.clone());
         run.vars.set_playbook(&absolute, book.var_files.clone());
@@ -232,6 +249,7 @@ async fn plays(run: &Arc<RunContext>, inputs: &Inputs, state: &mut RunState) -> 
                     name: play.name.clone(),
                     hosts: play.hosts.clone(),
                     directory: book.directory.clone(),
+                    playbook: absolute_text(&book.playbook.path),
                     layer: layer.clone(),
                 },
                 state,
@@ -239,11 +257,17 @@ async fn plays(run: &Arc<RunContext>, inputs: &Inputs, state: &mut RunState) -> 
             let outcome = outcome.await;
             used.look(run, &layer, &play.hosts);
             if outcome == PlayOutcome::Stop || run.interrupts.draining() {
-                break 'books;
+                return PlayOutcome::Stop;
             }
         }
     }
-    used.origins()
+    PlayOutcome::GoOn
+}
+
+/// An absolute path, by which later runs know the playbook again.
+fn absolute_text(path: &std::path::Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.display().to_string()
 }
 
 /// Says at once that the user's wish was heard, and what the next Ctrl-C does.
@@ -400,11 +424,12 @@ fn run_id() -> RunId {
     ))
 }
 
-/// As ansible-playbook: an unreachable host counts before failed ones.
-fn exit_code(recap: &Recap, interrupts: &Interrupts) -> ExitCode {
+/// As ansible-playbook: an unreachable host counts before failed ones. So does one of which nobody knows what it did; in
+/// a preview much is unknown, and that is no fault.
+fn exit_code(recap: &Recap, check: bool, interrupts: &Interrupts) -> ExitCode {
     if interrupts.draining() {
         ExitCode::Interrupted
-    } else if recap.any_unreachable() {
+    } else if recap.any_unreachable() || (!check && recap.any_unknown()) {
         ExitCode::UnreachableOrInput
     } else if recap.any_failed() {
         ExitCode::HostFailed

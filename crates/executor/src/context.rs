@@ -1,10 +1,13 @@
 //! What everything in a run shares.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::RunEvent;
+use hostler_journal::{JournalError, Note};
 use hostler_module_api::Catalog;
 use hostler_template::Engine;
 use hostler_value::Secret;
@@ -12,10 +15,12 @@ use hostler_vars::VarStore;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::bound::Bound;
+use crate::failure::{Failure, Left};
 use crate::files::ControllerFiles;
 use crate::fleet::{ConnectDefaults, Fleet};
 use crate::foresight::Foresight;
 use crate::interrupts::Interrupts;
+use crate::past::Past;
 use crate::recording::Recording;
 
 /// How to run, decided by the command line.
@@ -89,6 +94,12 @@ pub struct RunContext {
     pub interrupts: Interrupts,
     bound: Option<Bound>,
     pub(crate) recording: Option<Recording>,
+    /// What the run did before it was interrupted.
+    pub(crate) past: Past,
+    journal_broken: Mutex<Option<JournalError>>,
+    may_fall_behind: AtomicBool,
+    /// Time spent on each host.
+    spent: Mutex<HashMap<String, Duration>>,
     secrets: Option<SecretSink>,
     /// What a preview remembers.
     pub(crate) foresight: Foresight,
@@ -121,6 +132,10 @@ impl RunContext {
             interrupts,
             bound: None,
             recording: None,
+            past: Past::default(),
+            journal_broken: Mutex::default(),
+            may_fall_behind: AtomicBool::new(true),
+            spent: Mutex::default(),
             secrets: None,
             foresight: Foresight::default(),
             files,
@@ -138,9 +153,74 @@ impl RunContext {
 
     /// Writes the run down, and goes on where its memory ends.
     #[must_use]
-    pub fn recorded(mut self, recording: Recording) -> Self {
+    pub fn recorded(mut self, mut recording: Recording) -> Self {
+        self.past = Past::new(std::mem::take(&mut recording.memory));
         self.recording = Some(recording);
         self
+    }
+
+    /// Writes something down, if the run is one that is.
+    pub(crate) fn note(&self, note: Note) {
+        if let Some(recording) = self.recording.as_ref().filter(|_| !self.settings.check) {
+            recording.journal.note(note);
+        }
+    }
+
+    /// Waits until everything that was noted is on the disk.
+    pub(crate) async fn written(&self) -> Result<(), Failure> {
+        let Some(recording) = self.recording.as_ref().filter(|_| !self.settings.check) else {
+            return Ok(());
+        };
+        recording.journal.sync().await.map_err(|error| {
+            let mut broken = self.lock_broken();
+            if broken.is_none() {
+                self.emit(RunEvent::Stopping {
+                    reason: format!("{error}: running tasks finish, no new ones start"),
+                });
+                *broken = Some(error);
+            }
+            Failure::Left(Left::Unwritten)
+        })
+    }
+
+    fn lock_broken(&self) -> std::sync::MutexGuard<'_, Option<JournalError>> {
+        self.journal_broken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing can be written down any more, if so.
+    pub fn journal_broken(&self) -> Option<JournalError> {
+        self.lock_broken().clone()
+    }
+
+    /// May a host that is lost be left behind, to catch up later? Not in the pass in which it catches up.
+    pub(crate) fn may_fall_behind(&self) -> bool {
+        self.may_fall_behind.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_may_fall_behind(&self, may: bool) {
+        self.may_fall_behind.store(may, Ordering::Relaxed);
+    }
+
+    /// What is left of a host's time in this run; `None` is without end.
+    pub(crate) fn time_left(&self, host: &str) -> Option<Duration> {
+        let limit = self.settings.limits.host?;
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(limit.saturating_sub(spent.get(host).copied().unwrap_or_default()))
+    }
+
+    /// A host was worked on for so long.
+    pub(crate) fn spend(&self, host: &str, time: Duration) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        *spent.entry(host.to_owned()).or_default() += time;
+    }
+
+    /// Ends the connections when everything is written down; the hosts then forget what they kept. Gives what it cost:
+    /// bytes sent, bytes received, round trips.
+    pub async fn close(&self) -> (u64, u64, u64) {
+        let written = self.written().await.is_ok();
+        self.fleet.close(written && self.recording.is_some()).await
     }
 
     /// Has every password told that is used, so that it can be kept out of what is shown.

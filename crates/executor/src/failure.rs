@@ -17,6 +17,32 @@ pub(crate) enum Failure {
     Unreachable(Unreachable),
     /// It needs what is not known before another task has run: no failure, but the task ends here all the same.
     Unknown(Arc<Unknown>),
+    /// It was sent, and nobody knows what came of it, or not now.
+    NoAnswer(String),
+    /// It was not done, or not to its end, and has no result: it is for later.
+    Left(Left),
+}
+
+/// Why a task has no result on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// The host was lost while it worked; the others go on, and it catches up when it is there again.
+    Behind,
+    /// The journal cannot be written.
+    Unwritten,
+    /// The user stops the run, and it had not begun.
+    Stopped,
+}
+
+impl Left {
+    /// For people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Left::Behind => "the connection was lost; the host catches up later",
+            Left::Unwritten => "not begun: the journal cannot be written",
+            Left::Stopped => "not begun: the run was stopped",
+        }
+    }
 }
 
 /// How a task failed.
@@ -104,6 +130,8 @@ impl Failure {
             Failure::Failed(failed) => failed.msg,
             Failure::Unreachable(lost) => lost.detail,
             Failure::Unknown(unknown) => unknown.words(),
+            Failure::NoAnswer(msg) => msg,
+            Failure::Left(left) => left.words().to_owned(),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
-use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind, TaskResult};
+use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind};
+use hostler_journal::{self as journal, Execution, Note, RememberedHost};
 use hostler_playbook::Task;
 use hostler_value::{Unknown, Value};
 use tokio::sync::Semaphore;
@@ -11,10 +13,12 @@ use tokio::task::JoinSet;
 
 use crate::actions::pause;
 use crate::context::RunContext;
-use crate::failure::Failure;
+use crate::failure::{Failure, Left};
 use crate::fleet::Turns;
-use crate::host_task::{Finished, HostTask, When};
-use crate::play::{PlayRun, RunState};
+use crate::host_task::{Finished, HostTask, Trail, When};
+use crate::past::{Remembered, Written};
+use crate::play::{Notice, PlayRun, RunState};
+use crate::print;
 use crate::result::{Shown, Single};
 
 impl PlayRun {
@@ -59,21 +63,73 @@ impl PlayRun {
         } else {
             live.clone()
         };
-        let id = state.next_task();
+        let written = Written {
+            play: self.number,
+            kind,
+            print: print::of_task(task),
+        };
+        let (done, mut workers) = self.recall(run, written, &workers, once.then_some(&live));
+        let id = number(state, &mut workers, &done);
+        let untold: Vec<&(String, Remembered)> =
+            done.iter().filter(|(_, it)| !it.on_host.told).collect();
+        let quiet = workers.is_empty() && untold.is_empty();
         let place = run.sources.locate(task.span);
         let line = format!("{}:{}", place.file, place.line);
         run.foresight.started(id, &name, &line);
-        run.emit(RunEvent::TaskStarted(TaskInfo {
-            id,
-            name,
-            module: task.module.clone(),
-            kind,
-            location: Some(place),
-            hosts: u32::try_from(workers.len()).unwrap_or(u32::MAX),
-            position: (kind == TaskKind::Task).then(|| self.advance()),
-        }));
+        let position = (kind == TaskKind::Task).then(|| self.advance());
+        if !quiet {
+            run.emit(RunEvent::TaskStarted(TaskInfo {
+                id,
+                name: name.clone(),
+                module: task.module.clone(),
+                kind,
+                location: Some(place),
+                hosts: u32::try_from(workers.len() + untold.len()).unwrap_or(u32::MAX),
+                position,
+            }));
+        }
+        let all = |host: &String| {
+            if once {
+                live.clone()
+            } else {
+                vec![host.clone()]
+            }
+        };
+        for (host, remembered) in done {
+            if let Some(bound) = run.bound() {
+                bound.begin(remembered.task, &host, line.clone());
+                bound.end(remembered.task, &host);
+            }
+            let told = remembered.on_host.told;
+            let Some(finished) = remembered.on_host.finished else {
+                continue;
+            };
+            let part = Part {
+                task,
+                id,
+                rescuing,
+                handler: kind == TaskKind::Handler,
+                journal: None,
+                told,
+            };
+            self.take(run, state, &part, (&host, &all(&host)), finished.into());
+        }
+        if id.0 > run.past.last_task() {
+            self.note_task(run, id, written, &name, task);
+        }
         let throttle = self.throttle(run, task, &live[0]);
-        let (mut jobs, hosts_of) = self.spawn(run, task, id, workers, &throttle, maybe);
+        let trails: HashMap<String, TaskId> = workers
+            .iter()
+            .map(|it| (it.host.clone(), it.trail.task))
+            .collect();
+        let (mut jobs, hosts_of) = self.spawn(
+            run,
+            task,
+            id,
+            std::mem::take(&mut workers),
+            &throttle,
+            maybe,
+        );
         while let Some(joined) = jobs.join_next_with_id().await {
             let (job, finished) = match joined {
                 Ok((job, finished)) => (job, finished),
@@ -82,21 +138,70 @@ impl PlayRun {
             let Some(host) = hosts_of.get(&job) else {
                 continue;
             };
-            let applies_to = if once {
-                live.as_slice()
-            } else {
-                std::slice::from_ref(host)
+            let part = Part {
+                task,
+                id,
+                rescuing,
+                handler: kind == TaskKind::Handler,
+                journal: trails.get(host).copied(),
+                told: false,
             };
-            self.take(
-                run,
-                state,
-                (task, id, rescuing),
-                (host, applies_to),
-                finished,
-            );
+            self.take(run, state, &part, (host, &all(host)), finished);
         }
-        run.emit(RunEvent::TaskEnded { task: id });
+        if !quiet {
+            run.emit(RunEvent::TaskEnded { task: id });
+        }
         self.judge_failures(run, task, &live);
+    }
+
+    /// Parts the hosts into those that did the task before the run was interrupted, and those that do it now. `once`:
+    /// one host does it for all of these.
+    fn recall(
+        &self,
+        run: &RunContext,
+        written: Written,
+        workers: &[String],
+        once: Option<&Vec<String>>,
+    ) -> (Vec<(String, Remembered)>, Vec<Worker>) {
+        if once.is_some() {
+            let nth = self.count_once(written);
+            if let Some(done) = run.past.once(&self.hosts, written, nth) {
+                return (vec![done], Vec::new());
+            }
+        }
+        let (mut done, mut rest) = (Vec::new(), Vec::new());
+        for host in workers {
+            let remembered = run.past.take(host, written);
+            match remembered {
+                Some(remembered) if remembered.is_final() => done.push((host.clone(), remembered)),
+                Some(remembered) => rest.push(Worker {
+                    host: host.clone(),
+                    trail: Trail::new(remembered.task, remembered.on_host),
+                }),
+                None => rest.push(Worker {
+                    host: host.clone(),
+                    trail: Trail::new(TaskId(0), RememberedHost::default()),
+                }),
+            }
+        }
+        (done, rest)
+    }
+
+    /// Tells the journal that a task began.
+    fn note_task(&self, run: &RunContext, id: TaskId, written: Written, name: &str, task: &Task) {
+        let execution = Execution {
+            play: written.play,
+            batch: self.batch,
+            kind: written.kind,
+            print: written.print,
+            occurrence: self.count_execution(written),
+        };
+        run.note(Note::Task {
+            id,
+            execution,
+            name: name.to_owned(),
+            module: task.module.clone(),
+        });
     }
 
     /// Starts the work on all hosts; a host is found by its job's number.
@@ -105,7 +210,7 @@ impl PlayRun {
         run: &Arc<RunContext>,
         task: &Arc<Task>,
         id: TaskId,
-        workers: Vec<String>,
+        workers: Vec<Worker>,
         throttle: &Arc<Semaphore>,
         maybe: &BTreeMap<String, Arc<Unknown>>,
     ) -> (JoinSet<Finished>, HashMap<tokio::task::Id, String>) {
@@ -114,7 +219,7 @@ impl PlayRun {
         // Only these may change the same host at the same time.
         let delegates = task.context.nearest(|it| it.delegate_to.as_ref()).is_some();
         let turns = Turns::of(&task.module, workers.len()).filter(|_| delegates);
-        for (index, host) in workers.into_iter().enumerate() {
+        for (index, Worker { host, trail }) in workers.into_iter().enumerate() {
             let turn = turns
                 .as_ref()
                 .map(|it| it.turn(index, task.r#loop.is_some()));
@@ -143,11 +248,12 @@ impl PlayRun {
                     maybe: maybe.as_ref(),
                     keep: true,
                     turn: turn.as_ref(),
+                    trail: Some(&trail),
                 };
                 if task.module == "pause" {
                     host_task.wait().await
                 } else {
-                    host_task.run().await
+                    host_task.in_its_time().await
                 }
             });
             hosts_of.insert(job.id(), name);
@@ -160,11 +266,18 @@ impl PlayRun {
         &self,
         run: &RunContext,
         state: &mut RunState,
-        (task, id, rescuing): (&Task, TaskId, bool),
+        part: &Part<'_>,
         (host, applies_to): (&str, &[String]),
         finished: Finished,
     ) {
+        let Part { task, id, .. } = *part;
+        if let Some(left) = finished.left {
+            self.leave(run, state, host, left);
+            self.still_owed(host, part);
+            return;
+        }
         foresee(run, id, host, &finished);
+        let noted = part.journal.map(|_| journal::Finished::from(&finished));
         let Finished {
             mut result,
             registered,
@@ -176,10 +289,21 @@ impl PlayRun {
             facts,
             facts_host,
             variables,
+            left: _,
         } = finished;
-        let fatal =
-            matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
-        result.rescued = fatal && rescuing && result.status == Status::Failed;
+        let lost = result.status == Status::Unknown && !run.settings.check;
+        let fatal = lost
+            || matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
+        result.rescued = fatal && part.rescuing && result.status == Status::Failed;
+        if let (Some(journal), Some(mut noted)) = (part.journal, noted) {
+            noted.result.rescued = result.rescued;
+            run.note(Note::Finished {
+                task: journal,
+                host: host.to_owned(),
+                finished: Box::new(noted),
+            });
+        }
+        state.resumable |= fatal && !result.rescued && !run.settings.check;
         for host in applies_to {
             if let Some(name) = &task.register {
                 run.vars.register(host, name, registered.clone());
@@ -207,7 +331,7 @@ impl PlayRun {
             let mut flags = self.flags();
             if let Some(flags) = flags.get_mut(host).filter(|_| fatal) {
                 match result.status {
-                    Status::Unreachable => flags.unreachable = true,
+                    Status::Unreachable | Status::Unknown => flags.unreachable = true,
                     _ => flags.failed = true,
                 }
             }
@@ -223,14 +347,21 @@ impl PlayRun {
             }
         }
         state.recap.count(host, &result);
-        let result: Box<TaskResult> = Box::new(result);
-        run.emit(RunEvent::TaskFinished {
-            task: id,
-            host: host.to_owned(),
-            result,
-        });
+        if part.handler && !fatal {
+            self.pay(run, host, task);
+        }
+        if fatal {
+            self.still_owed(host, part);
+        }
+        if !part.told {
+            run.emit(RunEvent::TaskFinished {
+                task: id,
+                host: host.to_owned(),
+                result: Box::new(result),
+            });
+        }
         for name in notified {
-            if !self.notify(run, host, &name, notifies_maybe.as_ref()) {
+            if !self.notify(run, host, &name, notifies_maybe.as_ref(), part.told) {
                 let message = format!("the handler `{name}` that was notified does not exist");
                 run.warn(
                     hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span),
@@ -241,6 +372,29 @@ impl PlayRun {
                 }
                 state.recap.hosts.entry(host.to_owned()).or_default().failed += 1;
             }
+        }
+    }
+
+    /// A handler did not come to a good end: it stays notified.
+    fn still_owed(&self, host: &str, part: &Part<'_>) {
+        let mut handlers = self.play.handlers.iter();
+        let index =
+            handlers.position(|it| part.handler && std::ptr::eq(&raw const **it, part.task));
+        if let (Some(index), Some(flags)) = (index, self.flags().get_mut(host)) {
+            flags.notified.insert(index, Notice::Certain);
+        }
+    }
+
+    /// A task has no result on a host: it takes no further part in this pass.
+    fn leave(&self, run: &RunContext, state: &mut RunState, host: &str, left: Left) {
+        state.resumable |= !run.settings.check;
+        if left == Left::Behind {
+            state.behind.insert(host.to_owned());
+        }
+        // A host of which nothing was heard in this run stands in the recap all the same.
+        state.recap.hosts.entry(host.to_owned()).or_default();
+        if let Some(flags) = self.flags().get_mut(host) {
+            flags.behind = true;
         }
     }
 
@@ -369,9 +523,93 @@ impl HostTask<'_> {
     }
 }
 
+/// A task on one host, on its way to the run's state.
+struct Part<'a> {
+    task: &'a Task,
+    id: TaskId,
+    /// A failure is a rescue's business.
+    rescuing: bool,
+    handler: bool,
+    /// Its number in the journal, if it was done just now.
+    journal: Option<TaskId>,
+    /// Reporters know it.
+    told: bool,
+}
+
+/// A host that does a task.
+struct Worker {
+    host: String,
+    trail: Trail,
+}
+
+/// The number of a task: the one that it had before the run was interrupted, or a new one. Hosts that begin it get it.
+fn number(state: &mut RunState, workers: &mut [Worker], done: &[(String, Remembered)]) -> TaskId {
+    let known = workers.iter().map(|it| it.trail.task).filter(|id| id.0 > 0);
+    let known = known.chain(done.iter().map(|(_, it)| it.task)).max();
+    let id = known.unwrap_or_else(|| state.next_task());
+    for worker in workers.iter_mut().filter(|it| it.trail.task.0 == 0) {
+        worker.trail.task = id;
+    }
+    id
+}
+
+impl From<&Finished> for journal::Finished {
+    fn from(finished: &Finished) -> Self {
+        journal::Finished {
+            result: finished.result.clone(),
+            registered: finished.registered.clone(),
+            notified: finished.notified.clone(),
+            facts: finished.facts.clone(),
+            facts_host: finished.facts_host.clone(),
+            variables: finished.variables.clone(),
+        }
+    }
+}
+
+impl From<journal::Finished> for Finished {
+    fn from(finished: journal::Finished) -> Self {
+        Finished {
+            result: finished.result,
+            registered: finished.registered,
+            notified: finished.notified,
+            notifies_maybe: None,
+            undecided: false,
+            touched: false,
+            serves: false,
+            facts: finished.facts,
+            facts_host: finished.facts_host,
+            variables: finished.variables,
+            left: None,
+        }
+    }
+}
+
+impl HostTask<'_> {
+    /// Does it, within what is left of the host's time in this run.
+    async fn in_its_time(&self) -> Finished {
+        let began = Instant::now();
+        let run = self.run();
+        tokio::pin!(run);
+        let finished = match self.run.time_left(self.host) {
+            None => run.await,
+            Some(left) => tokio::select! {
+                finished = &mut run => finished,
+                () = tokio::time::sleep(left) => {
+                    let reason = "its time in this run is used up (`--host-budget`)";
+                    self.run.interrupts.drop_host(self.host, reason);
+                    run.await
+                }
+            },
+        };
+        self.run.spend(self.host, began.elapsed());
+        finished
+    }
+}
+
 fn finished(single: Single, host: &str) -> Finished {
     Finished {
         registered: single.to_value(),
+        left: single.left,
         result: single.into_result(Shown::default()),
         notified: Vec::new(),
         notifies_maybe: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hostler_events::{RunEvent, TaskId, TaskKind};
+use hostler_journal::{Note, OwedHandler};
 use hostler_playbook::Task;
 use hostler_value::Unknown;
 use hostler_yaml::Node;
@@ -40,6 +41,7 @@ impl PlayRun {
         host: &str,
         name: &str,
         maybe: Option<&Arc<Unknown>>,
+        told: bool,
     ) -> bool {
         let mut found: Vec<usize> = Vec::new();
         // Of several handlers with one name the last counts; all that listen to a topic count.
@@ -61,6 +63,12 @@ impl PlayRun {
                 .get_mut(host)
                 .is_some_and(|it| add(&mut it.notified, *index, maybe));
             if is_new {
+                if maybe.is_none() {
+                    let owed = self.owed(run, &self.play.handlers[*index], host);
+                    owed.into_iter().for_each(|it| run.note(Note::Owed(it)));
+                }
+            }
+            if is_new && !told {
                 let handler = self.handler_name(run, &self.play.handlers[*index], host);
                 run.emit(RunEvent::HandlerNotified {
                     host: host.to_owned(),
@@ -70,6 +78,84 @@ impl PlayRun {
             }
         }
         !found.is_empty()
+    }
+
+    /// A notified handler as the journal knows it; `None` if the run is not written down.
+    fn owed(&self, run: &RunContext, handler: &Task, host: &str) -> Option<OwedHandler> {
+        let recording = run.recording.as_ref().filter(|_| !run.settings.check)?;
+        let name = self.handler_name(run, handler, host);
+        let topic = handler.listen.first().cloned().unwrap_or_default();
+        Some(OwedHandler {
+            host: host.to_owned(),
+            playbook: self.playbook.clone(),
+            play: self.name.clone(),
+            handler: if name.is_empty() { topic } else { name },
+            run: recording.run.clone(),
+        })
+    }
+
+    /// The handler has run on the host.
+    pub(crate) fn pay(&self, run: &RunContext, host: &str, handler: &Task) {
+        let owed = self.owed(run, handler, host);
+        owed.into_iter().for_each(|it| run.note(Note::Paid(it)));
+    }
+
+    /// Handlers that earlier runs of this play notified and did not run are notified from the start.
+    pub(crate) fn remember_owed(&self, run: &RunContext) {
+        for owed in run.past.owed() {
+            let here = owed.playbook == self.playbook
+                && owed.play == self.name
+                && self.hosts.contains(&owed.host);
+            if !here {
+                continue;
+            }
+            let handlers = self.play.handlers.iter();
+            let index = handlers.enumerate().find_map(|(index, handler)| {
+                let known = self.owed(run, handler, &owed.host)?;
+                (known.handler == owed.handler).then_some(index)
+            });
+            let Some(index) = index else {
+                let message = format!(
+                    "the handler `{}` was notified by run {} and did not run there; the play does not have it any more",
+                    owed.handler, owed.run.0
+                );
+                let diagnostic = hostler_diag::Diagnostic::warning("owed-handler", message);
+                run.warn(diagnostic, Some(&owed.host));
+                run.note(Note::Paid(owed));
+                continue;
+            };
+            if let Some(flags) = self.flags().get_mut(&owed.host) {
+                add(&mut flags.notified, index, None);
+            }
+            run.emit(RunEvent::HandlerOwed {
+                host: owed.host,
+                handler: owed.handler,
+                run: owed.run,
+                runs_now: true,
+            });
+        }
+    }
+
+    /// Tells which notified handlers did not run, at the end of the batch.
+    pub(crate) fn tell_owed(&self, run: &RunContext) {
+        let flags: Vec<(String, Vec<usize>)> = self
+            .flags()
+            .iter()
+            .map(|(host, it)| (host.clone(), it.notified.keys().copied().collect()))
+            .collect();
+        for (host, indexes) in flags {
+            for index in indexes {
+                let handler = &self.play.handlers[index];
+                if let Some(owed) = self.owed(run, handler, &host) {
+                    run.emit(RunEvent::HandlerOwed {
+                        host: owed.host,
+                        handler: owed.handler,
+                        run: owed.run,
+                        runs_now: false,
+                    });
+                }
+            }
+        }
     }
 
     fn handler_name(&self, run: &RunContext, handler: &Task, host: &str) -> String {
@@ -155,6 +241,7 @@ impl PlayRun {
             maybe: None,
             keep: true,
             turn: None,
+            trail: None,
         };
         let scope = self.scope(run, host, &task.context);
         match host_task.when(&scope) {
@@ -193,6 +280,7 @@ impl PlayRun {
             maybe: None,
             keep: true,
             turn: None,
+            trail: None,
         };
         let scope = self.scope(run, host, &task.context);
         if let Ok(keywords) = host_task.keywords(&scope) {

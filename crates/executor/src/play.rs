@@ -1,6 +1,6 @@
 //! A play: its batches, and in each facts, sections and handlers in order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,7 @@ use hostler_yaml::{Mapping, Node, NodeKind};
 
 use crate::context::RunContext;
 use crate::failure::Failure;
+use crate::past::Written;
 
 /// What is carried from play to play.
 #[derive(Debug, Default)]
@@ -27,6 +28,11 @@ pub struct RunState {
     pub resumable: bool,
     /// Why the journal could not be written, if so: no more tasks started then.
     pub journal_broken: Option<JournalError>,
+    /// Hosts that were lost while they worked, and catch up in another pass.
+    pub(crate) behind: BTreeSet<String>,
+    /// In a later pass: the hosts that catch up. The others are done.
+    only: Option<BTreeSet<String>>,
+    dropped: BTreeSet<String>,
     tasks_started: u32,
     plays_started: u32,
     /// `--start-at-task` has been reached.
@@ -43,6 +49,8 @@ pub struct PlayInputs {
     pub hosts: Vec<String>,
     /// Directory of the playbook.
     pub directory: PathBuf,
+    /// The playbook, an absolute path.
+    pub playbook: String,
     /// Variables of the play itself.
     pub layer: Arc<PlayLayer>,
 }
@@ -65,6 +73,8 @@ pub(crate) struct HostFlags {
     pub(crate) unreachable: bool,
     /// `meta: end_host` or the like.
     pub(crate) ended: bool,
+    /// It has no part in this pass any more, and catches up later, in this run or when it is resumed.
+    pub(crate) behind: bool,
     /// Handlers to run, by their place in the play.
     pub(crate) notified: BTreeMap<usize, Notice>,
 }
@@ -83,6 +93,13 @@ pub(crate) struct PlayRun {
     pub(crate) play: Arc<Play>,
     pub(crate) hosts: Vec<String>,
     pub(crate) position: Mutex<(u32, u32)>,
+    /// Number of the play in the run, and of the batch in the play, from 1.
+    pub(crate) number: u32,
+    pub(crate) batch: u32,
+    pub(crate) playbook: String,
+    pub(crate) name: String,
+    /// How often each task ran in this batch, and how often once for all hosts.
+    counts: Mutex<HashMap<(Written, bool), u32>>,
     directory: PathBuf,
     layer: Arc<PlayLayer>,
     /// All hosts of the play, and those of them that took part when the batch began.
@@ -104,14 +121,19 @@ pub async fn run_play(
         name,
         hosts,
         directory,
+        playbook,
         layer,
     } = inputs;
     let all = hosts.clone();
     let hosts: Vec<String> = hosts
         .into_iter()
-        .filter(|host| !state.lost.contains(host))
+        .filter(|host| state.takes_part(host))
         .collect();
     state.plays_started += 1;
+    state.tasks_started = state.tasks_started.max(run.past.last_task());
+    if hosts.is_empty() && (state.only.is_some() || !state.behind.is_empty()) {
+        return PlayOutcome::GoOn;
+    }
     if hosts.is_empty() {
         let reason = if all.is_empty() {
             "no hosts matched"
@@ -149,20 +171,30 @@ pub async fn run_play(
                     .collect(),
             ),
             hosts: batch,
+            number: state.plays_started,
+            batch: number,
+            playbook: playbook.clone(),
+            name: name.clone(),
+            counts: Mutex::default(),
             position: Mutex::new((0, total)),
             directory: directory.clone(),
             layer: layer.clone(),
             all: all.clone(),
             active: hosts
                 .iter()
-                .filter(|host| !state.lost.contains(*host))
+                .filter(|host| state.takes_part(host))
                 .cloned()
                 .collect(),
             stopped: Mutex::default(),
         });
+        batch_run.remember_owed(run);
         let stop = batch_run.run_batch(run, state).await;
+        batch_run.tell_owed(run);
         state.lost.extend(batch_run.lost());
-        if stop || run.interrupts.draining() {
+        state.journal_broken = run.journal_broken();
+        let halted = run.interrupts.draining() || state.journal_broken.is_some();
+        state.resumable |= halted && !run.settings.check;
+        if stop || halted {
             return PlayOutcome::Stop;
         }
     }
@@ -441,7 +473,7 @@ impl PlayRun {
         let live = |host: &&String| {
             flags
                 .get(*host)
-                .is_some_and(|it| !it.failed && !it.unreachable && !it.ended)
+                .is_some_and(|it| !it.failed && !it.unreachable && !it.ended && !it.behind)
         };
         hosts.iter().filter(live).cloned().collect()
     }
@@ -451,6 +483,49 @@ impl PlayRun {
         let flags = self.flags();
         let lost = flags.iter().filter(|(_, it)| it.failed || it.unreachable);
         lost.map(|(host, _)| host.clone()).collect()
+    }
+
+    /// Number of this execution of a task in the batch, from 1.
+    pub(crate) fn count_execution(&self, written: Written) -> u32 {
+        self.count(written, false)
+    }
+
+    /// How often the task ran once for all hosts of the batch before.
+    pub(crate) fn count_once(&self, written: Written) -> usize {
+        let count = self.count(written, true);
+        usize::try_from(count).map_or(usize::MAX, |it| it - 1)
+    }
+
+    fn count(&self, written: Written, once: bool) -> u32 {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((written, once)).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// Hosts that the user gave up are out, and count as failed.
+    pub(crate) fn let_go(&self, run: &RunContext, state: &mut RunState) {
+        for host in &self.hosts {
+            let Some(reason) = run.interrupts.dropped(host) else {
+                continue;
+            };
+            let is_new = state.dropped.insert(host.clone());
+            let mut flags = self.flags();
+            let Some(flags) = flags.get_mut(host) else {
+                continue;
+            };
+            if !flags.failed && !flags.unreachable {
+                flags.failed = true;
+                state.recap.hosts.entry(host.clone()).or_default().failed += 1;
+                state.resumable |= !run.settings.check;
+            }
+            if is_new {
+                run.emit(RunEvent::HostDropped {
+                    host: host.clone(),
+                    reason,
+                });
+            }
+        }
     }
 
     /// No more tasks start.
@@ -471,6 +546,49 @@ impl PlayRun {
 pub(crate) const END_BATCH: &str = "end of batch";
 
 impl RunState {
+    /// Hosts that were lost in the middle of a task catch up now, in another pass through all plays. False if there are
+    /// none, or the run is being stopped.
+    pub async fn catch_up(&mut self, run: &RunContext) -> bool {
+        let behind = std::mem::take(&mut self.behind);
+        let Some(recording) = run.recording.as_ref() else {
+            return false;
+        };
+        if behind.is_empty() || run.interrupts.draining() || self.journal_broken.is_some() {
+            return false;
+        }
+        let hosts: Vec<String> = behind.iter().cloned().collect();
+        let Ok(mut memory) = recording.journal.recall(&hosts).await else {
+            return false;
+        };
+        memory.last_task = memory.last_task.max(self.tasks_started);
+        // Their part is counted anew from what the journal holds.
+        for host in &hosts {
+            self.recap.hosts.remove(host);
+        }
+        run.past.replace(memory);
+        run.set_may_fall_behind(false);
+        self.plays_started = 0;
+        self.only = Some(behind);
+        true
+    }
+
+    /// Hosts that were lost and do not catch up in this run: nobody knows what came of their last task.
+    pub fn leave_behind(&mut self, run: &RunContext) {
+        for host in std::mem::take(&mut self.behind) {
+            self.recap.hosts.entry(host.clone()).or_default().unknown += 1;
+            let message = "the connection was lost in the middle of a task, and the run ended before the host could be asked what came of it";
+            let diagnostic = hostler_diag::Diagnostic::error("left-behind", message);
+            run.warn(diagnostic, Some(&host));
+        }
+    }
+
+    /// Does a host have a part in what comes now?
+    fn takes_part(&self, host: &String) -> bool {
+        !self.lost.contains(host)
+            && !self.behind.contains(host)
+            && self.only.as_ref().is_none_or(|only| only.contains(host))
+    }
+
     /// A new number for a task that starts.
     pub(crate) fn next_task(&mut self) -> TaskId {
         self.tasks_started += 1;

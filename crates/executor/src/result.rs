@@ -7,7 +7,7 @@ use hostler_diag::Location;
 use hostler_events::{Status, TaskResult, Unreachable};
 use hostler_value::{Cause, Map, Unknown, Value};
 
-use crate::failure::{Failed, Failure};
+use crate::failure::{Failed, Failure, Left};
 
 /// What `no_log` shows instead.
 const CENSORED: &str =
@@ -56,6 +56,8 @@ pub(crate) struct Single {
     pub(crate) facts: Option<Map>,
     /// Variables to set on the host (`set_fact`).
     pub(crate) variables: Option<Map>,
+    /// It has no result: it was not done here, or not to its end.
+    pub(crate) left: Option<Left>,
 }
 
 impl Single {
@@ -79,6 +81,7 @@ impl Single {
             forecast: None,
             facts: None,
             variables: None,
+            left: None,
         }
     }
 
@@ -87,6 +90,17 @@ impl Single {
         value.insert("changed", false);
         value.insert("failed", false);
         Single::new(Status::Ok, value)
+    }
+
+    /// An item of a loop that an earlier attempt brought to a good end, as `register` held it.
+    pub(crate) fn remembered(value: &Value) -> Self {
+        let flag = |name| value.get(name).and_then(Value::as_bool).unwrap_or(false);
+        let status = match (flag("skipped"), flag("changed")) {
+            (true, _) => Status::Skipped,
+            (false, true) => Status::Changed,
+            (false, false) => Status::Ok,
+        };
+        Single::new(status, value.as_map().cloned().unwrap_or_default())
     }
 
     /// Not carried out.
@@ -145,6 +159,23 @@ impl Single {
                 single
             }
             Failure::Unknown(unknown) => Single::unknown(unknown),
+            Failure::NoAnswer(msg) => {
+                let mut single = Single::new(Status::Unknown, Map::new());
+                single.value.insert("changed", false);
+                single.value.insert("failed", true);
+                single.value.insert("unknown", true);
+                single.value.insert("msg", msg.as_str());
+                single.message = Some(msg);
+                single.idle = true;
+                single
+            }
+            Failure::Left(left) => {
+                let mut single = Single::new(Status::Unknown, Map::new());
+                single.message = Some(left.words().to_owned());
+                single.idle = true;
+                single.left = Some(left);
+                single
+            }
             Failure::Unreachable(unreachable) => {
                 let mut value = Map::new();
                 value.insert("changed", false);

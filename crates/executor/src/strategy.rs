@@ -28,6 +28,10 @@ impl PlayRun {
                 if run.interrupts.draining() {
                     self.stop("interrupted by the user");
                 }
+                if let Some(error) = run.journal_broken() {
+                    self.stop(&error.to_string());
+                }
+                self.let_go(run, state);
                 if self.live(hosts).is_empty() {
                     return;
                 }

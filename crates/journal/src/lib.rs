@@ -29,8 +29,18 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// If one of them could not be written. The journal is broken then: every later call fails, too.
-    fn sync(&self) -> Pin<Box<dyn Future<Output = Result<(), JournalError>> + Send + '_>>;
+    fn sync(&self) -> Pending<'_, ()>;
+
+    /// What the journal holds of these hosts in this run, with all notes that were given before: for hosts that fell
+    /// behind the others and now catch up.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn recall<'a>(&'a self, hosts: &'a [String]) -> Pending<'a, Memory>;
 }
+
+/// What comes of asking a journal.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send + 'a>>;
 
 /// The journal cannot be written: no new task may start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

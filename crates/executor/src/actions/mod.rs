@@ -33,6 +33,14 @@ pub(crate) fn is_harmless(module: &str) -> bool {
     HARMLESS.contains(&module)
 }
 
+/// Modules that do what they are told without a look at the host first: done twice, it is done twice.
+const BLIND: &[&str] = &["command", "raw", "shell"];
+
+/// May the module be run again when nobody knows whether it ran?
+pub(crate) fn is_repeatable(module: &str) -> bool {
+    !BLIND.contains(&module)
+}
+
 type Prepare = fn(&HostTask<'_>, &TaskKeywords, &Arc<dyn Scope>) -> Result<Prepared, Failure>;
 
 /// Actions by the module's name.

@@ -9,12 +9,12 @@ mod preview_log;
 mod target;
 mod turns;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hostler_protocol::{Become, Maker};
+use hostler_protocol::{Become, Hello, Lease, Maker, TaskKey};
 use hostler_transport::{
     AgentImage, Connector, Lane, LaneOpenError, Link, RawOutput, Reason, Session, Unreachable,
 };
@@ -27,6 +27,7 @@ pub(crate) use target::{ConnectKeywords, Route, route_of};
 pub(crate) use turns::{Turn, Turns};
 
 use crate::failure::Failure;
+use crate::recording::Recording;
 use preview_log::Contents;
 
 /// How to reach hosts and whom to become, where neither inventory nor playbook says: the command line.
@@ -79,6 +80,8 @@ pub(crate) struct HostLink {
     route: Route,
     blobs: Arc<HostBlobs>,
     stage: AsyncMutex<Stage>,
+    /// An agent answered there in this run.
+    was_connected: AtomicBool,
 }
 
 enum Stage {
@@ -96,8 +99,12 @@ pub(crate) struct HostSession {
     /// Unlike that of any other session of the run.
     number: u64,
     lanes: AsyncMutex<HashMap<BecomeRequest, Lane>>,
-    /// As whom the agents of the lanes work.
-    makers: Mutex<HashMap<Lane, Maker>>,
+    /// What the agents of the lanes said first.
+    hellos: Mutex<HashMap<Lane, Hello>>,
+    /// Messages that were answered and that the host still keeps, by lane.
+    answered: Mutex<HashMap<Lane, Vec<TaskKey>>>,
+    /// Lanes whose user's lock is ours.
+    leased: AsyncMutex<HashSet<Lane>>,
 }
 
 impl Fleet {
@@ -121,6 +128,7 @@ impl Fleet {
             route: route.clone(),
             blobs: Arc::default(),
             stage: AsyncMutex::new(Stage::Apart),
+            was_connected: AtomicBool::new(false),
         };
         hosts
             .entry(route.clone())
@@ -163,14 +171,17 @@ impl Fleet {
         };
         let deadlines = self.connector.deadlines();
         let session = Session::start(link, self.image, host.blobs.clone(), deadlines).await?;
-        let makers = HashMap::from([(Lane::FIRST, session.hello().maker)]);
+        let hellos = HashMap::from([(Lane::FIRST, session.hello().clone())]);
         let ready = Arc::new(HostSession {
             session,
             number: self.sessions.fetch_add(1, Ordering::Relaxed),
             lanes: AsyncMutex::default(),
-            makers: Mutex::new(makers),
+            hellos: Mutex::new(hellos),
+            answered: Mutex::default(),
+            leased: AsyncMutex::default(),
         });
         *stage = Stage::Ready(ready.clone());
+        host.was_connected.store(true, Ordering::Relaxed);
         Ok(ready)
     }
 
@@ -229,8 +240,9 @@ impl Fleet {
             .fetch_add(counters.round_trips, Ordering::Relaxed);
     }
 
-    /// Ends all connections, side by side, and gives what they cost: bytes sent, bytes received, round trips.
-    pub async fn close(&self) -> (u64, u64, u64) {
+    /// Ends all connections, side by side, and gives what they cost: bytes sent, bytes received, round trips. `written`:
+    /// all answers are on the disk, so that the hosts may forget them.
+    pub(crate) async fn close(&self, written: bool) -> (u64, u64, u64) {
         let hosts: Vec<_> = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             hosts.drain().map(|(_, host)| host).collect()
@@ -244,7 +256,12 @@ impl Fleet {
             if let Stage::Ready(ready) = std::mem::replace(&mut *stage, Stage::Apart) {
                 self.count(&ready);
                 if let Some(ready) = Arc::into_inner(ready) {
-                    closing.spawn(ready.session.close());
+                    closing.spawn(async move {
+                        if written {
+                            ready.forget_all().await;
+                        }
+                        ready.session.close().await;
+                    });
                 }
             }
         }
@@ -268,6 +285,11 @@ impl HostLink {
         })
     }
 
+    /// Was the host there before, in this run?
+    pub(crate) fn was_connected(&self) -> bool {
+        self.was_connected.load(Ordering::Relaxed)
+    }
+
     /// Content that this host's tasks may ask for.
     pub(crate) fn blobs(&self) -> &HostBlobs {
         &self.blobs
@@ -287,8 +309,8 @@ impl HostSession {
         match self.session.open_lane(Become::from(request)).await {
             Ok((lane, hello)) => {
                 lanes.insert(request.clone(), lane);
-                let mut makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
-                makers.insert(lane, hello.maker);
+                let mut hellos = self.hellos.lock().unwrap_or_else(PoisonError::into_inner);
+                hellos.insert(lane, hello);
                 Ok(lane)
             }
             Err(LaneOpenError::Refused(refused)) => {
@@ -307,14 +329,67 @@ impl HostSession {
     /// Who works on a lane: the agent, and as whom.
     pub(crate) fn agent(&self, lane: Lane) -> (AgentId, Maker) {
         let session = self.number;
-        let makers = self.makers.lock().unwrap_or_else(PoisonError::into_inner);
-        let maker = makers.get(&lane).copied().unwrap_or_default();
+        let hellos = self.hellos.lock().unwrap_or_else(PoisonError::into_inner);
+        let maker = hellos.get(&lane).map(|it| it.maker).unwrap_or_default();
         (AgentId { session, lane }, maker)
+    }
+
+    /// Does the agent of a lane keep results on the host, so that "never began" is the truth?
+    pub(crate) fn keeps_results(&self, lane: Lane) -> bool {
+        let hellos = self.hellos.lock().unwrap_or_else(PoisonError::into_inner);
+        hellos.get(&lane).is_some_and(|it| it.keeps_results)
+    }
+
+    /// Takes the lock of the lane's user on this host for the run, if it is not ours already. Gives who has it.
+    pub(crate) async fn lease(
+        &self,
+        lane: Lane,
+        recording: &Recording,
+    ) -> Result<Option<Lease>, Failure> {
+        let mut leased = self.leased.lock().await;
+        if leased.contains(&lane) {
+            return Ok(None);
+        }
+        let (lease, breaks) = (recording.lease.clone(), recording.breaks.clone());
+        let held_by = self.session.lease(lane, lease, breaks).await?;
+        if held_by.is_none() {
+            leased.insert(lane);
+        }
+        Ok(held_by)
+    }
+
+    /// A message was answered, and the answer noted.
+    pub(crate) fn answered(&self, lane: Lane, key: TaskKey) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.entry(lane).or_default().push(key);
+    }
+
+    /// The messages that were answered so far, for [`HostSession::forget`] when that is on the disk.
+    pub(crate) fn take_answered(&self, lane: Lane) -> Vec<TaskKey> {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.remove(&lane).unwrap_or_default()
+    }
+
+    /// The host need not keep these answers any longer.
+    pub(crate) async fn forget(&self, lane: Lane, keys: Vec<TaskKey>) {
+        if !keys.is_empty() {
+            // What cannot be told is forgotten in time.
+            let _session_may_be_over = self.session.forget(lane, keys).await;
+        }
+    }
+
+    async fn forget_all(&self) {
+        let mut answered =
+            std::mem::take(&mut *self.answered.lock().unwrap_or_else(PoisonError::into_inner));
+        for (lane, keys) in answered.drain() {
+            self.forget(lane, keys).await;
+        }
     }
 
     /// Forgets the lane of a user whose agent ended.
     pub(crate) async fn forget_lane(&self, lane: Lane) {
         self.lanes.lock().await.retain(|_, known| *known != lane);
+        self.leased.lock().await.remove(&lane);
     }
 
     /// Root who becomes root needs no program for it.

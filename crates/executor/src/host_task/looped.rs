@@ -136,13 +136,25 @@ impl HostTask<'_> {
                 return Err(Failure::new("cancelled by the user"));
             }
             let turn = self.turn(l, items, index, scope)?;
+            let variable = l.control.item_name();
+            let known = self
+                .trail
+                .and_then(|it| it.result_of(index, &turn.item, variable));
+            if let Some(value) = known {
+                let single = Single::remembered(value);
+                results[index] = Some(single);
+                continue;
+            }
             let perhaps = !alone && matches!(self.when(&turn.scope), Ok(When::Unknown(_)));
             if perhaps && let Some(full) = batch.take() {
-                self.send(l, full, results).await;
+                self.send(l, full, results).await?;
             }
             if alone || perhaps {
                 let (single, keywords) = self.run_single(&turn.scope).await;
                 *last_keywords = keywords.or(last_keywords.take());
+                if let Some(failure) = self.without_result(&single) {
+                    return Err(failure);
+                }
                 let stop = self.breaks(l, &single, &turn)?;
                 self.end_turn(l, turn, single, results);
                 if stop {
@@ -153,10 +165,13 @@ impl HostTask<'_> {
             match self.prepare_turn(&turn) {
                 Ok((keywords, work)) if !work.before.is_empty() => {
                     if let Some(full) = batch.take() {
-                        self.send(l, full, results).await;
+                        self.send(l, full, results).await?;
                     }
                     let done = self.carry_out(Prepared::Agent(work), &keywords).await;
                     let single = done.unwrap_or_else(|failure| self.failed(failure));
+                    if let Some(failure) = self.without_result(&single) {
+                        return Err(failure);
+                    }
                     *last_keywords = Some(keywords);
                     let judged = self.judge(single, &turn.scope);
                     self.end_turn(l, turn, judged, results);
@@ -168,7 +183,7 @@ impl HostTask<'_> {
                             && it.works[0].module == work.module
                     });
                     if !fits && let Some(full) = batch.take() {
-                        self.send(l, full, results).await;
+                        self.send(l, full, results).await?;
                     }
                     *last_keywords = Some(keywords.clone());
                     let open = batch.get_or_insert_with(|| Batch {
@@ -186,9 +201,18 @@ impl HostTask<'_> {
             }
         }
         if let Some(rest) = batch {
-            self.send(l, rest, results).await;
+            self.send(l, rest, results).await?;
         }
         Ok(())
+    }
+
+    /// An item was not done, or nobody knows what came of it: the task goes no further on this host.
+    fn without_result(&self, single: &Single) -> Option<Failure> {
+        if let Some(left) = single.left {
+            return Some(Failure::Left(left));
+        }
+        let unknown = single.status == Status::Unknown && !self.run.settings.check;
+        unknown.then(|| Failure::NoAnswer(single.message.clone().unwrap_or_default()))
     }
 
     /// Must an item's result be known before the next item is looked at?
@@ -301,7 +325,15 @@ impl HostTask<'_> {
     }
 
     /// Sends a batch and ends its turns.
-    async fn send(&self, l: &Loop, batch: Batch, results: &mut [Option<Single>]) {
+    ///
+    /// # Errors
+    /// If the task has no result and later items need not be tried.
+    async fn send(
+        &self,
+        l: &Loop,
+        batch: Batch,
+        results: &mut [Option<Single>],
+    ) -> Result<(), Failure> {
         let Batch {
             keywords,
             turns,
@@ -313,6 +345,7 @@ impl HostTask<'_> {
         let answer = self.on_agent(&asked, &works[0].module, items, false).await;
         let mut answer = match answer {
             Ok(outcomes) => Ok(outcomes),
+            Err(failure @ (Failure::NoAnswer(_) | Failure::Left(_))) => return Err(failure),
             Err(failure) => Err(self.failed(failure)),
         };
         let mut next = 0;
@@ -329,6 +362,7 @@ impl HostTask<'_> {
             let judged = self.judge(single, &turn.scope);
             self.end_turn(l, turn, judged, results);
         }
+        Ok(())
     }
 
     fn end_turn(&self, l: &Loop, turn: Turn, mut single: Single, results: &mut [Option<Single>]) {

@@ -6,11 +6,14 @@
 //! ```
 
 mod conditions;
+mod exchange;
 mod keywords;
 mod looped;
+mod patience;
 mod preview;
 mod remote;
 mod single;
+mod trail;
 mod written;
 
 use std::sync::Arc;
@@ -26,11 +29,12 @@ pub(crate) use conditions::When;
 pub(crate) use keywords::TaskKeywords;
 pub(crate) use remote::{AgentItem, Prepared, RemoteWork};
 pub(crate) use single::known;
+pub(crate) use trail::Trail;
 pub(crate) use written::args_node;
 
 use crate::actions;
 use crate::context::RunContext;
-use crate::failure::Failure;
+use crate::failure::{Failure, Left};
 use crate::fleet::Turn;
 use crate::play::PlayRun;
 use crate::result::{Shown, Single};
@@ -49,6 +53,8 @@ pub(crate) struct HostTask<'a> {
     pub(crate) keep: bool,
     /// Its turn, if the task may be delegated to a host where others work, too.
     pub(crate) turn: Option<&'a Turn>,
+    /// The messages that it sends, if it may send any.
+    pub(crate) trail: Option<&'a Trail>,
 }
 
 /// What came of it, with what is to be remembered.
@@ -71,6 +77,8 @@ pub(crate) struct Finished {
     pub(crate) facts_host: String,
     /// Variables for the host.
     pub(crate) variables: Option<Map>,
+    /// It has no result: it was not done here, or not to its end.
+    pub(crate) left: Option<Left>,
 }
 
 /// Variables of the moment on top of a host's: the loop's item, the result that a condition looks at.
@@ -141,6 +149,7 @@ impl HostTask<'_> {
         scope: &Arc<dyn Scope>,
         start: Instant,
     ) -> Finished {
+        let left = single.left;
         single = self.doubt(single, keywords.and_then(|it| it.delegate_to.as_deref()));
         let mut ignored = match single.status {
             Status::Failed => self.flag(scope, |it| it.ignore_errors.as_ref()),
@@ -202,6 +211,7 @@ impl HostTask<'_> {
             facts,
             facts_host,
             variables,
+            left,
         }
     }
 
@@ -240,6 +250,12 @@ impl HostTask<'_> {
 
     pub(crate) fn template_failure(&self, error: &TemplateError) -> Failure {
         Failure::template(error, &self.run.sources)
+    }
+
+    /// Does `no_log` hide what the task does, or may it?
+    pub(crate) fn hides(&self) -> bool {
+        let node = self.task.context.nearest(|it| it.no_log.as_ref());
+        node.is_some_and(|node| node.to_literal().to_bool().unwrap_or(true))
     }
 
     pub(crate) fn failed(&self, failure: Failure) -> Single {

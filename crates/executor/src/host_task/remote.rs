@@ -7,7 +7,7 @@ use std::time::Duration;
 use hostler_change::{Content, Edit, Forecast, Outcome, Run};
 use hostler_diag::Diagnostic;
 use hostler_events::{HostState, RunEvent};
-use hostler_protocol::{Item, PreviewTask};
+use hostler_protocol::{Item, PreviewTask, Unresolved};
 use hostler_transport::{RunningTask, SessionError, TaskMessage, TaskRequest};
 use hostler_value::{Cause, Map, Unknown, Value};
 
@@ -129,6 +129,9 @@ impl HostTask<'_> {
                 () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
             }
         }
+        if self.is_written_down() {
+            return self.exchange(keywords, request).await;
+        }
         let link = self.run.fleet.link(&keywords.route);
         let session = self.connected(&link).await?;
         let log = request
@@ -145,11 +148,14 @@ impl HostTask<'_> {
             preview.earlier = log.unseen(agent.0, link.blobs());
             part = Some((log, agent, preview.keep, request.check));
         }
-        let mut result = match session.session.run(lane, request).await {
-            Ok(running) => self.collect(running, keywords).await,
-            Err(error) => Err(session_failure(error)),
+        let Collected {
+            mut outcomes,
+            lapse,
+        } = match session.session.run(lane, request).await {
+            Ok(running) => self.collect(running, self.deadline(keywords)).await,
+            Err(error) => Collected::nothing(error.into()),
         };
-        if let (Ok(outcomes), Some((log, agent, keep, forecast))) = (&mut result, part) {
+        if let Some((log, agent, keep, forecast)) = part.filter(|_| lapse.is_none()) {
             for outcome in outcomes.values_mut() {
                 if let Some(kept) = outcome.forecast.as_ref().filter(|_| keep) {
                     let (by, contents) = (self.cause(), self.run.fleet.contents());
@@ -164,18 +170,18 @@ impl HostTask<'_> {
         if !self.run.settings.check {
             link.blobs().clear();
         }
-        match result {
-            Ok(mut outcomes) => {
+        match lapse {
+            None => {
                 for outcome in outcomes.values_mut() {
                     self.run.foresight.admit(outcome, self.run.settings.check);
                 }
                 Ok(outcomes)
             }
-            Err((closed, failure)) => {
-                if closed.is_some() {
+            Some(lapse) => {
+                if let Lapse::LaneGone { .. } = lapse {
                     session.forget_lane(lane).await;
                 }
-                Err(failure)
+                Err(lapse.into())
             }
         }
     }
@@ -211,7 +217,7 @@ impl HostTask<'_> {
             stop_on_failure,
             key: None,
             keep_replaced: false,
-            watch: false,
+            watch: self.run.interrupts.watches_output(),
         }
     }
 
@@ -242,7 +248,7 @@ impl HostTask<'_> {
     }
 
     /// The host's agent, connecting if need be; the user's second Ctrl-C ends the wait.
-    async fn connected(&self, link: &HostLink) -> Result<Arc<HostSession>, Failure> {
+    pub(super) async fn connected(&self, link: &HostLink) -> Result<Arc<HostSession>, Failure> {
         let tell = |state| {
             let host = self.host.to_owned();
             self.run.emit(RunEvent::HostChanged { host, state });
@@ -271,41 +277,157 @@ impl HostTask<'_> {
         session
     }
 
-    /// Collects answers until the end, the task's timeout, or the user's second Ctrl-C.
-    async fn collect(
+    /// When the task has to have ended: its own `timeout`, or the run's limit for a message.
+    pub(super) fn deadline(&self, keywords: &TaskKeywords) -> Option<Duration> {
+        match keywords.timeout_s {
+            0 => self.run.settings.limits.task,
+            seconds => Some(Duration::from_secs(seconds)),
+        }
+    }
+
+    /// Collects answers until the end, the deadline, the user's second Ctrl-C, or until the host is given up; tells what
+    /// the task says meanwhile.
+    pub(super) async fn collect(
         &self,
         mut running: RunningTask,
-        keywords: &TaskKeywords,
-    ) -> Result<BTreeMap<u32, Outcome>, (Option<u16>, Failure)> {
+        limit: Option<Duration>,
+    ) -> Collected {
         let mut outcomes = BTreeMap::new();
-        let limit = Duration::from_secs(keywords.timeout_s);
         let timed_out = async {
-            if keywords.timeout_s == 0 {
-                std::future::pending::<()>().await;
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
             }
-            tokio::time::sleep(limit).await;
         };
         tokio::pin!(timed_out);
         let cancelled = self.run.interrupts.reached(Level::Cancel);
         tokio::pin!(cancelled);
+        let dropped = self.run.interrupts.dropping(self.host);
+        tokio::pin!(dropped);
+        let mut watching = self.run.interrupts.watching();
+        let mut watched = *watching.borrow_and_update();
         let reason = loop {
             tokio::select! {
-                message = running.next() => match take(message, &mut outcomes) {
+                message = running.next() => match self.take(message, &mut outcomes) {
                     Taken::More => {}
-                    Taken::End => return Ok(outcomes),
-                    Taken::Broken(failure) => return Err(failure),
+                    Taken::End => return Collected { outcomes, lapse: None },
+                    Taken::Lapse(lapse) => return Collected { outcomes, lapse: Some(lapse) },
                 },
+                Ok(()) = watching.changed() => {
+                    let wanted = *watching.borrow_and_update();
+                    if wanted != watched {
+                        watched = wanted;
+                        running.watch(wanted).await;
+                    }
+                }
                 () = &mut timed_out => {
-                    break format!("the task did not end within its timeout of {} seconds", keywords.timeout_s);
+                    let seconds = limit.unwrap_or_default().as_secs();
+                    break format!("the task did not end within its timeout of {seconds} seconds");
                 }
                 () = &mut cancelled => break "cancelled by the user".to_owned(),
+                reason = &mut dropped => break format!("the host was given up: {reason}"),
             }
         };
         running.cancel().await;
-        let drain = async { while let Taken::More = take(running.next().await, &mut outcomes) {} };
+        let drain =
+            async { while let Taken::More = self.take(running.next().await, &mut outcomes) {} };
         let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
-        Err((None, Failure::new(reason)))
+        let lapse = Some(Lapse::Failed(Failure::new(reason)));
+        Collected { outcomes, lapse }
     }
+
+    fn take(
+        &self,
+        message: Option<Result<TaskMessage, SessionError>>,
+        outcomes: &mut BTreeMap<u32, Outcome>,
+    ) -> Taken {
+        let (task, host) = (self.id, self.host.to_owned());
+        match message {
+            Some(Ok(TaskMessage::Done { index, outcome })) => {
+                outcomes.insert(index, *outcome);
+                Taken::More
+            }
+            Some(Ok(TaskMessage::Progress(doing))) => {
+                self.run.emit(RunEvent::TaskProgress { task, host, doing });
+                Taken::More
+            }
+            Some(Ok(TaskMessage::Output { is_stderr, bytes })) => {
+                // A task that hides its result hides what its programs say, too.
+                if !self.hides() {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    self.run.emit(RunEvent::TaskOutput {
+                        task,
+                        host,
+                        is_stderr,
+                        text,
+                    });
+                }
+                Taken::More
+            }
+            Some(Ok(TaskMessage::Unresolved(why))) => Taken::Lapse(Lapse::Unresolved(why)),
+            Some(Ok(TaskMessage::End)) | None => Taken::End,
+            Some(Err(error)) => Taken::Lapse(error.into()),
+        }
+    }
+}
+
+/// Answers, and why they are not all.
+pub(super) struct Collected {
+    pub(super) outcomes: BTreeMap<u32, Outcome>,
+    pub(super) lapse: Option<Lapse>,
+}
+
+impl Collected {
+    pub(super) fn nothing(lapse: Lapse) -> Self {
+        Collected {
+            outcomes: BTreeMap::new(),
+            lapse: Some(lapse),
+        }
+    }
+}
+
+/// Why a message was not answered to its end.
+pub(super) enum Lapse {
+    /// The connection is gone.
+    Lost(hostler_transport::Unreachable),
+    /// The agent of the become user is gone; the connection stands.
+    LaneGone {
+        /// What it said.
+        reason: String,
+    },
+    /// The host was asked what came of an earlier message, and does not know.
+    Unresolved(Unresolved),
+    /// It was not waited for any longer, or cannot be sent.
+    Failed(Failure),
+}
+
+impl From<SessionError> for Lapse {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Lost(unreachable) => Lapse::Lost(unreachable),
+            SessionError::LaneClosed { reason, .. } => Lapse::LaneGone { reason },
+            SessionError::TooLarge(_) => Lapse::Failed(Failure::new(error.to_string())),
+        }
+    }
+}
+
+impl From<Lapse> for Failure {
+    fn from(lapse: Lapse) -> Self {
+        match lapse {
+            Lapse::Lost(unreachable) => Failure::Unreachable(unreachable),
+            Lapse::LaneGone { reason } => Failure::new(format!(
+                "the agent of the become user ended while the task ran: {reason}"
+            )),
+            Lapse::Unresolved(_) => Failure::new("the host does not know what came of the task"),
+            Lapse::Failed(failure) => failure,
+        }
+    }
+}
+
+enum Taken {
+    More,
+    End,
+    Lapse(Lapse),
 }
 
 /// Plans have edits; what is not known is told by the outcome.
@@ -313,39 +435,4 @@ fn without_unforeseen(mut forecast: Forecast) -> Forecast {
     let unforeseen = Edit::Run(Run::unforeseen());
     forecast.edits.retain(|it| it.edit != unforeseen);
     forecast
-}
-
-enum Taken {
-    More,
-    End,
-    Broken((Option<u16>, Failure)),
-}
-
-fn take(
-    message: Option<Result<TaskMessage, SessionError>>,
-    outcomes: &mut BTreeMap<u32, Outcome>,
-) -> Taken {
-    match message {
-        Some(Ok(TaskMessage::Done { index, outcome })) => {
-            outcomes.insert(index, *outcome);
-            Taken::More
-        }
-        Some(Ok(
-            TaskMessage::Output { .. } | TaskMessage::Progress(_) | TaskMessage::Unresolved(_),
-        )) => Taken::More,
-        Some(Ok(TaskMessage::End)) | None => Taken::End,
-        Some(Err(error)) => Taken::Broken(session_failure(error)),
-    }
-}
-
-/// The failure, and the lane that is gone if only that is.
-fn session_failure(error: SessionError) -> (Option<u16>, Failure) {
-    match error {
-        SessionError::Lost(unreachable) => (None, Failure::Unreachable(unreachable)),
-        SessionError::LaneClosed { lane, reason } => {
-            let msg = format!("the agent of the become user ended while the task ran: {reason}");
-            (Some(lane), Failure::new(msg))
-        }
-        SessionError::TooLarge(_) => (None, Failure::new(error.to_string())),
-    }
 }

@@ -209,10 +209,35 @@ impl HostTask<'_> {
             );
         }
         let (line, input) = raw_line(command, shell, keywords)?;
+        let outcome = if self.is_written_down() {
+            self.exchange_raw(keywords, &line, &input).await?
+        } else {
+            self.run_raw(keywords, &line, &input).await?
+        };
+        Ok(Single::outcome(outcome, keywords.diff))
+    }
+
+    /// Runs a line by the login shell.
+    pub(super) async fn run_raw(
+        &self,
+        keywords: &TaskKeywords,
+        line: &str,
+        input: &[u8],
+    ) -> Result<Outcome, Failure> {
         let link = self.run.fleet.link(&keywords.route);
+        let late = async {
+            match self.deadline(keywords) {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
         let output = tokio::select! {
-            output = self.run.fleet.raw(&link, &line, &input, RAW_KEPT_MAX) => output?,
+            output = self.run.fleet.raw(&link, line, input, RAW_KEPT_MAX) => output?,
             () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
+            reason = self.run.interrupts.dropping(self.host) => {
+                return Err(Failure::new(format!("the host was given up: {reason}")));
+            }
+            () = late => return Err(Failure::new("the command did not end within the task's timeout")),
         };
         let rc = match output.exit {
             Exit::Status(status) => status,
@@ -235,14 +260,13 @@ impl HostTask<'_> {
         let warnings = output
             .truncated
             .then(|| format!("output was cut after {RAW_KEPT_MAX} bytes"));
-        let outcome = Outcome {
+        Ok(Outcome {
             changed: true,
             failed,
             fields,
             warnings: warnings.into_iter().collect(),
             ..Outcome::default()
-        };
-        Ok(Single::outcome(outcome, keywords.diff))
+        })
     }
 
     /// Evaluated arguments, all of which must be known; those that are `omit` are left out.
