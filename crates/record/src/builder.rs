@@ -112,6 +112,7 @@ impl Builder {
                 self.record.resumable = *resumable;
                 self.record.state = match exit_code {
                     0 => State::Finished,
+                    6 => State::JournalBroken,
                     99 => State::Interrupted,
                     _ => State::Failed,
                 };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hostler_change::Delta;
 use hostler_events::Status;
+use serde::Serialize;
 use hostler_preview::{delta_without_host, without_host};
 
 use crate::{Kind, Record, ResultRecord};
@@ -14,7 +15,7 @@ const SLOWER_TIMES: u64 = 2;
 const SLOWER_US: u64 = 2_000_000;
 
 /// How two runs differ; empty lists if they do not.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Comparison {
     /// What differs of the runs as such, in words.
     pub general: Vec<String>,
@@ -25,7 +26,7 @@ pub struct Comparison {
 }
 
 /// How a task came out on some hosts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// Name of the play.
     pub play: String,
@@ -46,7 +47,7 @@ pub struct Difference {
 }
 
 /// A task that took much longer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Slower {
     /// Name of the play.
     pub play: String,

@@ -62,6 +62,8 @@ pub enum State {
     Failed,
     /// The user stopped it, or the controller died.
     Interrupted,
+    /// Its journal could not be written any more.
+    JournalBroken,
 }
 
 impl State {
@@ -72,6 +74,7 @@ impl State {
             State::Finished => "finished",
             State::Failed => "failed",
             State::Interrupted => "interrupted",
+            State::JournalBroken => "journal-broken",
         }
     }
 }

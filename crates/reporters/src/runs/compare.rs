@@ -2,6 +2,7 @@
 
 use hostler_events::Status;
 use hostler_record::{Comparison, Difference, Record};
+use serde::Serialize;
 
 use super::{clip, who};
 use crate::preview::words::lines;
@@ -57,6 +58,25 @@ pub fn comparison_text(a: &Record, b: &Record, found: &Comparison, options: &Opt
     }
     let lines: Vec<String> = out.iter().map(|it| clip(it, options)).collect();
     lines.join("\n") + "\n"
+}
+
+/// One JSON object: `{"event":"comparison",...}`.
+pub fn comparison_json(a: &Record, b: &Record, found: &Comparison) -> String {
+    #[derive(Serialize)]
+    struct Compared<'a> {
+        from: &'a str,
+        to: &'a str,
+        same: bool,
+        #[serde(flatten)]
+        found: &'a Comparison,
+    }
+    let compared = Compared {
+        from: &a.run,
+        to: &b.run,
+        same: found.is_same(),
+        found,
+    };
+    super::log::json_lines("comparison", &[compared])
 }
 
 fn difference(

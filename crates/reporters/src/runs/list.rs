@@ -32,6 +32,8 @@ pub struct RunRow {
     pub resumable: bool,
     /// Exit status of the program.
     pub exit_code: Option<u8>,
+    /// Number of its hosts.
+    pub host_count: usize,
     /// Counts of each host, as far as known.
     pub hosts: Vec<HostRecord>,
 }
@@ -80,10 +82,12 @@ pub fn runs_text(rows: &[RunRow], options: &Options, when: When<'_>) -> String {
 
 fn hosts_words(row: &RunRow) -> String {
     let tally = tally(row.hosts.iter(), row.check);
-    if row.hosts.len() <= 1 || tally.starts_with(&format!("{} ", row.hosts.len())) {
+    if tally.is_empty() {
+        words::hosts(row.host_count)
+    } else if tally.starts_with(&format!("{} ", row.host_count)) {
         tally
     } else {
-        format!("{}: {tally}", row.hosts.len())
+        format!("{}: {tally}", row.host_count)
     }
 }
 

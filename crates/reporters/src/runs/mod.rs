@@ -3,11 +3,13 @@
 mod compare;
 mod list;
 mod log;
+mod prune;
 mod show;
 
-pub use compare::comparison_text;
+pub use compare::{comparison_json, comparison_text};
 pub use list::{RunRow, runs_json, runs_text};
 pub use log::{ChangeRow, log_json, log_text};
+pub use prune::{PrunedRows, pruned_text};
 pub use show::run_text;
 
 use hostler_record::{HostRecord, State};
@@ -34,7 +36,7 @@ fn painted_state(paint: Paint, state: State, text: &str) -> String {
     match state {
         State::Running => paint.cyan(text),
         State::Finished => paint.green(text),
-        State::Failed => paint.red(text),
+        State::Failed | State::JournalBroken => paint.red(text),
         State::Interrupted => paint.yellow(text),
     }
 }

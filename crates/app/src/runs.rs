@@ -1,0 +1,217 @@
+//! The history of runs, as commands ask for it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hostler_diag::Diagnostic;
+use hostler_events::{RunId, Stamped};
+use hostler_history::{RunFilter, RunRecord, RunSummary, StateDir, Store, StoreError};
+use hostler_record::{Builder, HostRecord, OwedRecord, Record, State};
+use hostler_reporters::RunRow;
+
+use crate::request::{ExitCode, StateRequest};
+
+pub use hostler_history::RunState;
+
+/// Why the history does not answer, and the status to end with.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The status.
+    pub exit: ExitCode,
+    /// What is wrong.
+    pub diagnostic: Box<Diagnostic>,
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let (exit, code) = match &error {
+            StoreError::NoSuchRun(_) | StoreError::Ambiguous(..) => {
+                (ExitCode::UnreachableOrInput, "no-such-run")
+            }
+            _ => (ExitCode::JournalBroken, "run-store"),
+        };
+        Refusal {
+            exit,
+            diagnostic: Box::new(Diagnostic::error(code, error.to_string())),
+        }
+    }
+}
+
+/// Which runs are listed.
+#[derive(Clone, Debug, Default)]
+pub struct ListRequest {
+    /// In this state.
+    pub state: Option<RunState>,
+    /// That had this host.
+    pub host: Option<String>,
+    /// Of a playbook whose path ends in this.
+    pub playbook: Option<String>,
+    /// That began in this time.
+    pub since: Option<Duration>,
+    /// At most so many.
+    pub number: Option<usize>,
+}
+
+/// The history of runs.
+pub struct Runs {
+    pub(crate) store: Store,
+}
+
+impl Runs {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If the state directory or the database in it cannot be used.
+    pub fn open(state: &StateRequest) -> Result<Self, Refusal> {
+        let path = match &state.directory {
+            Some(path) => path.clone(),
+            None => StateDir::default_path()?,
+        };
+        let store = Store::open(&StateDir::open(&path)?)?;
+        Ok(Runs { store })
+    }
+
+    /// The run that a user means: its id, a part of it at its beginning or end, or `last`.
+    ///
+    /// # Errors
+    /// If there is none, or there are several.
+    pub fn find(&self, text: &str) -> Result<RunId, Refusal> {
+        match self.store.find(text) {
+            Err(StoreError::NoSuchRun(_)) if text.len() >= 3 => {}
+            found => return Ok(found?),
+        }
+        // Ids begin with the time, so that people tell those of a day apart by their ends.
+        let all = self.store.runs(&RunFilter::default())?;
+        let mut ends: Vec<RunId> = all
+            .into_iter()
+            .map(|it| it.run)
+            .filter(|it| it.0.ends_with(text))
+            .collect();
+        match ends.len() {
+            1 => Ok(ends.swap_remove(0)),
+            0 => Err(StoreError::NoSuchRun(text.to_owned()).into()),
+            _ => {
+                let names = ends.into_iter().map(|it| it.0).take(9).collect();
+                Err(StoreError::Ambiguous(text.to_owned(), names).into())
+            }
+        }
+    }
+
+    /// Runs, newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn list(&self, request: &ListRequest) -> Result<Vec<RunRow>, Refusal> {
+        let filter = RunFilter {
+            state: request.state,
+            host: request.host.clone(),
+            playbook: request.playbook.clone(),
+            since_us: request.since.map(ago_us),
+            limit: request.number,
+            ..RunFilter::default()
+        };
+        let mut rows = Vec::new();
+        for summary in self.store.runs(&filter)? {
+            let RunRecord { hosts, .. } = self.store.run(&summary.run)?;
+            rows.push(row(summary, hosts));
+        }
+        Ok(rows)
+    }
+
+    /// Events of a run, in order. One that cannot be read is an error in its place.
+    ///
+    /// # Errors
+    /// If there is no such run, or it cannot be read.
+    pub fn events(
+        &self,
+        run: &RunId,
+    ) -> Result<impl Iterator<Item = Result<Stamped, Refusal>> + use<>, Refusal> {
+        let events = self.store.events(run)?;
+        Ok(events.map(|it| it.map_err(Refusal::from)))
+    }
+
+    /// A run as one document.
+    ///
+    /// # Errors
+    /// If there is no such run, or it cannot be read.
+    pub fn record(&self, run: &RunId) -> Result<Record, Refusal> {
+        let RunRecord { summary, hosts, .. } = self.store.run(run)?;
+        let mut builder = Builder::default();
+        for event in self.store.events(run)? {
+            builder.event(&event?);
+        }
+        let mut record = builder.finish();
+        record.run.clone_from(&run.0);
+        record.state = state_of(summary.state);
+        record.resumable = summary.resumable;
+        if record.by.is_empty() {
+            record.by.clone_from(&summary.who);
+        }
+        if record.playbooks.is_empty() {
+            record.playbooks.clone_from(&summary.playbooks);
+        }
+        if record.started_us == 0 {
+            record.started_us = summary.started_us;
+        }
+        // What a later run has paid is not owed any more; a run that was killed has not told what it owes.
+        let hosts: Vec<String> = hosts.into_iter().map(|(name, _)| name).collect();
+        let owed = self.store.owed(&summary.playbooks, &hosts, None)?;
+        let of_run = owed.into_iter().filter(|it| it.run == *run);
+        record.owed = of_run
+            .map(|it| OwedRecord {
+                handler: it.handler,
+                host: it.host,
+                run: it.run.0,
+            })
+            .collect();
+        record.owed.sort_unstable();
+        Ok(record)
+    }
+}
+
+fn row(summary: RunSummary, hosts: Vec<(String, Option<hostler_events::Counts>)>) -> RunRow {
+    let known = hosts
+        .iter()
+        .filter_map(|(name, counts)| Some(HostRecord::new(name, counts.as_ref()?)))
+        .collect();
+    RunRow {
+        run: summary.run.0,
+        started_us: summary.started_us,
+        elapsed_us: summary.elapsed_us,
+        by: summary.who,
+        playbooks: summary.playbooks,
+        check: summary.check,
+        state: state_of(summary.state),
+        resumable: summary.resumable,
+        exit_code: summary.exit_code,
+        host_count: hosts.len(),
+        hosts: known,
+    }
+}
+
+fn state_of(state: RunState) -> State {
+    match state {
+        RunState::Running => State::Running,
+        RunState::Finished => State::Finished,
+        RunState::Failed => State::Failed,
+        RunState::Interrupted => State::Interrupted,
+        RunState::JournalBroken => State::JournalBroken,
+    }
+}
+
+/// The time that long ago, in microseconds since the epoch.
+pub(crate) fn ago_us(time: Duration) -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let then = now.saturating_sub(time);
+    i64::try_from(then.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A time for lists, 16 columns: `2026-11-21 05:56`.
+pub fn short_time_words(at_us: i64) -> String {
+    let Ok(at) = jiff::Timestamp::from_microsecond(at_us) else {
+        return "?".to_owned();
+    };
+    let zoned = at.to_zoned(jiff::tz::TimeZone::system());
+    zoned.strftime("%Y-%m-%d %H:%M").to_string()
+}
