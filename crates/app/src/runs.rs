@@ -2,37 +2,21 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hostler_diag::Diagnostic;
 use hostler_events::{RunId, Stamped};
-use hostler_history::{RunFilter, RunRecord, RunSummary, StateDir, Store, StoreError};
+use hostler_change::Delta;
+use hostler_history::{ChangeFilter, ChangeRecord, Keep, RunFilter, RunRecord, RunSummary, Store, StoreError};
 use hostler_record::{Builder, HostRecord, OwedRecord, Record, State};
-use hostler_reporters::RunRow;
+use hostler_reporters::{ChangeRow, PrunedRows, RunRow};
 
-use crate::request::{ExitCode, StateRequest};
+use crate::keeping::{self, refused};
+use crate::refusal::Refusal;
+use crate::request::StateRequest;
 
 pub use hostler_history::RunState;
 
-/// Why the history does not answer, and the status to end with.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The status.
-    pub exit: ExitCode,
-    /// What is wrong.
-    pub diagnostic: Box<Diagnostic>,
-}
-
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        let (exit, code) = match &error {
-            StoreError::NoSuchRun(_) | StoreError::Ambiguous(..) => {
-                (ExitCode::UnreachableOrInput, "no-such-run")
-            }
-            _ => (ExitCode::JournalBroken, "run-store"),
-        };
-        Refusal {
-            exit,
-            diagnostic: Box::new(Diagnostic::error(code, error.to_string())),
-        }
+        refused(&error)
     }
 }
 
@@ -51,6 +35,34 @@ pub struct ListRequest {
     pub number: Option<usize>,
 }
 
+/// Which changes are listed.
+#[derive(Clone, Debug, Default)]
+pub struct LogRequest {
+    /// About this: a path (one that ends in `/` is everything below it), `package nginx`.
+    pub subject: Option<String>,
+    /// On this host.
+    pub host: Option<String>,
+    /// By tasks with this in their name, in any case of letters.
+    pub task: Option<String>,
+    /// Made in this time.
+    pub since: Option<Duration>,
+    /// At most so many.
+    pub number: Option<usize>,
+}
+
+/// What is removed of the history. Without any limit, those that hold after each run.
+#[derive(Clone, Debug, Default)]
+pub struct PruneRequest {
+    /// Runs that are older than so many days.
+    pub keep_days: Option<u32>,
+    /// All but the newest so many.
+    pub keep_runs: Option<u32>,
+    /// The oldest, until the database does not take more bytes.
+    pub max_size: Option<u64>,
+    /// Nothing is removed.
+    pub dry_run: bool,
+}
+
 /// The history of runs.
 pub struct Runs {
     pub(crate) store: Store,
@@ -62,11 +74,7 @@ impl Runs {
     /// # Errors
     /// If the state directory or the database in it cannot be used.
     pub fn open(state: &StateRequest) -> Result<Self, Refusal> {
-        let path = match &state.directory {
-            Some(path) => path.clone(),
-            None => StateDir::default_path()?,
-        };
-        let store = Store::open(&StateDir::open(&path)?)?;
+        let store = keeping::open(state)?;
         Ok(Runs { store })
     }
 
@@ -117,6 +125,64 @@ impl Runs {
         Ok(rows)
     }
 
+    /// What changed, newest first.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn log(&self, request: &LogRequest) -> Result<Vec<ChangeRow>, Refusal> {
+        let filter = ChangeFilter {
+            host: request.host.clone(),
+            subject: request.subject.clone(),
+            since_us: request.since.map(ago_us),
+            limit: request.number.filter(|_| request.task.is_none()),
+            ..ChangeFilter::default()
+        };
+        let task = request.task.as_ref().map(|text| text.to_lowercase());
+        let wanted = |it: &ChangeRecord| {
+            let name = it.task_name.to_lowercase();
+            task.as_ref().is_none_or(|task| name.contains(task))
+        };
+        let changes = self.store.changes(&filter)?.into_iter();
+        let rows = changes.filter(wanted).map(change_row);
+        Ok(rows.take(request.number.unwrap_or(usize::MAX)).collect())
+    }
+
+    /// Removes old runs. What is not said stays as after each run.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn prune(&self, request: &PruneRequest) -> Result<PrunedRows, Refusal> {
+        // What is asked for alone decides: `--keep-runs 10` removes no old run among the ten.
+        let asked = request.keep_days.or(request.keep_runs).is_some() || request.max_size.is_some();
+        let unasked = if asked {
+            Keep {
+                days: u32::MAX,
+                runs: u32::MAX,
+                bytes: None,
+            }
+        } else {
+            Keep::default()
+        };
+        let keep = Keep {
+            days: request.keep_days.unwrap_or(unasked.days),
+            runs: request.keep_runs.unwrap_or(unasked.runs),
+            bytes: request.max_size,
+        };
+        let pruned = self.store.prune(&hostler_history::PruneRequest {
+            keep,
+            dry_run: request.dry_run,
+            ..hostler_history::PruneRequest::default()
+        })?;
+        let names = |runs: Vec<RunId>| runs.into_iter().map(|it| it.0).collect();
+        Ok(PrunedRows {
+            dry_run: request.dry_run,
+            runs: names(pruned.runs),
+            kept: names(pruned.held),
+            before_bytes: pruned.bytes_before,
+            after_bytes: pruned.bytes_after,
+        })
+    }
+
     /// Events of a run, in order. One that cannot be read is an error in its place.
     ///
     /// # Errors
@@ -165,6 +231,22 @@ impl Runs {
             .collect();
         record.owed.sort_unstable();
         Ok(record)
+    }
+}
+
+fn change_row(it: ChangeRecord) -> ChangeRow {
+    let mut deltas = it.deltas;
+    if deltas.is_empty() {
+        // A file that was replaced by a task that told no difference.
+        deltas.push(Delta::action(it.subject, "changed"));
+    }
+    ChangeRow {
+        at_us: it.at_us,
+        run: it.run.0,
+        by: it.who,
+        host: it.host,
+        task: it.task_name,
+        deltas,
     }
 }
 

@@ -52,8 +52,13 @@ pub enum StoreError {
     #[error("there is no run {0}")]
     NoSuchRun(String),
     /// The beginning of an id fits several runs.
-    #[error("{0} fits several runs: {}", .1.join(", "))]
-    Ambiguous(String, Vec<String>),
+    #[error("{text} fits several runs: {}", runs.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// Ids of runs that begin so.
+        runs: Vec<String>,
+    },
     /// The run is still going on, as far as can be known.
     #[error("run {run} is still going on: {held}", run = held.run.0)]
     StillRunning {
@@ -61,7 +66,9 @@ pub enum StoreError {
         held: Box<Held>,
     },
     /// The journal of the run was written by a hostler whose journals this one cannot read.
-    #[error("run {run} was made by hostler {version}, whose journals this version cannot read; it can be shown, but not resumed")]
+    #[error(
+        "run {run} was made by hostler {version}, whose journals this version cannot read; it can be shown, but not resumed"
+    )]
     OtherForm {
         /// The run.
         run: String,

@@ -80,10 +80,14 @@ pub(crate) fn prepare(stamped: &Stamped, play: &str, sealer: &Sealer) -> Result<
 }
 
 fn row(event: &RunEvent, play: &str) -> Row {
-    let subjects = |deltas: &[hostler_change::Delta]| {
+    let subjects = |status: Status, deltas: &[hostler_change::Delta]| {
         let mut all: Vec<String> = deltas.iter().map(|it| it.subject.clone()).collect();
         all.sort_unstable();
         all.dedup();
+        // It changed something and does not say what: texts are only told in diff mode, and `no_log` tells nothing.
+        if all.is_empty() && status == Status::Changed {
+            all.push(String::new());
+        }
         all
     };
     match event {
@@ -104,14 +108,14 @@ fn row(event: &RunEvent, play: &str) -> Row {
             subjects: if result.items.is_some() {
                 Vec::new()
             } else {
-                subjects(&result.deltas)
+                subjects(result.status, &result.deltas)
             },
         },
         RunEvent::ItemFinished { task, host, item } => Row::Item {
             task: task.0,
             host: host.clone(),
             item: item.index,
-            subjects: subjects(&item.deltas),
+            subjects: subjects(item.status, &item.deltas),
         },
         _ => Row::None,
     }

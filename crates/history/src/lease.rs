@@ -185,7 +185,10 @@ pub(crate) fn hold(
     );
     if let Some(gone) = gone {
         // Its hosts move to the new lock with it.
-        transaction.execute("UPDATE holders SET lock = ?1 WHERE lock = ?2", (lock, &gone.lock))?;
+        transaction.execute(
+            "UPDATE holders SET lock = ?1 WHERE lock = ?2",
+            (lock, &gone.lock),
+        )?;
     }
     transaction.execute(
         "INSERT INTO holders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
@@ -227,7 +230,8 @@ pub(crate) fn acquire(
         }
     }
     if conflicts.is_empty() {
-        let mut statement = transaction.prepare("REPLACE INTO leases (host, lock) VALUES (?1, ?2)")?;
+        let mut statement =
+            transaction.prepare("REPLACE INTO leases (host, lock) VALUES (?1, ?2)")?;
         for host in hosts {
             statement.execute((host, lock))?;
         }
@@ -238,17 +242,17 @@ pub(crate) fn acquire(
 /// A sign of life. False if the lock was broken.
 pub(crate) fn beat(transaction: &Transaction<'_>, lock: &str) -> rusqlite::Result<bool> {
     let sql = "UPDATE holders SET heartbeat_us = ?2 WHERE lock = ?1";
-    let beaten = transaction
-        .prepare_cached(sql)?
-        .execute((lock, now_us()))?;
+    let beaten = transaction.prepare_cached(sql)?.execute((lock, now_us()))?;
     Ok(beaten > 0)
 }
 
 /// How many hosts a lock holds.
-pub(crate) fn count(connection: &Connection, lock: &str) -> rusqlite::Result<usize> {
-    connection.query_row("SELECT count(*) FROM leases WHERE lock = ?1", [lock], |row| {
-        row.get(0)
-    })
+pub(crate) fn count(connection: &Connection, lock: &str) -> rusqlite::Result<i64> {
+    connection.query_row(
+        "SELECT count(*) FROM leases WHERE lock = ?1",
+        [lock],
+        |row| row.get(0),
+    )
 }
 
 /// Lets go of a run and its hosts.

@@ -207,3 +207,24 @@ pub(crate) fn owed(
     }
     Ok(all)
 }
+
+/// What is known of these hosts.
+pub(crate) fn of_hosts(memory: &Memory, hosts: &[String]) -> Memory {
+    let tasks = memory.tasks.iter().map(|(execution, task)| {
+        let own = hosts.iter().filter_map(|name| {
+            let host = task.hosts.get(name)?;
+            Some((name.clone(), host.clone()))
+        });
+        let task = RememberedTask {
+            id: task.id,
+            told: task.told,
+            hosts: own.collect(),
+        };
+        (execution.clone(), task)
+    });
+    Memory {
+        tasks: tasks.collect(),
+        last_task: memory.last_task,
+        owed: Vec::new(),
+    }
+}

@@ -98,12 +98,10 @@ impl std::str::FromStr for RunState {
             RunState::Interrupted,
             RunState::JournalBroken,
         ];
-        all.into_iter()
-            .find(|it| it.word() == word)
-            .ok_or_else(|| {
-                let words: Vec<_> = all.iter().map(|it| it.word()).collect();
-                format!("{word} is none of {}", words.join(", "))
-            })
+        all.into_iter().find(|it| it.word() == word).ok_or_else(|| {
+            let words: Vec<_> = all.iter().map(|it| it.word()).collect();
+            format!("{word} is none of {}", words.join(", "))
+        })
     }
 }
 

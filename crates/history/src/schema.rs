@@ -109,7 +109,7 @@ CREATE TABLE changes (
     subject TEXT NOT NULL,
     item INTEGER,
     at_us INTEGER NOT NULL,
-    seq INTEGER NOT NULL
+    seq INTEGER
 ) STRICT;
 CREATE INDEX changes_by_run ON changes (run, host);
 CREATE INDEX changes_by_host ON changes (host, subject);
@@ -171,7 +171,11 @@ pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Makes the database if there is none, and brings it up to date. Returns whether it was made.
-pub(crate) fn prepare(path: &Path, migrations: &[&str], key: &[u8]) -> Result<bool, DbError> {
+pub(crate) fn prepare(
+    path: &Path,
+    migrations: &[&str],
+    key: &[u8],
+) -> std::result::Result<bool, DbError> {
     let made = !path.exists() && make(path, migrations, key)?;
     if made {
         return Ok(true);
@@ -198,7 +202,7 @@ pub(crate) fn prepare(path: &Path, migrations: &[&str], key: &[u8]) -> Result<bo
 }
 
 /// A new database, whole or not at all: of two programs that make one, the first wins.
-fn make(path: &Path, migrations: &[&str], key: &[u8]) -> Result<bool, DbError> {
+fn make(path: &Path, migrations: &[&str], key: &[u8]) -> std::result::Result<bool, DbError> {
     let own = with_suffix(path, &format!(".new-{}", std::process::id()));
     let _gone = fs::remove_file(&own);
     private(&own)?;
@@ -219,7 +223,7 @@ fn make(path: &Path, migrations: &[&str], key: &[u8]) -> Result<bool, DbError> {
     result
 }
 
-fn fill(path: &Path, migrations: &[&str], key: &[u8]) -> Result<(), DbError> {
+fn fill(path: &Path, migrations: &[&str], key: &[u8]) -> std::result::Result<(), DbError> {
     let mut connection = connect(path)?;
     connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
     connection.pragma_update(None, "application_id", APPLICATION)?;
@@ -232,8 +236,7 @@ fn fill(path: &Path, migrations: &[&str], key: &[u8]) -> Result<(), DbError> {
 /// Does what is missing, each migration in a transaction of its own.
 fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
     for (number, statements) in (1u32..).zip(migrations) {
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have done it meanwhile.
         let (_, done) = numbers(&transaction)?;
         if done < number {

@@ -205,7 +205,10 @@ mod tests {
         let (own, other) = (sealer(1), sealer(2));
         assert_eq!(own.address(Kind::Text, b"a"), own.address(Kind::Text, b"a"));
         assert_ne!(own.address(Kind::Text, b"a"), own.address(Kind::File, b"a"));
-        assert_ne!(own.address(Kind::Text, b"a"), other.address(Kind::Text, b"a"));
+        assert_ne!(
+            own.address(Kind::Text, b"a"),
+            other.address(Kind::Text, b"a")
+        );
         assert_ne!(own.check(), other.check());
     }
 }

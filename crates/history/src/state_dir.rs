@@ -42,9 +42,7 @@ impl StateDir {
             .mode(0o700)
             .create(path)
             .map_err(|error| failed("make", error))?;
-        let path = path
-            .canonicalize()
-            .map_err(|error| failed("use", error))?;
+        let path = path.canonicalize().map_err(|error| failed("use", error))?;
         let metadata = fs::metadata(&path).map_err(|error| failed("look at", error))?;
         let refuse = |why: String| {
             let path = path.display();

@@ -9,15 +9,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hostler_diag::{Diagnostic, Severity, SourceMap};
-use hostler_events::{Reporters, RunId};
-use hostler_executor::Interrupts;
+use hostler_events::RunId;
 use hostler_inventory::{FsLoader, NoSets, Pattern};
 
-use crate::apply::{Terms, secrets};
+use crate::apply::{Audience, Terms, secrets};
 use crate::inputs::{self, Inputs};
+use crate::keeping::Keeping;
 use crate::plan::hex;
+use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode};
-use crate::runs::{Refusal, Runs};
+use crate::runs::Runs;
 use crate::stored_request::StoredRequest;
 use steps::{FileBefore, Kept, Known, Later, Step};
 
@@ -41,13 +42,12 @@ type Contents = HashMap<String, Arc<[u8]>>;
 pub async fn undo(
     request: UndoRequest,
     sources: &SourceMap,
-    reporters: Reporters,
-    interrupts: Interrupts,
+    audience: Audience,
 ) -> Result<ExitCode, Refusal> {
     let runs = Runs::open(&request.given.state)?;
     let run = runs.find(&request.run)?;
     let stored = runs.store.run(&run)?;
-    let refuse = |text: String| Refusal::input(Diagnostic::error("undo", text));
+    let refuse = |text: String| one(Diagnostic::error("undo", text));
     if stored.summary.check {
         return Err(refuse(format!("run {} was in check mode: it changed nothing", run.0)));
     }
@@ -56,7 +56,7 @@ pub async fn undo(
     let mut again = given::merged(&before, &request.given);
     let playbooks = std::mem::take(&mut again.playbooks);
     let limit = again.limit.take();
-    let mut inputs = inputs::load(&again, sources).map_err(Refusal::inputs)?;
+    let mut inputs = inputs::load(&again, sources)?;
     let within = limit.map(|text| limited(&text, &inputs)).transpose()?;
     let wanted = |place: &String| within.as_ref().is_none_or(|it| it.contains(place));
     let (steps, contents) = plan(&runs, &run, &wanted, &inputs)?;
@@ -64,20 +64,26 @@ pub async fn undo(
     if steps.is_empty() {
         let mut nothing = Diagnostic::error("undo", format!("run {} replaced no file here", run.0));
         nothing.hints = left_out.into_iter().map(|it| it.message).collect();
-        return Err(Refusal::input(nothing));
+        return Err(one(nothing));
     }
     inputs.warnings.extend(left_out);
     // What undoes this undoing must do so, too: the request is kept, the play is not.
     again.r#become.r#become |= play::becomes(&inputs, &playbooks);
-    play::add(&mut inputs, &run.0, &steps, sources).map_err(Refusal::inputs)?;
+    play::add(&mut inputs, &run.0, &steps, sources)?;
     again.playbooks = vec![play::title(&run.0)];
     let terms = Terms {
         mask: hostler_preview::Mask::new(secrets(&again)),
         contents,
+        // What it did is done; what it did not, another undoing does.
+        keeping: Keeping::New { by_plan: true },
         ..Terms::default()
     };
-    let ran = crate::apply::run(&again, &inputs, sources, reporters, interrupts, terms);
-    Ok(ran.await.map_err(Refusal::inputs)?.exit)
+    let ran = crate::apply::run(&again, &inputs, sources, audience, terms);
+    Ok(ran.await?.exit)
+}
+
+fn one(diagnostic: Diagnostic) -> Refusal {
+    Refusal::from(vec![diagnostic])
 }
 
 /// The steps on the hosts that are wanted, and the contents that they need.
@@ -125,7 +131,7 @@ fn plan(
             unknown.len() - 1
         );
         let hint = "name the inventory with -i, or leave the host out with --limit";
-        return Err(Refusal::input(Diagnostic::error("undo", text).hint(hint)));
+        return Err(one(Diagnostic::error("undo", text).hint(hint)));
     }
     let known = Memory {
         later: later(runs, run)?,
@@ -149,7 +155,7 @@ fn limited(text: &str, inputs: &Inputs) -> Result<std::collections::HashSet<Stri
     let found = selection.problems.iter();
     problems.extend(found.map(|it| it.diagnostic(Severity::Error)));
     if problems.iter().any(Diagnostic::is_error) {
-        return Err(Refusal::inputs(problems));
+        return Err(problems.into());
     }
     Ok(selection.hosts.iter().map(ToString::to_string).collect())
 }

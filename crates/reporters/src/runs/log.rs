@@ -17,8 +17,6 @@ pub struct ChangeRow {
     pub run: String,
     /// By whom: `user@controller`.
     pub by: String,
-    /// Playbooks of the run.
-    pub playbooks: Vec<String>,
     /// Where.
     pub host: String,
     /// The task that did it.
@@ -46,11 +44,10 @@ pub fn log_text(rows: &[ChangeRow], options: &Options, when: When<'_>) -> String
             out.push(sanitize::clip(&text, options.width));
         }
         let by = format!(
-            "    run {}  by {}  task {}  in {}",
+            "    run {}  by {}  task {}",
             sanitize::name(&row.run),
             sanitize::name(&row.by),
             sanitize::name(&row.task),
-            sanitize::line(&row.playbooks.join(" "), 100)
         );
         out.push(paint.dim(&sanitize::clip(&by, options.width)));
         if options.diff {
