@@ -14,6 +14,9 @@ use crate::request::StateRequest;
 
 pub use hostler_history::RunState;
 
+/// A hundred years are for ever.
+const DAYS_MAX: u32 = 36_500;
+
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         refused(&error)
@@ -156,7 +159,7 @@ impl Runs {
         let asked = request.keep_days.or(request.keep_runs).is_some() || request.max_size.is_some();
         let unasked = if asked {
             Keep {
-                days: u32::MAX,
+                days: DAYS_MAX,
                 runs: u32::MAX,
                 bytes: None,
             }
@@ -164,7 +167,7 @@ impl Runs {
             Keep::default()
         };
         let keep = Keep {
-            days: request.keep_days.unwrap_or(unasked.days),
+            days: request.keep_days.unwrap_or(unasked.days).min(DAYS_MAX),
             runs: request.keep_runs.unwrap_or(unasked.runs),
             bytes: request.max_size,
         };

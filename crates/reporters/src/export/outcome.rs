@@ -82,7 +82,11 @@ pub(crate) fn groups(task: &TaskRecord, texts: bool) -> Vec<TaskGroup<'_>> {
     let mut groups = Groups::default();
     for result in &task.results {
         let deltas: Vec<_> = result.all_deltas().cloned().collect();
-        let mut text = without_host(&full_message(result), &result.host);
+        let mut text = match &result.unreachable {
+            // Details name addresses; the reason is what hosts have in common.
+            Some(reason) if !texts => reason.clone(),
+            _ => without_host(&full_message(result), &result.host),
+        };
         if !texts {
             for line in lines(&deltas) {
                 text.push_str(&without_host(&line.subject, &result.host));

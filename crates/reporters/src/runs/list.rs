@@ -11,6 +11,11 @@ use crate::{Options, sanitize, words};
 /// Columns from which a run takes one line.
 const WIDE: usize = 130;
 
+/// Columns of a state.
+const STATE: usize = 14;
+/// Columns of the playbooks' names on a wide terminal.
+const BOOKS: usize = 30;
+
 /// A run in the list.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunRow {
@@ -49,56 +54,70 @@ pub fn runs_text(rows: &[RunRow], options: &Options, when: When<'_>) -> String {
         .map(|it| it.run.len().min(40))
         .max()
         .unwrap_or(0);
-    let head = format!(
-        "{:<id_width$}  {:<16}  {:>7}  {:<11}  HOSTS",
-        "RUN", "STARTED", "TOOK", "STATE"
+    let wide = options.width >= WIDE;
+    let mut head = format!(
+        "{:<id_width$}  {:<16}  {:>7}  {:<STATE$}  {:<BOOKS$}",
+        "RUN", "STARTED", "TOOK", "STATE", "PLAYBOOKS"
     );
-    let mut lines = vec![paint.dim(&head)];
+    if wide {
+        head.push_str("  HOSTS");
+    }
+    let mut lines = vec![paint.dim(head.trim_end())];
     for row in rows {
         let took = row.elapsed_us.map(words::duration).unwrap_or_default();
-        let state = painted_state(paint, row.state, &format!("{:<11}", row.state.word()));
-        let hosts = hosts_words(row);
+        let state = format!("{:<STATE$}", row.state.word());
+        let state = painted_state(paint, row.state, &state);
         let mut first = format!(
-            "{:<id_width$}  {:<16}  {took:>7}  {state}  {hosts}",
+            "{:<id_width$}  {:<16}  {took:>7}  {state}  ",
             sanitize::line(&row.run, 40),
             when(row.started_us),
         );
-        let rest = rest(row);
-        if options.width >= WIDE {
-            let used = console::measure_text_width(&first);
-            let pad = 100_usize.saturating_sub(used).max(2);
-            let room = options.width.saturating_sub(used + pad);
-            first.push_str(&" ".repeat(pad));
-            first.push_str(&paint.dim(&sanitize::clip(&rest, room)));
-            lines.push(first);
+        let books = books(row);
+        let by = if row.by.is_empty() {
+            String::new()
         } else {
+            format!("  by {}", sanitize::name(&row.by))
+        };
+        if wide {
+            let books = sanitize::clip(&books, BOOKS);
+            let pad = BOOKS.saturating_sub(console::measure_text_width(&books));
+            let text = format!("{first}{books}{}  {}{by}", " ".repeat(pad), rest(row));
+            lines.push(sanitize::clip(&text, options.width));
+        } else {
+            let room = options.width.saturating_sub(console::measure_text_width(&first));
+            let books = sanitize::clip(&books, room.max(8));
+            first.push_str(&format!("{books}{by}"));
             lines.push(sanitize::clip(&first, options.width));
-            let second = format!("{:id_width$}  {rest}", "");
+            let second = format!("{:id_width$}  {}", "", rest(row));
             lines.push(paint.dim(&sanitize::clip(&second, options.width)));
         }
     }
     lines.join("\n") + "\n"
 }
 
+/// Names of the playbooks, without their directories.
+fn books(row: &RunRow) -> String {
+    let names = row.playbooks.iter().map(|path| {
+        let name = std::path::Path::new(path).file_name();
+        name.map_or_else(|| path.clone(), |it| it.to_string_lossy().into_owned())
+    });
+    sanitize::line(&names.collect::<Vec<_>>().join(" "), 120)
+}
+
 fn hosts_words(row: &RunRow) -> String {
     let tally = tally(row.hosts.iter(), row.check);
     if tally.is_empty() {
         words::hosts(row.host_count)
-    } else if tally.starts_with(&format!("{} ", row.host_count)) {
-        tally
     } else {
-        format!("{}: {tally}", row.host_count)
+        format!("{}: {tally}", words::hosts(row.host_count))
     }
 }
 
-/// Playbooks, by whom, and what can be done.
+/// What became of the hosts, and what can be done.
 fn rest(row: &RunRow) -> String {
-    let mut parts = vec![sanitize::line(&row.playbooks.join(" "), 120)];
+    let mut parts = vec![hosts_words(row)];
     if row.check {
         parts.push("(check)".to_owned());
-    }
-    if !row.by.is_empty() {
-        parts.push(format!("by {}", sanitize::name(&row.by)));
     }
     if row.resumable {
         parts.push("resumable".to_owned());

@@ -313,7 +313,7 @@ impl Page<'_> {
             }
             groups.sort_by_key(|(_, names)| names.len());
             for (counts, names) in groups.iter().take(HOSTS_MAX) {
-                let text = format!("  {}: {counts}", who(names, hosts.len()));
+                let text = format!("  {counts}   {}", who(names, hosts.len()));
                 out.push(self.clip(&text));
             }
             if groups.len() > HOSTS_MAX {
