@@ -91,6 +91,7 @@ impl Blobs {
                 Some(Entry::Coming(_)) | None => {}
             }
             if state.closed {
+                task.must_do_without();
                 return Err("the connection ended".into());
             }
             if task.is_cancelled() {

@@ -112,6 +112,7 @@ mod tests {
             outbox: outbox.clone(),
             identity: Identity::default(),
             overlay: crate::overlay::Overlay::default(),
+            kept: crate::kept::Kept::default(),
         });
         let (mut reader, writer) = std::io::pipe().unwrap();
         let pump = thread::spawn({

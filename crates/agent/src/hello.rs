@@ -48,7 +48,7 @@ pub(crate) fn identity() -> Identity {
 }
 
 /// The first message.
-pub(crate) fn hello(identity: &Identity) -> io::Result<Hello> {
+pub(crate) fn hello(identity: &Identity, keeps_results: bool) -> io::Result<Hello> {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Ok(Hello {
         sha256: own_hash()?,
@@ -66,7 +66,7 @@ pub(crate) fn hello(identity: &Identity) -> io::Result<Hello> {
         boot_id: boot_id.trim().to_owned(),
         clock_us: clock_us(),
         pid: std::process::id(),
-        keeps_results: false,
+        keeps_results,
     })
 }
 

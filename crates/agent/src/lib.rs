@@ -17,10 +17,12 @@ mod crash;
 mod declared;
 mod hello;
 mod host;
+mod kept;
 mod lane;
 mod outbox;
 mod overlay;
 mod process;
+mod progress;
 mod serve;
 mod task;
 

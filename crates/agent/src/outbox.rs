@@ -13,6 +13,28 @@ const BATCH: usize = 64 << 10;
 const LINGER: Duration = Duration::from_millis(20);
 /// Bytes that may wait; who sends more waits until the controller has read.
 const WAITING_MAX: usize = 8 << 20;
+/// The same for what nobody misses.
+const OFFER_MAX: usize = 256 << 10;
+
+/// The frame of an item's result. One that is too large goes without the files that were replaced, then as a failure.
+pub(crate) fn encode_done(done: &mut FromAgent) -> Vec<u8> {
+    loop {
+        let error = match encode(0, done) {
+            Ok(frame) => return frame,
+            Err(error) => error,
+        };
+        let FromAgent::Done { outcome, .. } = done else {
+            return Vec::new();
+        };
+        if outcome.replaced.is_empty() {
+            **outcome = Outcome::failure(format!("the result cannot be sent: {error}"));
+        } else {
+            outcome.replaced.clear();
+            let words = "the result is too large to tell what was in the files that it replaced";
+            outcome.warnings.push(words.to_owned());
+        }
+    }
+}
 
 /// Collects frames.
 #[derive(Default)]
@@ -26,29 +48,28 @@ struct State {
     waiting: Vec<u8>,
     oldest: Option<Instant>,
     urgent: bool,
+    /// Nobody waits until what is there was read: the other end may be gone.
+    ending: bool,
     closed: bool,
 }
 
 impl Outbox {
-    /// Sends a message of this agent. Results of items wait a moment for company, all else goes at once.
+    /// Sends a message of this agent at once.
     pub(crate) fn send(&self, message: &FromAgent) {
-        let urgent = !matches!(message, FromAgent::Done { .. });
-        let frame = encode(0, message).or_else(|error| match message {
-            FromAgent::Done { task, index, .. } => {
-                let outcome = Outcome::failure(format!("the result cannot be sent: {error}"));
-                encode(
-                    0,
-                    &FromAgent::Done {
-                        task: *task,
-                        index: *index,
-                        outcome: Box::new(outcome),
-                    },
-                )
-            }
-            _ => Err(error),
-        });
-        if let Ok(frame) = frame {
-            self.push(&[&frame], urgent);
+        if let Ok(frame) = encode(0, message) {
+            self.push(&[&frame], true);
+        }
+    }
+
+    /// Sends a frame of this agent. Results of items wait a moment for company, all else is urgent.
+    pub(crate) fn forward(&self, frame: &[u8], urgent: bool) {
+        self.push(&[frame], urgent);
+    }
+
+    /// Sends what may get lost: not if much is waiting already.
+    pub(crate) fn offer(&self, message: &FromAgent) {
+        if self.lock().waiting.len() < OFFER_MAX {
+            self.send(message);
         }
     }
 
@@ -72,7 +93,10 @@ impl Outbox {
 
     fn push(&self, parts: &[&[u8]], urgent: bool) {
         let mut state = self.lock();
-        while state.waiting.len() > WAITING_MAX && !state.closed {
+        while state.waiting.len() > WAITING_MAX {
+            if state.ending || state.closed {
+                return;
+            }
             state = self
                 .changed
                 .wait(state)
@@ -134,6 +158,12 @@ impl Outbox {
         }
     }
 
+    /// The other end may have gone: what is too much is dropped from now on.
+    pub(crate) fn expect_end(&self) {
+        self.lock().ending = true;
+        self.changed.notify_all();
+    }
+
     /// Nothing more is taken; what waits is still written.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -159,18 +189,18 @@ mod tests {
         }
     }
 
-    fn done(index: u32) -> FromAgent {
-        FromAgent::Done {
+    fn done(index: u32) -> Vec<u8> {
+        encode_done(&mut FromAgent::Done {
             task: 1,
             index,
             outcome: Box::default(),
-        }
+        })
     }
 
     #[test]
     fn a_loop_goes_out_in_few_pieces() {
         let outbox = Arc::new(Outbox::default());
-        (0..1000).for_each(|index| outbox.send(&done(index)));
+        (0..1000).for_each(|index| outbox.forward(&done(index), false));
         outbox.send(&FromAgent::End { task: 1 });
         outbox.close();
         let (sender, pieces) = channel();
@@ -186,7 +216,7 @@ mod tests {
             let outbox = outbox.clone();
             move || outbox.pump(Pieces(sender))
         });
-        outbox.send(&done(0));
+        outbox.forward(&done(0), false);
         assert!(pieces.recv().unwrap() > 0);
         outbox.close();
         pump.join().unwrap();
@@ -194,19 +224,15 @@ mod tests {
 
     #[test]
     fn a_result_that_is_too_large_becomes_a_failure() {
-        let outbox = Outbox::default();
         let mut outcome = Outcome::default();
         outcome
             .fields
             .insert("big", "x".repeat(hostler_protocol::FRAME_MAX));
-        outbox.send(&FromAgent::Done {
+        let out = encode_done(&mut FromAgent::Done {
             task: 1,
             index: 0,
             outcome: Box::new(outcome),
         });
-        outbox.close();
-        let mut out = Vec::new();
-        outbox.pump(&mut out);
         assert!(out.len() > HEADER_LEN && out.len() < 1000);
     }
 }

@@ -11,23 +11,46 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use hostler_change::{CommandOutput, Program};
+use hostler_protocol::FromAgent;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::hello::clock_us;
+use crate::outbox::Outbox;
 use crate::task::Task;
 
 /// Directories that are searched behind the search path: administration programs are not in an ordinary user's.
 pub(crate) const SBIN: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin"];
 /// From the request to end to the order.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(10);
+/// How long output of a watched task waits for company, and how much of it there may be.
+const OUTPUT_LINGER: Duration = Duration::from_millis(200);
+const OUTPUT_BATCH: usize = 16 << 10;
+/// What is written faster than that is left out while the program runs.
+const FRESH_MAX: usize = 64 << 10;
+/// Programs that leave packages half installed when they are interrupted.
+const SPARED: &[&str] = &[
+    "apt-get", "apt", "aptitude", "dpkg", "dnf", "dnf5", "microdnf", "yum", "rpm", "zypper",
+    "pacman", "apk",
+];
 /// How often cancellation and deadlines are looked at while a program says nothing.
 const TICK: Duration = Duration::from_millis(500);
 /// The same on kernels (before 5.3) that cannot wake us when it ends.
 const TICK_WITHOUT_PIDFD: Duration = Duration::from_millis(10);
 
-/// Runs a program to its end.
+/// The name of a program, without its directory.
+fn name_of(program: &Program) -> &str {
+    let path = program.argv.first().map_or("", String::as_str);
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Is a program that has begun let end, even if its task is cancelled?
+pub(crate) fn is_spared(program: &Program) -> bool {
+    SPARED.contains(&name_of(program))
+}
+
+/// Runs a program that looks at the host to its end.
 ///
 /// # Errors
 /// If it cannot be started.
@@ -36,11 +59,37 @@ pub(crate) fn run(
     env: &[(String, String)],
     task: &Task,
 ) -> io::Result<CommandOutput> {
+    run_telling(program, env, task, None)
+}
+
+/// Runs a program to its end; what it writes goes to `outbox` meanwhile, if the task is watched.
+///
+/// # Errors
+/// If it cannot be started.
+pub(crate) fn run_telling(
+    program: &Program,
+    env: &[(String, String)],
+    task: &Task,
+    outbox: Option<&Outbox>,
+) -> io::Result<CommandOutput> {
+    let before = task.does(name_of(program).to_owned());
+    let result = run_to_end(program, env, task, outbox);
+    task.does(before);
+    result
+}
+
+fn run_to_end(
+    program: &Program,
+    env: &[(String, String)],
+    task: &Task,
+    outbox: Option<&Outbox>,
+) -> io::Result<CommandOutput> {
     let start_us = clock_us();
     let started = Instant::now();
     let mut child = command(program, env)?.spawn()?;
     let group = Pid::from_child(&child);
-    task.started(group);
+    let spared = is_spared(program);
+    task.started(group, spared);
     let limit = program.timeout_s.map(Duration::from_secs);
     let mut watch = Watch {
         streams: Streams::of(&mut child, program.stdin.clone())?,
@@ -49,6 +98,9 @@ pub(crate) fn run(
         kill_at: None,
         timed_out: false,
         group,
+        spared,
+        outbox,
+        told: started,
     };
     let status = watch.until_ended(&mut child, task)?;
     let (stdout, stdout_cut) = watch.streams.stdout.1.parts();
@@ -153,27 +205,59 @@ pub(crate) fn find_own(name: &str) -> io::Result<PathBuf> {
     find_program(name, &OsStr::to_string_lossy(&path), None)
 }
 
-struct Watch {
+struct Watch<'a> {
     streams: Streams,
     pidfd: Option<OwnedFd>,
     deadline: Option<Instant>,
     kill_at: Option<Instant>,
     timed_out: bool,
     group: Pid,
+    spared: bool,
+    outbox: Option<&'a Outbox>,
+    /// When output was sent last.
+    told: Instant,
 }
 
-impl Watch {
+impl Watch<'_> {
     fn until_ended(&mut self, child: &mut Child, task: &Task) -> io::Result<ExitStatus> {
         loop {
             let ended = task.reaped(self.group, || child.try_wait().transpose());
             if let Some(status) = ended {
                 // What it wrote is in the pipes. Who still holds them open (a daemon it left behind) is not waited for.
                 self.streams.take_all();
+                self.tell(task, true);
                 return status;
             }
             self.end_if_due(task);
             self.wait()?;
             self.streams.take_all();
+            self.tell(task, false);
+        }
+    }
+
+    /// Sends what the program has written since.
+    fn tell(&mut self, task: &Task, all: bool) {
+        let Some(outbox) = self.outbox else { return };
+        let streams = [
+            (false, &mut self.streams.stdout.1),
+            (true, &mut self.streams.stderr.1),
+        ];
+        let waiting: usize = streams.iter().map(|(_, kept)| kept.fresh.len()).sum();
+        if waiting == 0 || !all && waiting < OUTPUT_BATCH && self.told.elapsed() < OUTPUT_LINGER {
+            return;
+        }
+        self.told = Instant::now();
+        for (is_stderr, kept) in streams {
+            let mut bytes = std::mem::take(&mut kept.fresh);
+            bytes.truncate(task.may_send(bytes.len()));
+            if !bytes.is_empty() {
+                let task = task.number();
+                outbox.offer(&FromAgent::Output {
+                    task,
+                    is_stderr,
+                    bytes,
+                });
+            }
         }
     }
 
@@ -186,7 +270,7 @@ impl Watch {
             Some(_) => {}
             None => {
                 let late = self.deadline.is_some_and(|at| now >= at);
-                if late || task.is_cancelled() {
+                if late || task.is_cancelled() && !self.spared {
                     self.timed_out = late;
                     let _ = kill_process_group(self.group, Signal::TERM);
                     self.kill_at = Some(now + GRACE);
@@ -297,12 +381,17 @@ struct Capped {
     /// Where the oldest byte of a full tail is.
     start: usize,
     cut: u64,
+    /// What came since somebody was told, as far as it fits.
+    fresh: Vec<u8>,
 }
 
 impl Capped {
     const HALF: usize = CommandOutput::KEPT_MAX / 2;
 
     fn push(&mut self, mut bytes: &[u8]) {
+        let room = FRESH_MAX.saturating_sub(self.fresh.len());
+        self.fresh
+            .extend_from_slice(&bytes[..room.min(bytes.len())]);
         let room = Self::HALF - self.head.len();
         let (first, rest) = bytes.split_at(room.min(bytes.len()));
         self.head.extend_from_slice(first);

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostler_protocol::{FrameError, Frames, FromAgent, MAGIC, ToAgent, decode};
 
@@ -12,20 +12,28 @@ use crate::blobs::Blobs;
 use crate::crash::keep_panics;
 use crate::hello;
 use crate::host::Shared;
+use crate::kept::Kept;
 use crate::lane::Lanes;
 use crate::outbox::Outbox;
 use crate::overlay::Overlay;
 use crate::task::Tasks;
 
-/// How long running tasks may take to clean up when the connection has ended.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long tasks that end with the connection may take to clean up: longer than a program has from the request to end to
+/// the order.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// The step in which it is waited until the last answers are written.
+const STEP: Duration = Duration::from_millis(5);
 
 /// Serves the controller on standard input and output until the input ends.
 pub(crate) fn serve() -> ExitCode {
     keep_panics();
+    // What ends the session that started us (a terminal that is hung up, a log-out) shall not end a task. It fails
+    // for the leader of a process group; sshd has given that one a session of its own.
+    let _ = rustix::process::setsid();
     crate::lane::make_input_raw();
     let identity = hello::identity();
-    let hello = match hello::hello(&identity) {
+    let kept = Kept::open();
+    let hello = match hello::hello(&identity, kept.works()) {
         Ok(hello) => hello,
         Err(error) => return give_up(&format!("cannot read /proc/self/exe: {error}")),
     };
@@ -42,6 +50,7 @@ pub(crate) fn serve() -> ExitCode {
         outbox: outbox.clone(),
         identity,
         overlay: Overlay::default(),
+        kept,
     });
     let mut agent = Agent {
         tasks: Arc::new(Tasks::new(hostler_modules::run)),
@@ -49,12 +58,19 @@ pub(crate) fn serve() -> ExitCode {
         shared: shared.clone(),
     };
     let result = agent.read_all(io::stdin().lock());
+    outbox.expect_end();
     agent.lanes.close_all();
     agent.tasks.end_all(&shared, PATIENCE);
+    // They may have tasks to finish, and the death of who started it is the end of many a sudo.
+    agent.lanes.wait();
     outbox.close();
     match result {
         Ok(()) => {
-            let _ = pump.join();
+            // The other end may be there and not read.
+            let deadline = Instant::now() + PATIENCE;
+            while !pump.is_finished() && Instant::now() < deadline {
+                thread::sleep(STEP);
+            }
             ExitCode::SUCCESS
         }
         Err(error) => give_up(&error.to_string()),
@@ -88,7 +104,10 @@ impl Agent {
             };
             frames.push(&buffer[..count]);
             while let Some((lane, body)) = frames.next_frame()? {
-                if lane == 0 {
+                if lane == 0 && body.is_empty() {
+                    // The end of an input that cannot be closed: a terminal.
+                    return Ok(());
+                } else if lane == 0 {
                     self.obey(decode(&body)?);
                 } else {
                     self.lanes.pass_on(lane, &body);
@@ -104,15 +123,13 @@ impl Agent {
             ToAgent::NoBlob { sha256, reason } => self.shared.blobs.refuse(sha256, reason),
             ToAgent::OpenLane { lane, r#become } => self.lanes.open(lane, r#become),
             ToAgent::Cancel { task } => self.tasks.cancel(task, &self.shared),
-            ToAgent::Resolve { task, .. } => self.shared.outbox.send(&FromAgent::Unresolved {
-                task,
-                why: hostler_protocol::Unresolved::NeverBegan,
-            }),
-            ToAgent::Lease { .. } => self
-                .shared
-                .outbox
-                .send(&FromAgent::Leased { held_by: None }),
-            ToAgent::Forget(_) | ToAgent::Watch { .. } => {}
+            ToAgent::Resolve { task, key } => self.tasks.resolve(task, key, &self.shared),
+            ToAgent::Lease { lease, breaks } => {
+                let held_by = self.shared.kept.lease(lease, breaks.as_deref());
+                self.shared.outbox.send(&FromAgent::Leased { held_by });
+            }
+            ToAgent::Forget(keys) => self.shared.kept.forget(&keys),
+            ToAgent::Watch { task, on } => self.tasks.watch(task, on),
             ToAgent::Ping(number) => self.shared.outbox.send(&FromAgent::Pong(number)),
         }
     }

@@ -3,31 +3,38 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use hostler_diag::{Diagnostic, SourceMap};
-use hostler_events::{Recap, Reporters, RunEvent, RunId};
+use hostler_events::{Recap, Reporter, Reporters, RunEvent};
 use hostler_executor::{
-    Bound, ConnectDefaults, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext,
-    RunSettings, RunState, run_play,
+    Bound, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext, RunState, run_play,
 };
-use hostler_inventory::VarFiles;
 use hostler_preview::{Mask, Origin};
-use hostler_transport::known_hosts::HostKeyPolicy;
-use hostler_transport::ssh_config::{LocalUser, SshConfig};
-use hostler_transport::{AgentImage, Connector, ConnectorSettings, Deadlines, GateLimits};
 use hostler_value::{Map, Secret};
-use hostler_vars::{PlayLayer, RunOptions, VarStore};
+use hostler_vars::PlayLayer;
 use tokio::sync::mpsc;
 
+use crate::caught::caught;
+use crate::connecting::{connector, image, ssh_config};
 use crate::inputs::{self, Inputs};
+use crate::keeping::{self, Keeping, Kept};
 use crate::origins::Used;
+use crate::refusal::Refusal;
+use crate::reporting;
 use crate::request::{ApplyRequest, ExitCode};
+use crate::settings::{settings, var_store};
 use crate::static_check::{self, Depth};
 
-/// Most hosts worked on at the same time where `-f` does not say: beyond it, files and memory of the controller are
-/// the limit, not patience.
-const FORKS_MAX: usize = 500;
+/// Who watches a run, and can stop it.
+pub struct Audience {
+    /// Are told what happens.
+    pub reporters: Vec<Box<dyn Reporter>>,
+    /// The user's wishes.
+    pub interrupts: Interrupts,
+    /// Is told, in a line, what is waited for before the run begins.
+    pub tell: Box<dyn Fn(&str) + Send + Sync>,
+}
 
 /// What a run is to do besides running.
 #[derive(Default)]
@@ -38,6 +45,10 @@ pub(crate) struct Terms {
     pub(crate) refused: BTreeMap<String, Vec<String>>,
     /// Secrets that must not be shown. Learns those that the run comes upon.
     pub(crate) mask: Mask,
+    /// How it is kept in the run store.
+    pub(crate) keeping: Keeping,
+    /// Contents for `restore`, by the hexadecimal digits of their SHA-256.
+    pub(crate) contents: std::collections::HashMap<String, Arc<[u8]>>,
 }
 
 /// What came of a run.
@@ -53,19 +64,21 @@ pub(crate) struct Ran {
 /// connection are the error; afterwards everything is an event.
 ///
 /// # Errors
-/// All problems of inventory, playbooks and variables, if there is at least one error; nothing was contacted then.
+/// All problems of inventory, playbooks and variables, if there is at least one error; the run store cannot be written;
+/// other runs have hosts locked. Nothing was contacted then.
 pub async fn apply(
-    request: ApplyRequest,
+    mut request: ApplyRequest,
     sources: &SourceMap,
-    reporters: Reporters,
-    interrupts: Interrupts,
-) -> Result<ExitCode, Vec<Diagnostic>> {
+    audience: Audience,
+) -> Result<ExitCode, Refusal> {
     let inputs = inputs::load(&request, sources)?;
+    request.limit.clone_from(&inputs.limit);
     let terms = Terms {
         mask: Mask::new(secrets(&request)),
+        keeping: Keeping::New { by_plan: false },
         ..Terms::default()
     };
-    let ran = run(&request, &inputs, sources, reporters, interrupts, terms).await?;
+    let ran = run(&request, &inputs, sources, audience, terms).await?;
     Ok(ran.exit)
 }
 
@@ -80,37 +93,37 @@ pub(crate) fn secrets(request: &ApplyRequest) -> impl Iterator<Item = Secret> + 
     all.into_iter().flatten()
 }
 
-fn started(request: &ApplyRequest, hosts: usize) -> RunEvent {
+fn started(request: &ApplyRequest, hosts: usize, kept: &Kept) -> RunEvent {
     let playbooks = request.playbooks.iter();
     RunEvent::RunStarted {
-        run: run_id(),
+        run: kept.run.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         playbooks: playbooks.map(|path| path.display().to_string()).collect(),
         check: request.check,
         diff: request.diff,
         hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
-        by: String::new(),
-        resumed: false,
+        by: keeping::who(),
+        resumed: kept.resumed,
     }
 }
 
-/// What is known without a connection; warnings, or errors that stop the run. What only some hosts will fail at stops no
+/// What is known without a connection: warnings, or errors that stop the run; and the files that tasks would send. What only some hosts will fail at stops no
 /// other host: there the run itself says it.
 fn preflight(
     request: &ApplyRequest,
     inputs: &Inputs,
     sources: &SourceMap,
-) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+) -> Result<(Vec<Diagnostic>, BTreeSet<PathBuf>), Vec<Diagnostic>> {
     let for_all = |found: Diagnostic| match &found.on {
         Some(on) if !on.all => found.softened(),
         _ => found,
     };
-    let found = static_check::run(inputs, request, sources, Depth::Preflight).into_iter();
-    let found: Vec<Diagnostic> = found.map(for_all).collect();
+    let (found, files) = static_check::run(inputs, request, sources, Depth::Preflight);
+    let found: Vec<Diagnostic> = found.into_iter().map(for_all).collect();
     if found.iter().any(Diagnostic::is_error) {
         return Err(found);
     }
-    Ok(found)
+    Ok((found, files))
 }
 
 /// Runs what was read.
@@ -118,27 +131,118 @@ pub(crate) async fn run(
     request: &ApplyRequest,
     inputs: &Inputs,
     sources: &SourceMap,
-    reporters: Reporters,
-    interrupts: Interrupts,
+    audience: Audience,
     terms: Terms,
-) -> Result<Ran, Vec<Diagnostic>> {
-    let start = Instant::now();
+) -> Result<Ran, Refusal> {
     let (config, mut problems) = ssh_config(request)?;
-    problems.extend(preflight(request, inputs, sources)?);
+    let (found, files) = preflight(request, inputs, sources)?;
+    problems.extend(found);
     let hosts: BTreeSet<&String> = inputs
         .playbooks
         .iter()
         .flat_map(|book| book.plays.iter().flat_map(|play| &play.hosts))
         .collect();
+    let Audience {
+        mut reporters,
+        interrupts,
+        tell,
+    } = audience;
+    let subject = keeping::Subject {
+        request,
+        sources,
+        files,
+        hosts: hosts.iter().map(ToString::to_string).collect(),
+    };
+    let mut kept = keeping::begin(&subject, terms.keeping, &interrupts, &*tell).await?;
+    reporters.extend(kept.reporter());
+    let start = Instant::now();
     let settings = settings(request, hosts.len());
-    let (events, receiver) = mpsc::unbounded_channel();
-    let mask = terms.mask.clone();
-    let reporting = std::thread::spawn(move || report(receiver, reporters, &mask));
+    let (events, reporting) = reporting::start(Reporters::new(reporters), sources, &terms.mask);
     let emit = |event| {
         // Only a reporter that panicked does not listen any more; the run goes on without it.
         let _nobody_listens = events.send(event);
     };
-    emit(started(request, hosts.len()));
+    emit(started(request, hosts.len(), &kept));
+    tell_warnings(inputs, problems, sources, &emit);
+    let mut state = RunState::default();
+    refuse(&terms.refused, &mut state, &emit);
+    let vars = Arc::new(var_store(inputs, &settings, request));
+    let mask = terms.mask;
+    let mut run = RunContext::new(
+        settings,
+        inputs.catalog.clone(),
+        vars,
+        Fleet::new(connector(request, config), image()),
+        sources.clone(),
+        events.clone(),
+        interrupts.clone(),
+    )
+    .telling_secrets(Arc::new(move |secret: &Secret| {
+        mask.learn([secret.clone()])
+    }));
+    if let Some(bound) = terms.bound {
+        run = run.bound_by(bound);
+    }
+    if let Some(recording) = kept.recording(request.check, &request.locks) {
+        run = run.recorded(recording);
+    }
+    let run = Arc::new(run.with_contents(terms.contents));
+    let watch = tokio::spawn(tell_of_interrupts(interrupts.clone(), events.clone()));
+    let guard = kept.guard(&interrupts, events.clone());
+    let done = caught(plays(&run, inputs, &mut state)).await;
+    guard.abort();
+    watch.abort();
+    let panicked = done.is_err();
+    let origins = done.unwrap_or_else(|panic| {
+        state.resumable = true;
+        let reason = format!("a defect of hostler ended the run: {panic}");
+        emit(RunEvent::Stopping { reason });
+        Vec::new()
+    });
+    let (sent, received, round_trips) = run.close().await;
+    let broken = run.journal_broken().or(state.journal_broken.take());
+    let exit = match (panicked, &broken) {
+        (_, Some(_)) => ExitCode::JournalBroken,
+        (true, None) => ExitCode::Unexpected,
+        (false, None) if kept.lost_lock() => ExitCode::Locked,
+        (false, None) => exit_code(&state.recap, request.check, &interrupts),
+    };
+    let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let resumable = kept.resumable(request.check, state.resumable);
+    emit(RunEvent::RunFinished {
+        recap: state.recap.clone(),
+        exit_code: exit as u8,
+        elapsed_us,
+        bytes: (sent, received),
+        round_trips,
+        resumable,
+    });
+    let files = run.files_sent();
+    drop(events);
+    drop(run);
+    // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
+    let _reporter_panicked = reporting.join();
+    // Events are stored, too: the end of the run comes after the last of them.
+    let unwritten = kept.finish(exit, &state.recap, elapsed_us, resumable);
+    let exit = if unwritten.is_some() && !request.check {
+        ExitCode::JournalBroken
+    } else {
+        exit
+    };
+    Ok(Ran {
+        exit,
+        files,
+        origins,
+    })
+}
+
+/// What is wrong with the inputs and stops nothing.
+fn tell_warnings(
+    inputs: &Inputs,
+    problems: Vec<Diagnostic>,
+    sources: &SourceMap,
+    emit: &impl Fn(RunEvent),
+) {
     for diagnostic in inputs.warnings.iter().cloned().chain(problems) {
         let location = diagnostic
             .labels
@@ -150,50 +254,6 @@ pub(crate) async fn run(
             host: None,
         });
     }
-    let mut state = RunState::default();
-    refuse(&terms.refused, &mut state, &emit);
-    let connector = connector(request, config);
-    let fleet = Fleet::new(connector, image());
-    let vars = Arc::new(var_store(inputs, &settings, request));
-    let mask = terms.mask;
-    let mut run = RunContext::new(
-        settings,
-        inputs.catalog.clone(),
-        vars,
-        fleet,
-        sources.clone(),
-        events.clone(),
-        interrupts.clone(),
-    )
-    .telling_secrets(Arc::new(move |secret: &Secret| mask.learn(secret.clone())));
-    if let Some(bound) = terms.bound {
-        run = run.bound_by(bound);
-    }
-    let run = Arc::new(run);
-    let watch = tokio::spawn(tell_of_interrupts(interrupts.clone(), events.clone()));
-    let origins = plays(&run, inputs, &mut state).await;
-    watch.abort();
-    let (sent, received, round_trips) = run.close().await;
-    let exit = exit_code(&state.recap, request.check, &interrupts);
-    let finished = RunEvent::RunFinished {
-        recap: state.recap,
-        exit_code: exit as u8,
-        elapsed_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-        bytes: (sent, received),
-        round_trips,
-        resumable: false,
-    };
-    let _nobody_listens = events.send(finished);
-    let files = run.files_sent();
-    drop(events);
-    drop(run);
-    // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
-    let _reporter_panicked = reporting.join();
-    Ok(Ran {
-        exit,
-        files,
-        origins,
-    })
 }
 
 /// Hosts that a plan does not fit any more: told, counted as failed, and left alone.
@@ -282,18 +342,6 @@ async fn tell_of_interrupts(interrupts: Interrupts, events: mpsc::UnboundedSende
     let _nobody_listens = events.send(RunEvent::Stopping {
         reason: reason.into(),
     });
-}
-
-/// Sortable by time; the process number keeps two runs of one second apart.
-fn run_id() -> RunId {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    RunId(format!(
-        "{:010x}-{:06x}",
-        since.as_millis(),
-        std::process::id()
-    ))
 }
 
 /// As ansible-playbook: an unreachable host counts before failed ones. So does one of which nobody knows what it did; in

@@ -28,7 +28,8 @@ pub fn check(request: &ApplyRequest, sources: &SourceMap) -> CheckReport {
             let plays = inputs.playbooks.iter().flat_map(|book| &book.plays);
             let hosts: std::collections::BTreeSet<&String> =
                 plays.clone().flat_map(|play| &play.hosts).collect();
-            let mut diagnostics = static_check::run(&inputs, request, sources, Depth::Thorough);
+            let (mut diagnostics, _) =
+                static_check::run(&inputs, request, sources, Depth::Thorough);
             diagnostics.extend(inputs.warnings.iter().cloned());
             diagnostics.sort_by_key(static_check::order);
             CheckReport {

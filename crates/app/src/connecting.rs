@@ -7,7 +7,9 @@ use hostler_transport::{AgentImage, Connector, ConnectorSettings, Deadlines, Gat
 
 use crate::request::ApplyRequest;
 
-pub(crate) fn ssh_config(request: &ApplyRequest) -> Result<(SshConfig, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub(crate) fn ssh_config(
+    request: &ApplyRequest,
+) -> Result<(SshConfig, Vec<Diagnostic>), Vec<Diagnostic>> {
     use hostler_transport::ssh_config::Severity;
     let local = LocalUser::from_env();
     let (config, problems) = match &request.connect.ssh_config {

@@ -1,5 +1,6 @@
 //! Everything that is read before a run: inventory, playbooks, variables. All problems are collected.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use hostler_inventory::{FsLoader, Inventory, Loaded, Pattern, VarFiles, Vars, lo
 use hostler_module_api::Catalog;
 use hostler_playbook::{Play, Playbook};
 use hostler_template::{Engine, Scope, Var};
-use hostler_yaml::{Mapping, Node};
+use hostler_yaml::{Mapping, Node, NodeKind};
 
+use crate::earlier::EarlierRuns;
 use crate::extra_vars::extra_vars;
 use crate::request::ApplyRequest;
 use crate::scripts::Scripts;
@@ -20,7 +22,44 @@ pub(crate) struct Inputs {
     pub(crate) loaded: Loaded,
     pub(crate) playbooks: Vec<LoadedPlaybook>,
     pub(crate) extra: Vars,
+    /// The request's limit; where it named hosts of an earlier run, the hosts that it selects.
+    pub(crate) limit: Option<String>,
     pub(crate) warnings: Vec<Diagnostic>,
+}
+
+impl Inputs {
+    /// Leaves only hosts that `text` selects, too.
+    ///
+    /// # Errors
+    /// It names something that is not there, or leaves no host.
+    pub(crate) fn keep_only(
+        &mut self,
+        text: &str,
+        request: &ApplyRequest,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let inventory = &self.loaded.inventory;
+        let (pattern, _) = limit(text, inventory, request, &mut problems);
+        if problems.iter().any(Diagnostic::is_error) {
+            return Err(problems);
+        }
+        let within: HashSet<String> = inventory
+            .select(&pattern)
+            .hosts
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let mut any = false;
+        for play in self.playbooks.iter_mut().flat_map(|book| &mut book.plays) {
+            play.hosts.retain(|host| within.contains(host));
+            any |= !play.hosts.is_empty();
+        }
+        if any {
+            return Ok(());
+        }
+        let text = format!("`--limit {text}` selects no host of the run");
+        Err(vec![Diagnostic::error("limit-matches-nothing", text)])
+    }
 }
 
 /// A playbook with the variable files beside it.
@@ -80,10 +119,11 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     let (loaded, found) = load_inventory(&given, sources, &FsLoader, &Scripts);
     problems.extend(found);
     let inventory = &loaded.inventory;
-    let limit = request
+    let limited = request
         .limit
         .as_deref()
-        .map(|text| limit(text, inventory, &mut problems));
+        .map(|text| limit(text, inventory, request, &mut problems));
+    let (limit, limit_text) = limited.unzip();
     let (extra, found) = extra_vars(&request.extra_vars, sources);
     problems.extend(found);
     let reader = Reader {
@@ -97,6 +137,7 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     for path in &request.playbooks {
         playbooks.extend(reader.playbook(path, &mut problems));
     }
+    hide_passwords(&loaded, &extra, &playbooks, sources);
     if problems.iter().any(Diagnostic::is_error) {
         problems.sort_by_key(|problem| std::cmp::Reverse(problem.severity));
         return Err(problems);
@@ -106,14 +147,77 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
         catalog,
         playbooks,
         extra,
+        limit: limit_text,
         warnings: problems,
     })
 }
 
-/// `--limit`: what it names must exist.
-fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> Pattern {
-    let (pattern, found) = Pattern::parse_limit(text, &FsLoader);
+/// Variables whose values are passwords, whoever names them.
+const PASSWORDS: [&str; 10] = [
+    "ansible_password",
+    "ansible_ssh_password",
+    "ansible_ssh_pass",
+    "ansible_become_password",
+    "ansible_become_pass",
+    "ansible_sudo_pass",
+    "ansible_su_pass",
+    "ansible_doas_pass",
+    "ansible_private_key_passphrase",
+    "ansible_ssh_private_key_passphrase",
+];
+
+/// Passwords that are written out in variables, as if they were marked `!secret`. One that a template makes is kept out of
+/// sight from the moment on that it is used.
+fn hide_passwords(
+    loaded: &Loaded,
+    extra: &Vars,
+    playbooks: &[LoadedPlaybook],
+    sources: &SourceMap,
+) {
+    let hide_one = |node: &Node| {
+        let text = match &node.kind {
+            NodeKind::Text(source) if !source.has_markup() => source.text().to_owned(),
+            NodeKind::Data(value) if !value.is_null() => value.to_text(),
+            _ => return,
+        };
+        sources.hide(node.span, text);
+    };
+    let hide = |vars: &Vars| {
+        let passwords = PASSWORDS.iter().filter_map(|name| vars.get(*name));
+        passwords.for_each(hide_one);
+    };
+    let inventory = &loaded.inventory;
+    inventory.hosts().for_each(|it| hide(&it.vars));
+    inventory.groups().for_each(|it| hide(&it.vars));
+    let beside = playbooks.iter().map(|it| &it.var_files);
+    for files in beside.chain([&loaded.var_files]) {
+        let all = files.groups.values().chain(files.hosts.values());
+        all.for_each(|it| hide(it));
+    }
+    hide(extra);
+    for play in playbooks.iter().flat_map(|it| &it.plays) {
+        play.vars_files.iter().for_each(|it| hide(it));
+        if let Some(vars) = &play.play.context.keywords.vars {
+            let passwords = PASSWORDS.iter().filter_map(|name| vars.get(name));
+            passwords.for_each(hide_one);
+        }
+    }
+}
+
+/// `--limit`: what it names must exist. Also gives it as a text that means the same later: `@failed` is other hosts after
+/// the next run.
+fn limit(
+    text: &str,
+    inventory: &Inventory,
+    request: &ApplyRequest,
+    problems: &mut Vec<Diagnostic>,
+) -> (Pattern, String) {
+    let (pattern, found) = Pattern::parse_limit(text, &FsLoader, &EarlierRuns::of(request));
+    let wrong = !found.is_empty();
     problems.extend(found);
+    if wrong {
+        return (pattern, text.to_owned());
+    }
     let selection = inventory.select(&pattern);
     problems.extend(
         selection
@@ -127,7 +231,12 @@ fn limit(text: &str, inventory: &Inventory, problems: &mut Vec<Diagnostic>) -> P
             format!("`--limit {text}` selects no host"),
         ));
     }
-    pattern
+    let lasting = if Pattern::names_set(text) {
+        selection.hosts.join(",") + ","
+    } else {
+        text.to_owned()
+    };
+    (pattern, lasting)
 }
 
 struct Reader<'a> {

@@ -2,26 +2,46 @@
 //!
 //! - [`apply`]: run playbooks, for real or in check mode.
 //! - [`preview`], [`read_plan`], [`apply_plan`]: see first, keep it, do exactly that.
+//! - [`resume`], [`abandon`]: go on with a run that did not get to its end, or give it up.
+//! - [`Runs`]: the history; [`undo`]: put back the files that a run replaced.
 //! - [`list`]: what playbooks would visit, without a connection.
 //! - [`check`]: every problem that can be found without a connection.
 
 mod apply;
+mod caught;
 mod check;
+mod connecting;
+mod earlier;
 mod extra_vars;
+mod fingerprints;
 mod inputs;
+mod keeping;
 mod list;
+mod locks;
 mod origins;
 mod plan;
 mod plan_key;
+mod refusal;
+mod reporting;
 mod request;
+mod resume;
+mod runs;
 mod scripts;
+mod settings;
 mod static_check;
+mod stored_request;
+mod undo;
 
-pub use apply::apply;
+pub use apply::{Audience, apply};
 pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
+pub use refusal::Refusal;
 pub use request::{
     ApplyRequest, BecomeRequest, ConnectRequest, ExitCode, LockRequest, StateRequest,
 };
+pub use resume::{Abandoned, ResumeRequest, Unfinished, abandon, find_unfinished, resume};
+pub use runs::{ListRequest, LogRequest, PruneRequest, RunState, Runs, short_time_words};
+pub use stored_request::Passwords;
+pub use undo::{UndoRequest, undo};

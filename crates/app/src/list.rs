@@ -39,7 +39,7 @@ pub fn list(
     sources: &SourceMap,
 ) -> Result<Vec<PlayListing>, Vec<Diagnostic>> {
     let inputs = inputs::load(request, sources)?;
-    let settings = crate::apply::settings(request, 0);
+    let settings = crate::settings::settings(request, 0);
     let mut listings = Vec::new();
     for book in &inputs.playbooks {
         for play in &book.plays {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hostler_diag::{Diagnostic, SourceMap};
-use hostler_events::{Reporter, Reporters, Stamped};
+use hostler_events::{Reporter, Stamped};
 use hostler_executor::{Bound, Execution as BoundExecution, Permit};
 use hostler_preview::{
     Body, Builder, Execution, Executions, FILE_MAX, Header, InputFile, Key, Made, Mask, PlanFile,
@@ -16,10 +16,12 @@ use hostler_preview::{
 use hostler_transport::ssh_config::LocalUser;
 use sha2::{Digest, Sha256};
 
-use crate::apply::{Terms, run, secrets};
+use crate::apply::{Audience, Terms, run, secrets};
 use crate::inputs::{self, Inputs};
+use crate::keeping::Keeping;
+use crate::plan_key;
+use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode};
-use crate::{Interrupts, plan_key};
 
 /// A preview that was made, and what a plan file needs of it.
 #[derive(Debug)]
@@ -72,13 +74,14 @@ impl Reporter for Collector {
 pub async fn preview(
     mut request: ApplyRequest,
     sources: &SourceMap,
-    reporters: Vec<Box<dyn Reporter>>,
-    interrupts: Interrupts,
-) -> Result<Draft, Vec<Diagnostic>> {
+    audience: Audience,
+) -> Result<Draft, Refusal> {
     request.check = true;
     let inputs = inputs::load(&request, sources)?;
+    request.limit.clone_from(&inputs.limit);
+    let keeping = Keeping::New { by_plan: false };
     let (exit, preview, executions) =
-        observe(&request, &inputs, sources, reporters, interrupts).await?;
+        observe(&request, &inputs, sources, audience, keeping).await?;
     Ok(Draft {
         exit,
         preview,
@@ -91,18 +94,18 @@ async fn observe(
     request: &ApplyRequest,
     inputs: &Inputs,
     sources: &SourceMap,
-    mut reporters: Vec<Box<dyn Reporter>>,
-    interrupts: Interrupts,
-) -> Result<(ExitCode, Preview, Executions), Vec<Diagnostic>> {
+    mut audience: Audience,
+    keeping: Keeping,
+) -> Result<(ExitCode, Preview, Executions), Refusal> {
     let mask = Mask::new(secrets(request));
     let collector = Collector::new(&mask);
-    reporters.push(Box::new(collector.clone()));
+    audience.reporters.push(Box::new(collector.clone()));
     let terms = Terms {
         mask,
+        keeping,
         ..Terms::default()
     };
-    let reporters = Reporters::new(reporters);
-    let ran = run(request, inputs, sources, reporters, interrupts, terms).await?;
+    let ran = run(request, inputs, sources, audience, terms).await?;
     let (mut preview, executions) = collector.finish();
     let local = LocalUser::from_env();
     let mut read = texts_read(sources);
@@ -126,7 +129,7 @@ async fn observe(
 }
 
 /// Texts of the user's files that were read so far, with hashes. Texts of the command line have no file.
-fn texts_read(sources: &SourceMap) -> BTreeSet<InputFile> {
+pub(crate) fn texts_read(sources: &SourceMap) -> BTreeSet<InputFile> {
     let all = sources.all();
     let named = all.iter().filter(|it| !it.name.starts_with('<'));
     named
@@ -137,7 +140,7 @@ fn texts_read(sources: &SourceMap) -> BTreeSet<InputFile> {
         .collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut out, byte| {
         // Writing to a String cannot fail.
@@ -150,7 +153,7 @@ fn problem(code: &'static str, text: impl Into<String>) -> Vec<Diagnostic> {
     vec![Diagnostic::error(code, text.into())]
 }
 
-fn now_us() -> i64 {
+pub(crate) fn now_us() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
@@ -169,9 +172,7 @@ impl Draft {
                 "the preview was interrupted: no plan was written".into(),
             ));
         }
-        let key = plan_key::path()
-            .and_then(|it| plan_key::read_or_make(&it))
-            .map_err(failed)?;
+        let key = plan_key::read_or_make(&self.request.state).map_err(failed)?;
         let made = &self.preview.made;
         let header = Header {
             hostler: made.version.clone(),
@@ -280,16 +281,22 @@ pub async fn apply_plan(
     request: PlanRequest,
     sources: &SourceMap,
     watching: Vec<Box<dyn Reporter>>,
-    reporters: Vec<Box<dyn Reporter>>,
-    interrupts: Interrupts,
-) -> Result<ExitCode, Vec<Diagnostic>> {
+    audience: Audience,
+) -> Result<ExitCode, Refusal> {
     let key = check_plan(plan, &request)?;
     let mut request = request_of(plan, request.given, &key)?;
     check_files(plan, &texts_read(sources))?;
     request.check = true;
     let inputs = inputs::load(&request, sources)?;
     check_files(plan, &texts_read(sources))?;
-    let (exit, _, now) = observe(&request, &inputs, sources, watching, interrupts.clone()).await?;
+    let interrupts = audience.interrupts.clone();
+    let watching = Audience {
+        reporters: watching,
+        interrupts: interrupts.clone(),
+        tell: Box::new(|_| {}),
+    };
+    let second_look = observe(&request, &inputs, sources, watching, Keeping::Nothing);
+    let (exit, _, now) = second_look.await?;
     if interrupts.draining() {
         return Ok(exit);
     }
@@ -298,19 +305,18 @@ pub async fn apply_plan(
         bound: Some(Bound::new(permits(plan, &now))),
         refused: refused(plan, &now, &key),
         mask,
+        keeping: Keeping::New { by_plan: true },
+        ..Terms::default()
     };
     request.check = false;
-    let reporters = Reporters::new(reporters);
-    let ran = run(&request, &inputs, sources, reporters, interrupts, terms).await?;
+    let ran = run(&request, &inputs, sources, audience, terms).await?;
     Ok(ran.exit)
 }
 
 /// Who made it, until when it holds, and what it leaves open.
 fn check_plan(plan: &PlanFile, request: &PlanRequest) -> Result<Key, Vec<Diagnostic>> {
     let failed = |text: String| problem("plan-file", text);
-    let key = plan_key::path()
-        .and_then(|it| plan_key::read(&it))
-        .map_err(failed)?;
+    let key = plan_key::read(&request.given.state).map_err(failed)?;
     let header = &plan.header;
     let foreign = || {
         let text = format!(
@@ -421,7 +427,7 @@ fn check_files(plan: &PlanFile, read: &BTreeSet<InputFile>) -> Result<(), Vec<Di
     }
 }
 
-fn hash_of(path: &Path) -> std::io::Result<String> {
+pub(crate) fn hash_of(path: &Path) -> std::io::Result<String> {
     let mut file = std::fs::File::open(path)?;
     let mut hasher = Sha256::new();
     let mut piece = vec![0; 256 << 10];

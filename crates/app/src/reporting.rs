@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::thread::JoinHandle;
 
+use hostler_diag::SourceMap;
 use hostler_events::{Reporters, RunEvent, TaskId};
 use hostler_preview::Mask;
+use hostler_value::Secret;
 use tokio::sync::mpsc;
 
 /// Longest line (bytes) of streamed output that is held back until it is whole.
@@ -13,40 +15,65 @@ const LINE_MAX: usize = 16 << 10;
 /// Hands events to reporters until every sender is gone.
 pub(crate) fn start(
     reporters: Reporters,
-    mask: Mask,
+    sources: &SourceMap,
+    mask: &Mask,
 ) -> (mpsc::UnboundedSender<RunEvent>, JoinHandle<()>) {
     let (events, receiver) = mpsc::unbounded_channel();
-    let thread = std::thread::spawn(move || report(receiver, reporters, &mask));
+    let mut hidden = HiddenTexts {
+        sources: sources.clone(),
+        mask: mask.clone(),
+        known: 0,
+    };
+    hidden.learn();
+    let thread = std::thread::spawn(move || report(receiver, reporters, &mut hidden));
     (events, thread)
 }
 
-fn report(mut events: mpsc::UnboundedReceiver<RunEvent>, mut reporters: Reporters, mask: &Mask) {
+fn report(
+    mut events: mpsc::UnboundedReceiver<RunEvent>,
+    mut reporters: Reporters,
+    hidden: &mut HiddenTexts,
+) {
     let mut output = Output::default();
     while let Some(mut event) = events.blocking_recv() {
-        match &mut event {
-            RunEvent::TaskFinished { task, host, result } => {
-                output
-                    .end(*task, host, mask)
-                    .into_iter()
-                    .for_each(|rest| reporters.emit(rest));
-                mask.result(result);
-            }
-            RunEvent::ItemFinished { item, .. } => mask.item(item),
-            RunEvent::TaskProgress { doing, .. } => mask.text(doing),
+        // A file that was read on the way may have brought new ones.
+        hidden.learn();
+        let whole = match &mut event {
             RunEvent::TaskOutput {
                 task,
                 host,
                 is_stderr,
                 text,
-            } => {
-                if !output.whole_lines(*task, host, *is_stderr, text) {
-                    continue;
+            } => output.whole_lines(*task, host, *is_stderr, text),
+            RunEvent::TaskFinished { task, host, .. } => {
+                for mut rest in output.end(*task, host) {
+                    hidden.mask.event(&mut rest);
+                    reporters.emit(rest);
                 }
-                mask.text(text);
+                true
             }
-            _ => {}
+            _ => true,
+        };
+        if whole {
+            hidden.mask.event(&mut event);
+            reporters.emit(event);
         }
-        reporters.emit(event);
+    }
+}
+
+/// What the user's files mark `!secret`, for a mask.
+struct HiddenTexts {
+    sources: SourceMap,
+    mask: Mask,
+    known: usize,
+}
+
+impl HiddenTexts {
+    fn learn(&mut self) {
+        let hidden = self.sources.hidden_since(self.known);
+        self.known += hidden.len();
+        self.mask
+            .learn(hidden.iter().map(|it| Secret::new(&*it.text)));
     }
 }
 
@@ -58,7 +85,13 @@ struct Output {
 
 impl Output {
     /// Makes `text` what was held back and this piece, up to the last line's end. False if there is no whole line yet.
-    fn whole_lines(&mut self, task: TaskId, host: &str, is_stderr: bool, text: &mut String) -> bool {
+    fn whole_lines(
+        &mut self,
+        task: TaskId,
+        host: &str,
+        is_stderr: bool,
+        text: &mut String,
+    ) -> bool {
         let key = (task, host.to_owned(), is_stderr);
         let mut all = self.begun.remove(&key).unwrap_or_default();
         all.push_str(text);
@@ -76,12 +109,11 @@ impl Output {
     }
 
     /// What is left of a task that ended on a host.
-    fn end(&mut self, task: TaskId, host: &str, mask: &Mask) -> Vec<RunEvent> {
+    fn end(&mut self, task: TaskId, host: &str) -> Vec<RunEvent> {
         let mut rest = Vec::new();
         for is_stderr in [false, true] {
             let key = (task, host.to_owned(), is_stderr);
-            if let Some(mut text) = self.begun.remove(&key) {
-                mask.text(&mut text);
+            if let Some(text) = self.begun.remove(&key) {
                 rest.push(RunEvent::TaskOutput {
                     task,
                     host: host.to_owned(),
@@ -98,10 +130,8 @@ impl Output {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use hostler_events::{Reporter, Stamped};
-    use hostler_value::Secret;
-
     use super::*;
+    use hostler_events::{Reporter, Stamped};
 
     #[derive(Clone, Default)]
     struct Seen(Arc<Mutex<String>>);
@@ -119,8 +149,12 @@ mod tests {
         let seen = Seen::default();
         let reporters = Reporters::new(vec![Box::new(seen.clone())]);
         let mask = Mask::new([Secret::new("hunter2hunter2")]);
-        let (events, thread) = start(reporters, mask);
-        for text in ["a password: hunter2", "hunter2 and\nmore hunter2", "hunter2"] {
+        let (events, thread) = start(reporters, &SourceMap::new(), &mask);
+        for text in [
+            "a password: hunter2",
+            "hunter2 and\nmore hunter2",
+            "hunter2",
+        ] {
             let event = RunEvent::TaskOutput {
                 task: TaskId(1),
                 host: "web1".into(),
@@ -133,7 +167,9 @@ mod tests {
             "status": "ok", "ignored": false, "rescued": false, "value": null, "message": null, "hint": null,
             "location": null, "deltas": [], "warnings": [], "delegated_to": null, "unreachable": null,
             "censored": false, "attempts": 1, "items": null, "incomplete": false, "duration_us": 1}});
-        events.send(serde_json::from_value(result).unwrap()).unwrap();
+        events
+            .send(serde_json::from_value(result).unwrap())
+            .unwrap();
         drop(events);
         thread.join().unwrap();
         let seen = seen.0.lock().unwrap();

@@ -102,7 +102,8 @@ impl Runs {
             0 => Err(StoreError::NoSuchRun(text.to_owned()).into()),
             _ => {
                 let names = ends.into_iter().map(|it| it.0).take(9).collect();
-                Err(StoreError::Ambiguous(text.to_owned(), names).into())
+                let text = text.to_owned();
+                Err(StoreError::Ambiguous { text, runs: names }.into())
             }
         }
     }

@@ -200,7 +200,11 @@ mod tests {
         assert_eq!(again.extra_vars, ["a=1"]);
         assert_eq!(again.connect.user.as_deref(), Some("ops"));
         assert!(again.connect.password.is_none());
-        let same = StoredRequest::of(&back.request(&ApplyRequest::default()), "/here".into(), false);
+        let same = StoredRequest::of(
+            &back.request(&ApplyRequest::default()),
+            "/here".into(),
+            false,
+        );
         assert_eq!(
             StoredRequest {
                 had: Passwords::default(),

@@ -8,7 +8,10 @@ use crate::commands::apply::ApplyArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
 use crate::commands::plan::PlanArgs;
+use crate::commands::resume::ResumeArgs;
+use crate::commands::runs::RunsArgs;
 use crate::commands::show::ShowArgs;
+use crate::commands::undo::UndoArgs;
 
 /// Configuration management that runs Ansible playbooks over SSH, with nothing on the hosts but sshd.
 #[derive(Debug, Parser)]
@@ -28,6 +31,12 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Apply playbooks. Flags mean what they mean to ansible-playbook.
     Apply(Box<ApplyArgs>),
+    /// Go on with a run that did not get to its end: each host where it stopped, nothing is done twice.
+    Resume(Box<ResumeArgs>),
+    /// The history: what runs changed, when, where and by whom.
+    Runs(RunsArgs),
+    /// Put back the files that a run replaced, where they still are as it left them.
+    Undo(Box<UndoArgs>),
     /// Preview playbooks: what `apply` would change, with differences. Nothing is changed.
     Plan(Box<PlanArgs>),
     /// Show a plan file, without a connection.

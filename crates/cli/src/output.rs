@@ -6,7 +6,7 @@ use hostler_app::Interrupts;
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::Reporter;
 use hostler_reporters::{
-    JsonLines, Options, Plain, Terminal, diagnostics_as_json, render_diagnostics,
+    JsonLines, Options, Plain, Terminal, diagnostics_as_json, render_diagnostics, sanitize,
 };
 
 use crate::environment::Environment;
@@ -122,7 +122,21 @@ impl Console {
         all
     }
 
-    fn has_live_view(&self) -> bool {
+    /// Writes lines that are neither events nor problems: where no program reads them.
+    pub(crate) fn teller(&self) -> Box<dyn Fn(&str) + Send + Sync> {
+        let to_stderr = self.is_json();
+        Box::new(move |text| {
+            let text = sanitize::text(text);
+            // A closed pipe is the reader's wish.
+            let _ = if to_stderr {
+                writeln!(std::io::stderr(), "{text}")
+            } else {
+                writeln!(std::io::stdout(), "{text}")
+            };
+        })
+    }
+
+    pub(crate) fn has_live_view(&self) -> bool {
         self.screen && matches!(self.form, Output::Terminal | Output::Auto)
     }
 

@@ -1,6 +1,6 @@
 //! Why a command could not be carried out, and with which status it ends.
 
-use hostler_app::ExitCode;
+use hostler_app::{ExitCode, Refusal};
 use hostler_diag::{Diagnostic, SourceMap};
 
 use crate::output::Console;
@@ -58,6 +58,15 @@ impl Problem {
     pub(crate) fn tell(&self, sources: &SourceMap, console: &Console) -> ExitCode {
         console.diagnostics(&self.diagnostics, sources);
         self.exit
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Problem {
+            exit: refusal.exit,
+            diagnostics: refusal.diagnostics,
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_app::{ExitCode, Interrupts, Level};
+use hostler_app::{Audience, ExitCode, Interrupts, Level};
+use hostler_diag::SourceMap;
 use hostler_events::{Reporter, RunEvent, Stamped};
 use hostler_reporters::sanitize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::keys::tty;
+use crate::output::Console;
 use crate::problem::Problem;
 
 /// The run that goes on, for those who leave it: a reporter that remembers its name.
@@ -28,6 +30,23 @@ impl Reporter for Underway {
             _ => {}
         }
     }
+}
+
+/// Whoever watches a run on this console: signals are listened for from now on.
+pub(crate) fn audience(
+    console: &Console,
+    sources: &SourceMap,
+    interrupts: &Interrupts,
+) -> Result<Audience, Problem> {
+    let underway = Underway::default();
+    watch(interrupts, underway.clone())?;
+    let mut reporters = console.reporters(sources, interrupts);
+    reporters.push(Box::new(underway));
+    Ok(Audience {
+        reporters,
+        interrupts: interrupts.clone(),
+        tell: console.teller(),
+    })
 }
 
 /// Listens for signals from now on. Must be called in a runtime.

@@ -9,5 +9,5 @@ mod source;
 mod suggest;
 
 pub use diagnostic::{Concerned, Diagnostic, Label, Severity};
-pub use source::{Location, SourceId, SourceMap, SourceText, Span};
+pub use source::{Hidden, Location, SourceId, SourceMap, SourceText, Span};
 pub use suggest::did_you_mean;

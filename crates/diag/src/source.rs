@@ -125,10 +125,28 @@ impl std::fmt::Display for Location {
     }
 }
 
+/// A part of a registered text that must not be shown.
+#[derive(Clone)]
+pub struct Hidden {
+    /// Where it stands.
+    pub span: Span,
+    /// What it means: without quotes, escapes and indentation.
+    pub text: Arc<str>,
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hidden")
+            .field("span", &self.span)
+            .finish_non_exhaustive()
+    }
+}
+
 /// All registered texts of a run. Cheap to clone: clones share the same texts.
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     texts: Arc<RwLock<Vec<Arc<SourceText>>>>,
+    hidden: Arc<RwLock<Vec<Hidden>>>,
 }
 
 impl SourceMap {
@@ -174,6 +192,24 @@ impl SourceMap {
                 Arc::from(""),
             ))
         })
+    }
+
+    /// Notes that the text at `span` means `text`, which must not be shown.
+    pub fn hide(&self, span: Span, text: impl Into<Arc<str>>) {
+        let text = text.into();
+        self.hidden
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(Hidden { span, text });
+    }
+
+    /// What must not be shown, without the first `known`: notes are only ever added.
+    pub fn hidden_since(&self, known: usize) -> Vec<Hidden> {
+        let hidden = self
+            .hidden
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        hidden.get(known..).unwrap_or_default().to_vec()
     }
 
     /// All texts so far, in order of registration.

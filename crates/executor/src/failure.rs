@@ -32,6 +32,8 @@ pub(crate) enum Left {
     Unwritten,
     /// The user stops the run, and it had not begun.
     Stopped,
+    /// The user cancelled it: shown as a failure, but not remembered as one.
+    Cancelled,
 }
 
 impl Left {
@@ -41,6 +43,7 @@ impl Left {
             Left::Behind => "the connection was lost; the host catches up later",
             Left::Unwritten => "not begun: the journal cannot be written",
             Left::Stopped => "not begun: the run was stopped",
+            Left::Cancelled => "cancelled by the user",
         }
     }
 }
@@ -70,6 +73,11 @@ impl Failure {
             fields: Map::new(),
             of_state: false,
         }))
+    }
+
+    /// The user's second Ctrl-C.
+    pub(crate) fn cancelled() -> Self {
+        Failure::Left(Left::Cancelled)
     }
 
     /// Says that the state of the host is to blame, not the playbook.

@@ -62,11 +62,9 @@ impl PlayRun {
                 .flags()
                 .get_mut(host)
                 .is_some_and(|it| add(&mut it.notified, *index, maybe));
-            if is_new {
-                if maybe.is_none() {
-                    let owed = self.owed(run, &self.play.handlers[*index], host);
-                    owed.into_iter().for_each(|it| run.note(Note::Owed(it)));
-                }
+            let owed = self.owed(run, &self.play.handlers[*index], host);
+            if let Some(owed) = owed.filter(|_| is_new && maybe.is_none()) {
+                run.note(Note::Owed(owed));
             }
             if is_new && !told {
                 let handler = self.handler_name(run, &self.play.handlers[*index], host);
@@ -96,8 +94,9 @@ impl PlayRun {
 
     /// The handler has run on the host.
     pub(crate) fn pay(&self, run: &RunContext, host: &str, handler: &Task) {
-        let owed = self.owed(run, handler, host);
-        owed.into_iter().for_each(|it| run.note(Note::Paid(it)));
+        if let Some(owed) = self.owed(run, handler, host) {
+            run.note(Note::Paid(owed));
+        }
     }
 
     /// Handlers that earlier runs of this play notified and did not run are notified from the start.

@@ -98,8 +98,8 @@ pub(crate) struct PlayRun {
     pub(crate) batch: u32,
     pub(crate) playbook: String,
     pub(crate) name: String,
-    /// How often each task ran in this batch, and how often once for all hosts.
-    counts: Mutex<HashMap<(Written, bool), u32>>,
+    /// How often each task ran once for all hosts.
+    once: Mutex<HashMap<Written, usize>>,
     directory: PathBuf,
     layer: Arc<PlayLayer>,
     /// All hosts of the play, and those of them that took part when the batch began.
@@ -131,19 +131,18 @@ pub async fn run_play(
         .collect();
     state.plays_started += 1;
     state.tasks_started = state.tasks_started.max(run.past.last_task());
-    if hosts.is_empty() && (state.only.is_some() || !state.behind.is_empty()) {
-        return PlayOutcome::GoOn;
-    }
     if hosts.is_empty() {
-        let reason = if all.is_empty() {
-            "no hosts matched"
-        } else {
-            "no hosts left"
-        };
-        run.emit(RunEvent::PlaySkipped {
-            name,
-            reason: reason.into(),
-        });
+        // Those that catch up have their say later, or had it.
+        if state.only.is_none() && state.behind.is_empty() {
+            let reason = match all.as_slice() {
+                [] => "no hosts matched",
+                _ => "no hosts left",
+            };
+            run.emit(RunEvent::PlaySkipped {
+                name,
+                reason: reason.into(),
+            });
+        }
         return PlayOutcome::GoOn;
     }
     let batches = match batches(run, &play, &layer, &hosts) {
@@ -175,7 +174,7 @@ pub async fn run_play(
             batch: number,
             playbook: playbook.clone(),
             name: name.clone(),
-            counts: Mutex::default(),
+            once: Mutex::default(),
             position: Mutex::new((0, total)),
             directory: directory.clone(),
             layer: layer.clone(),
@@ -187,14 +186,7 @@ pub async fn run_play(
                 .collect(),
             stopped: Mutex::default(),
         });
-        batch_run.remember_owed(run);
-        let stop = batch_run.run_batch(run, state).await;
-        batch_run.tell_owed(run);
-        state.lost.extend(batch_run.lost());
-        state.journal_broken = run.journal_broken();
-        let halted = run.interrupts.draining() || state.journal_broken.is_some();
-        state.resumable |= halted && !run.settings.check;
-        if stop || halted {
+        if batch_run.run_written(run, state).await {
             return PlayOutcome::Stop;
         }
     }
@@ -342,6 +334,18 @@ fn ordered(play: &Play, hosts: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 impl PlayRun {
+    /// Runs the batch, with the handlers that earlier runs owe. True if later batches and plays must not run.
+    async fn run_written(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
+        self.remember_owed(run);
+        let stop = self.run_batch(run, state).await;
+        self.tell_owed(run);
+        state.lost.extend(self.lost());
+        state.journal_broken = run.journal_broken();
+        let halted = run.interrupts.draining() || state.journal_broken.is_some();
+        state.resumable |= halted && !run.settings.check;
+        stop || halted
+    }
+
     /// Runs all sections. True if later batches and plays must not run.
     async fn run_batch(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
         if self.gathers_facts(run) {
@@ -485,22 +489,12 @@ impl PlayRun {
         lost.map(|(host, _)| host.clone()).collect()
     }
 
-    /// Number of this execution of a task in the batch, from 1.
-    pub(crate) fn count_execution(&self, written: Written) -> u32 {
-        self.count(written, false)
-    }
-
     /// How often the task ran once for all hosts of the batch before.
     pub(crate) fn count_once(&self, written: Written) -> usize {
-        let count = self.count(written, true);
-        usize::try_from(count).map_or(usize::MAX, |it| it - 1)
-    }
-
-    fn count(&self, written: Written, once: bool) -> u32 {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry((written, once)).or_default();
+        let mut counts = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(written).or_default();
         *count += 1;
-        *count
+        *count - 1
     }
 
     /// Hosts that the user gave up are out, and count as failed.
@@ -561,6 +555,12 @@ impl RunState {
             return false;
         };
         memory.last_task = memory.last_task.max(self.tasks_started);
+        // What they did before was told.
+        let parts = memory
+            .tasks
+            .values_mut()
+            .flat_map(|it| it.hosts.values_mut());
+        parts.for_each(|it| it.told = true);
         // Their part is counted anew from what the journal holds.
         for host in &hosts {
             self.recap.hosts.remove(host);
@@ -576,7 +576,9 @@ impl RunState {
     pub fn leave_behind(&mut self, run: &RunContext) {
         for host in std::mem::take(&mut self.behind) {
             self.recap.hosts.entry(host.clone()).or_default().unknown += 1;
-            let message = "the connection was lost in the middle of a task, and the run ended before the host could be asked what came of it";
+            let message = format!(
+                "the connection to {host} was lost in the middle of a task, and the run ended before the host could be asked what came of it"
+            );
             let diagnostic = hostler_diag::Diagnostic::error("left-behind", message);
             run.warn(diagnostic, Some(&host));
         }

@@ -2,8 +2,9 @@
 //!
 //! Nothing here contacts a host. The run prepares tasks with the same code, so that both find the same files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_playbook::Task;
@@ -23,6 +24,7 @@ pub fn task_arguments(task: &Task) -> Node {
 /// The controller's files, as tasks look for them.
 pub struct Preflight {
     files: ControllerFiles,
+    found: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// A template that a task renders.
@@ -33,6 +35,7 @@ impl Preflight {
     pub fn new(sources: SourceMap) -> Self {
         Preflight {
             files: ControllerFiles::new(sources),
+            found: Mutex::default(),
         }
     }
 
@@ -41,7 +44,16 @@ impl Preflight {
     /// # Errors
     /// It is not there; the message says where it was looked for.
     pub fn file(&self, src: &str, directory: &Path) -> Result<PathBuf, String> {
-        find_file(src, "files", directory).map_err(Failure::into_message)
+        let found = find_file(src, "files", directory).map_err(Failure::into_message)?;
+        let mut all = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(found.clone());
+        Ok(found)
+    }
+
+    /// The files and directories that [`Preflight::file`] found.
+    pub fn found(&self) -> BTreeSet<PathBuf> {
+        let all = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        all.clone()
     }
 
     /// The template that a `template` task would render, for its evaluated arguments.

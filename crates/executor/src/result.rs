@@ -170,7 +170,14 @@ impl Single {
                 single
             }
             Failure::Left(left) => {
-                let mut single = Single::new(Status::Unknown, Map::new());
+                let status = match left {
+                    Left::Cancelled => Status::Failed,
+                    Left::Behind | Left::Unwritten | Left::Stopped => Status::Unknown,
+                };
+                let mut single = Single::new(status, Map::new());
+                single.value.insert("changed", false);
+                single.value.insert("failed", true);
+                single.value.insert("msg", left.words());
                 single.message = Some(left.words().to_owned());
                 single.idle = true;
                 single.left = Some(left);

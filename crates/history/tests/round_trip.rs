@@ -211,7 +211,7 @@ fn runs_are_found() {
     assert!(matches!(store.find("last"), Err(StoreError::NoSuchRun(_))));
     for (number, name) in ["aa-1", "aa-2", "aa-11"].iter().enumerate() {
         let mut new = new_run(name, &["web1"]);
-        new.started_us = i64::try_from(number).unwrap();
+        new.started_us += i64::try_from(number).unwrap();
         let writer = store.begin(&new).unwrap();
         let state = if number == 0 {
             RunState::Failed

@@ -25,7 +25,7 @@ pub struct Execution {
     pub kind: TaskKind,
     /// Of the task as it is written.
     pub print: Print,
-    /// Executions of equal tasks in this batch count from 1.
+    /// Tells executions of equal tasks apart, in their order: the number of the task when it began.
     pub occurrence: u32,
 }
 

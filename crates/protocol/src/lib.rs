@@ -21,6 +21,6 @@ mod message;
 
 pub use frame::{FRAME_MAX, FrameError, Frames, HEADER_LEN, MAGIC, decode, encode};
 pub use message::{
-    Become, BecomeMethod, Blob, FromAgent, Hello, Item, LaneError, LaneErrorKind, Lease, Maker,
-    PendingEdit, PreviewTask, RunTask, TaskKey, ToAgent, Unresolved,
+    Become, BecomeMethod, Blob, CANCELLED, FromAgent, Hello, Item, LaneError, LaneErrorKind, Lease,
+    Maker, PendingEdit, PreviewTask, RunTask, TaskKey, ToAgent, Unresolved,
 };

@@ -59,6 +59,9 @@ pub enum ToAgent {
     Ping(u64),
 }
 
+/// What a cancelled item fails with: it was not done, or not to its end.
+pub const CANCELLED: &str = "the task was cancelled";
+
 /// Names one message with work for one host, unlike every other of every run. By it a host that was cut off hands over
 /// a result at most once, and runs nothing twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,10 +1,13 @@
 //! Problems in users' files, for people (source line, caret, hint) and for programs (JSON).
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use hostler_diag::{Diagnostic, Label, Severity, SourceId, SourceMap};
+use hostler_preview::Mask;
+use hostler_value::Secret;
 use serde_json::json;
 
 use crate::Options;
@@ -30,7 +33,7 @@ pub fn render_diagnostics(
         .decor_style(DecorStyle::Ascii)
         .term_width(options.width.max(40));
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in without_secrets(diagnostics, sources).iter() {
         out.push_str(&renderer.render(&[group(diagnostic, sources)]));
         out.push_str("\n\n");
     }
@@ -50,6 +53,23 @@ pub fn render_diagnostics(
         out.push('\n');
     }
     out
+}
+
+/// The same problems without what the files mark `!secret`.
+fn without_secrets<'a>(
+    diagnostics: &'a [Diagnostic],
+    sources: &SourceMap,
+) -> Cow<'a, [Diagnostic]> {
+    let hidden = sources.hidden_since(0);
+    if hidden.is_empty() {
+        return Cow::Borrowed(diagnostics);
+    }
+    let mask = Mask::new(hidden.iter().map(|it| Secret::new(&*it.text)));
+    let mut diagnostics = diagnostics.to_vec();
+    for diagnostic in &mut diagnostics {
+        mask.diagnostic(diagnostic);
+    }
+    Cow::Owned(diagnostics)
 }
 
 fn group<'a>(diagnostic: &Diagnostic, sources: &SourceMap) -> Group<'a> {
@@ -110,7 +130,8 @@ fn snippet<'a>(
     let all: Vec<&Label> = labels.by_ref().collect();
     let window = window(&text.text, &all);
     let safe = sanitize::same_length(&text.text[window.clone()]);
-    let safe = masked(&safe, &window, diagnostic, source);
+    let hidden = hidden_in(diagnostic, source, sources);
+    let safe = masked(&safe, &window, &hidden);
     let line = text.line_of(u32::try_from(window.start).unwrap_or(u32::MAX));
     let mut snippet = Snippet::source(safe)
         .line_start(line as usize)
@@ -133,18 +154,30 @@ fn snippet<'a>(
     snippet
 }
 
+/// Where a text must not be shown: as the problem says, as `!secret` says, and behind a `!secret` that could not be read.
+fn hidden_in(diagnostic: &Diagnostic, source: SourceId, sources: &SourceMap) -> Vec<Range<usize>> {
+    let labels = diagnostic.labels.iter().filter(|label| label.hidden);
+    let noted = sources.hidden_since(0).into_iter().map(|it| it.span);
+    let spans = labels.map(|label| label.span).chain(noted);
+    let mut hidden: Vec<Range<usize>> = spans
+        .filter(|span| span.source == source)
+        .map(|span| span.start as usize..span.end as usize)
+        .collect();
+    let text = &sources.get(source).text;
+    for (at, tag) in text.match_indices("!secret") {
+        let from = at + tag.len();
+        let line = text[from..].find('\n').map_or(text.len(), |end| from + end);
+        hidden.push(from..line);
+    }
+    hidden
+}
+
 /// The text with a star for every byte of what is hidden; line breaks stay.
-fn masked(text: &str, window: &Range<usize>, diagnostic: &Diagnostic, source: SourceId) -> String {
-    let hidden = |at: usize| {
-        let labels = diagnostic.labels.iter().filter(|label| label.hidden);
-        let mut own = labels
-            .map(|label| label.span)
-            .filter(|span| span.source == source);
-        own.any(|span| (span.start as usize..span.end as usize).contains(&(window.start + at)))
-    };
+fn masked(text: &str, window: &Range<usize>, hidden: &[Range<usize>]) -> String {
     let mut out = String::with_capacity(text.len());
     for (at, ch) in text.char_indices() {
-        if ch != '\n' && hidden(at) {
+        let at = window.start + at;
+        if ch != '\n' && hidden.iter().any(|range| range.contains(&at)) {
             out.extend(std::iter::repeat_n('*', ch.len_utf8()));
         } else {
             out.push(ch);
@@ -203,7 +236,7 @@ fn floor(text: &str, at: usize) -> usize {
 /// All problems as one JSON array. Each has `code`, `severity`, `message`, `hints` and `labels` with `file`, `line`,
 /// `column` (from 1) and `message`. What concerns certain hosts has `hosts` and `all_hosts` too.
 pub fn diagnostics_as_json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
-    let all: Vec<serde_json::Value> = diagnostics
+    let all: Vec<serde_json::Value> = without_secrets(diagnostics, sources)
         .iter()
         .map(|diagnostic| {
             let labels: Vec<serde_json::Value> = diagnostic
@@ -314,6 +347,26 @@ mod tests {
             .hiding(Span::new(id, 13, 20));
         let text = render_diagnostics(&[diagnostic], &sources, &Options::default());
         assert!(text.contains("db_password: ******* # mine"), "{text}");
+    }
+
+    #[test]
+    fn what_a_file_marks_secret_is_shown_nowhere() {
+        let sources = SourceMap::new();
+        let text = "a: !secret hunter22\nb: !secret [unclosed1\nc: x\n";
+        let id = sources.add_text("vars.yml", text);
+        sources.hide(Span::new(id, 11, 19), "hunter22");
+        let diagnostic = Diagnostic::error("x", "`hunter22` is no number")
+            .label(Span::new(id, 0, 1), "hunter22 here")
+            .label(Span::new(id, 20, 21), "not closed")
+            .hint("not aHVudGVyMjI=");
+        let all = [diagnostic];
+        let text = render_diagnostics(&all, &sources, &Options::default());
+        let json = diagnostics_as_json(&all, &sources);
+        for shown in [text, json] {
+            for secret in ["hunter", "unclosed1", "aHVudGVy"] {
+                assert!(!shown.contains(secret), "{secret}: {shown}");
+            }
+        }
     }
 
     #[test]

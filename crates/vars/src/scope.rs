@@ -236,7 +236,8 @@ impl Scope for HostScope {
         names.extend(self.store.0.extra.keys().map(ToString::to_string));
         names.extend(self.host.magic.keys().map(ToString::to_string));
         names.extend(self.store.0.run.keys().map(ToString::to_string));
-        names.extend(["groups", "hostvars", "vars"].map(String::from));
+        // Not `hostvars` and `vars`, which hold all of this again: who lists all variables wants no endless list.
+        names.insert("groups".into());
         if self.play.is_some() {
             names.extend(PlayLayer::MAGIC.map(String::from));
         }

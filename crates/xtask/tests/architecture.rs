@@ -22,7 +22,7 @@ const HOUSE: &str = "
     probes         L1t sync   : value change module-api
     modules        L1t sync   : value change module-api probes python-regex
     playbook       L1  sync   : diag value yaml template module-api
-    preview        L1  sync   : value change events module-api
+    preview        L1  sync   : diag value change events module-api
     agent          L1t sync   : value change protocol module-api probes modules
     agent-image    L1t sync   :
     transport      L2  async  : diag value change protocol

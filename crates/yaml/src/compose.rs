@@ -45,7 +45,15 @@ pub(crate) struct Composer<'a> {
     anchors: HashMap<String, Anchor>,
     nodes: u64,
     unsafe_depth: u32,
+    secret_depth: u32,
+    /// Texts marked `!secret`, with their places.
+    pub(crate) secrets: Vec<(Span, Arc<str>)>,
 }
+
+/// The tag of text that must not be shown.
+const SECRET: &str = "!secret";
+/// Shorter secrets are not looked for inside of other texts: they occur in every text.
+const SECRET_MIN: usize = 4;
 
 /// A key of a mapping.
 enum Key {
@@ -63,6 +71,8 @@ impl<'a> Composer<'a> {
             anchors: HashMap::new(),
             nodes: 0,
             unsafe_depth: 0,
+            secret_depth: 0,
+            secrets: Vec::new(),
         }
     }
 
@@ -265,6 +275,10 @@ impl<'a> Composer<'a> {
         }
         let kind = match meaning {
             Meaning::Data(value) => NodeKind::Data(value),
+            Meaning::Secret => NodeKind::Data(Value::from(self.secret(read.value, at))),
+            Meaning::Text if self.secret_depth > 0 => {
+                NodeKind::Data(Value::from(self.secret(read.value, at)))
+            }
             Meaning::Vault => NodeKind::Vault(read.value.into()),
             Meaning::Merge => {
                 self.diagnostics.push(
@@ -289,6 +303,19 @@ impl<'a> Composer<'a> {
         Ok(Node { kind, span: at })
     }
 
+    /// Notes a text marked `!secret`.
+    fn secret(&mut self, text: String, at: Span) -> String {
+        if (1..SECRET_MIN).contains(&text.len()) {
+            let message = format!(
+                "a secret of fewer than {SECRET_MIN} bytes is only hidden where it stands alone"
+            );
+            let short = Diagnostic::warning("short-secret", message);
+            self.diagnostics.push(short.at(at).hiding(at));
+        }
+        self.secrets.push((at, text.as_str().into()));
+        text
+    }
+
     fn meaning(&mut self, read: &Scalar, span: Span) -> Meaning {
         let meant = match read.tag.as_deref() {
             None | Some("!") if read.plain_implicit => scalar::plain(&read.value),
@@ -297,6 +324,7 @@ impl<'a> Composer<'a> {
                 Ok(Meaning::Text) => Ok(Meaning::Data(Value::from(read.value.as_str()))),
                 other => other,
             },
+            Some(SECRET) => Ok(Meaning::Secret),
             Some("!vault" | "!vault-encrypted") => match scalar::plain(&read.value) {
                 Ok(Meaning::Text) => Ok(Meaning::Vault),
                 _ => Err("the tag `!vault` needs text".into()),
@@ -340,7 +368,9 @@ impl<'a> Composer<'a> {
                 .at(span)
                 .suggest(
                     &shown,
-                    ["!vault", "!unsafe", "!!str", "!!int", "!!float", "!!bool"],
+                    [
+                        "!vault", "!unsafe", SECRET, "!!str", "!!int", "!!float", "!!bool",
+                    ],
                 )
                 .hint("if text that starts with `!` is meant, put it in quotes"),
         );
@@ -354,7 +384,9 @@ impl<'a> Composer<'a> {
     ) -> Result<(Node, u32), Stop> {
         let tag = tag.filter(|tag| tag != "!");
         let unsafe_here = tag.as_deref() == Some("!unsafe");
+        let secret_here = tag.as_deref() == Some(SECRET);
         self.unsafe_depth += u32::from(unsafe_here);
+        self.secret_depth += u32::from(secret_here);
         let mut items = Vec::new();
         let mut height = 0;
         let mut end = start;
@@ -371,9 +403,10 @@ impl<'a> Composer<'a> {
             items.push(built.node);
         }
         self.unsafe_depth -= u32::from(unsafe_here);
+        self.secret_depth -= u32::from(secret_here);
         let span = start.to(end);
         let kind = match tag.as_deref() {
-            None | Some("!unsafe") => NodeKind::List(Arc::new(items)),
+            None | Some("!unsafe" | SECRET) => NodeKind::List(Arc::new(items)),
             Some(tag) => match tag.strip_prefix(STANDARD) {
                 Some("seq") => NodeKind::List(Arc::new(items)),
                 Some("omap" | "pairs") => self.pairs(items),
@@ -409,7 +442,9 @@ impl<'a> Composer<'a> {
     ) -> Result<(Node, u32), Stop> {
         let tag = tag.filter(|tag| tag != "!");
         let unsafe_here = tag.as_deref() == Some("!unsafe");
+        let secret_here = tag.as_deref() == Some(SECRET);
         self.unsafe_depth += u32::from(unsafe_here);
+        self.secret_depth += u32::from(secret_here);
         let mut pairs = Pairs::default();
         let mut height = 0;
         let mut end = start;
@@ -419,7 +454,11 @@ impl<'a> Composer<'a> {
                 end = self.closing(&event, end);
                 break;
             }
-            let key = self.key(event, depth + 1)?;
+            // Names in a secret mapping are no secrets.
+            let inside = std::mem::take(&mut self.secret_depth);
+            let key = self.key(event, depth + 1);
+            self.secret_depth = inside;
+            let key = key?;
             let event = self.event()?;
             let place = self.marks.span(event.start, event.end);
             let value = self.node(event, depth + 1)?;
@@ -435,10 +474,11 @@ impl<'a> Composer<'a> {
             }
         }
         self.unsafe_depth -= u32::from(unsafe_here);
+        self.secret_depth -= u32::from(secret_here);
         let span = start.to(end);
         let entries = pairs.finish(self.text, &mut self.diagnostics);
         let kind = match tag.as_deref() {
-            None | Some("!unsafe") => NodeKind::Map(Arc::new(entries)),
+            None | Some("!unsafe" | SECRET) => NodeKind::Map(Arc::new(entries)),
             Some(tag) => match tag.strip_prefix(STANDARD) {
                 Some("map" | "python/dict") => NodeKind::Map(Arc::new(entries)),
                 Some("set") => {

@@ -24,7 +24,7 @@ pub fn load(sources: &SourceMap, id: SourceId) -> (Option<Node>, Vec<Diagnostic>
     {
         return finish(vec![node], diagnostics, id);
     }
-    let (nodes, diagnostics) = documents(&text, id, Some(1));
+    let (nodes, diagnostics) = documents(sources, &text, id, Some(1));
     finish(nodes, diagnostics, id)
 }
 
@@ -41,7 +41,7 @@ pub fn load_file(
 /// Reads every document of a registered text as YAML. The list holds those before the first error.
 pub fn load_all(sources: &SourceMap, id: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
     let text = sources.get(id).text.clone();
-    documents(&text, id, None)
+    documents(sources, &text, id, None)
 }
 
 fn finish(
@@ -63,7 +63,12 @@ fn looks_like_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
 }
 
-fn documents(text: &str, id: SourceId, most: Option<usize>) -> (Vec<Node>, Vec<Diagnostic>) {
+fn documents(
+    sources: &SourceMap,
+    text: &str,
+    id: SourceId,
+    most: Option<usize>,
+) -> (Vec<Node>, Vec<Diagnostic>) {
     let marks = Marks::new(id, text);
     if text.len() > FILE_BYTES_MAX {
         let error = Diagnostic::error(
@@ -84,6 +89,9 @@ fn documents(text: &str, id: SourceId, most: Option<usize>) -> (Vec<Node>, Vec<D
             break;
         }
         nodes.push(node);
+    }
+    for (span, text) in composer.secrets {
+        sources.hide(span, text);
     }
     (nodes, composer.diagnostics)
 }

@@ -155,7 +155,7 @@ pub struct Node {
 /// What a node is.
 #[derive(Clone, Debug)]
 pub enum NodeKind {
-    /// A scalar that is data: null, a boolean, a number, or text marked `!unsafe`.
+    /// A scalar that is data: null, a boolean, a number, or text marked `!unsafe` or `!secret`.
     Data(Value),
     /// Text, which may be a template.
     Text(TemplateSource),

@@ -19,6 +19,8 @@ pub(crate) enum Meaning {
     Merge,
     /// A vault envelope.
     Vault,
+    /// Text that must not be shown, and is never a template.
+    Secret,
 }
 
 /// Tags of PyYAML and Ansible without `tag:yaml.org,2002:`.

@@ -81,3 +81,34 @@ fn nothing_is_null() {
         assert!(diagnostics.is_empty());
     }
 }
+
+#[test]
+fn what_is_marked_secret_is_data_and_noted() {
+    let sources = SourceMap::new();
+    let text = "a: !secret 's{{ 1 }}3'\nb: !secret\n  name: {user: root, n: 7, password: >\n    two words}\nc: !secret |\n  line\n  more\nd: !secret 12345\ne: !secret abc\n";
+    let text = text.replace(">\n    two words", "two words");
+    let id = sources.add_text("t", text);
+    let (node, diagnostics) = hostler_yaml::load(&sources, id);
+    let node = node.expect("no errors");
+    let hidden = sources.hidden_since(0);
+    let texts: Vec<&str> = hidden.iter().map(|it| &*it.text).collect();
+    let all = [
+        "s{{ 1 }}3",
+        "root",
+        "two words",
+        "line\nmore\n",
+        "12345",
+        "abc",
+    ];
+    assert_eq!(texts, all, "names and numbers are none");
+    assert_eq!(sources.slice(hidden[0].span), "'s{{ 1 }}3'");
+    let map = node.as_map().expect("a mapping");
+    let a = &map.get("a").expect("a").kind;
+    assert!(
+        matches!(a, hostler_yaml::NodeKind::Data(value) if value.as_str() == Some("s{{ 1 }}3")),
+        "never a template: {a:?}"
+    );
+    let codes: Vec<&str> = diagnostics.iter().map(|it| it.code.as_str()).collect();
+    assert_eq!(codes, ["short-secret"]);
+    assert_eq!(sources.hidden_since(6).len(), 0);
+}

@@ -11,9 +11,9 @@ use std::time::Duration;
 use hostler_change::{Applied, Fetch, Program};
 use hostler_module_api::{Hasher, ModuleError};
 
+use super::cannot;
 use super::http::{self, Answer, Fetched, Request};
 use super::replace::{Place, Temporary, finish};
-use super::{attrs, cannot};
 use crate::host::{Host, open, plain};
 use crate::process;
 
@@ -42,7 +42,7 @@ pub(super) fn fetch(host: &mut Host, fetch: &Fetch) -> Result<Applied, ModuleErr
     let size = temporary.file.metadata().map_err(fail)?.len();
     if same_content(path, &mut temporary.file) {
         if !fetch.attrs.is_empty() {
-            attrs::set(path, &fetch.attrs, false)?;
+            super::set_attrs(host, path, &fetch.attrs, false)?;
         }
         return Ok(fetched(&answer, size, false, None));
     }
@@ -336,7 +336,8 @@ fn run_tool(
     fetch: &Fetch,
     program: &Program,
 ) -> Result<hostler_change::CommandOutput, ModuleError> {
-    let output = process::run(program, &host.identity.env, &host.task);
+    let (env, outbox) = (&host.identity.env, Some(&*host.shared.outbox));
+    let output = process::run_telling(program, env, &host.task, outbox);
     let output = output.map_err(|error| failed(fetch, &plain(error).to_string()))?;
     if host.task.is_cancelled() {
         return Err(ModuleError::new(crate::task::CANCELLED));

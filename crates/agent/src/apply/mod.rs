@@ -4,24 +4,27 @@ mod attrs;
 pub(crate) mod fetch;
 mod http;
 mod replace;
+mod replaced;
 mod tree;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hostler_change::{Applied, Edit, Planned, Run};
+use hostler_change::{Applied, Attrs, Edit, Planned, Run};
 use hostler_module_api::{Applier, Inspect, ModuleError, describe, first_not_allowed};
 use rustix::io::Errno;
 
 use crate::host::{Host, plain};
 use crate::process;
 
+pub(crate) use replaced::Replacements;
+
 impl Applier for Host {
     fn apply(&mut self, planned: &Planned) -> Result<Applied, ModuleError> {
         if self.task.is_cancelled() {
             return Err(ModuleError::new(crate::task::CANCELLED));
         }
-        match &planned.edit {
+        let applied = match &planned.edit {
             Edit::WriteFile(write) => replace::write_file(self, write),
             Edit::Remove(remove) => tree::remove(self, remove),
             Edit::MakeDir(dir) => tree::make_dir(self, dir),
@@ -30,11 +33,14 @@ impl Applier for Host {
                 path,
                 attrs,
                 follow,
-            } => attrs::set(path, attrs, *follow),
+            } => set_attrs(self, path, attrs, *follow),
             Edit::SetTimes { path, times } => tree::set_times(self, path, times),
             Edit::Run(run) => run_program(self, run),
             Edit::Fetch(fetch) => fetch::fetch(self, fetch),
-        }
+        };
+        // Content is asked for before anything else: without it nothing was done.
+        self.changed |= applied.is_ok() || !self.task.lacks_content();
+        applied
     }
 
     fn permits(&self, edits: &[Planned]) -> Result<(), ModuleError> {
@@ -64,9 +70,32 @@ impl Applier for Host {
     }
 }
 
+fn set_attrs(
+    host: &mut Host,
+    path: &Path,
+    wanted: &Attrs,
+    follow: bool,
+) -> Result<Applied, ModuleError> {
+    // The name of the file itself, not of a link to it.
+    let real = if follow && host.replaced.is_some() {
+        std::fs::canonicalize(path).ok()
+    } else {
+        None
+    };
+    let real = real.as_deref().unwrap_or(path);
+    let before = host.look_before(real);
+    let applied = attrs::set(path, wanted, follow)?;
+    let after = before.as_ref().map(|before| before.sha256);
+    if after.is_some() {
+        host.has_replaced(real, before, after);
+    }
+    Ok(applied)
+}
+
 fn run_program(host: &Host, run: &Run) -> Result<Applied, ModuleError> {
     let shown = run.program.shown();
-    let output = process::run(&run.program, &host.identity.env, &host.task).map_err(|error| {
+    let (env, outbox) = (&host.identity.env, Some(&*host.shared.outbox));
+    let output = process::run_telling(&run.program, env, &host.task, outbox).map_err(|error| {
         let rc = error.raw_os_error().unwrap_or(1);
         let name = run.program.argv.first().map_or("", String::as_str);
         ModuleError::new(format!("Error executing command: {}: {name}", plain(error)))
@@ -75,7 +104,8 @@ fn run_program(host: &Host, run: &Run) -> Result<Applied, ModuleError> {
             .field("stdout", "")
             .field("stderr", "")
     })?;
-    if host.task.is_cancelled() {
+    // What was let end has its result.
+    if host.task.is_cancelled() && !process::is_spared(&run.program) {
         return Err(ModuleError::new(crate::task::CANCELLED));
     }
     if run.ok_rc.is_empty() || run.ok_rc.contains(&output.rc) && !output.timed_out {

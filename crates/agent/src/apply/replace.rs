@@ -15,7 +15,7 @@ use hostler_module_api::ModuleError;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{attrs, cannot, directory_of};
+use super::{attrs, cannot, directory_of, replaced};
 use crate::blobs::Stored;
 use crate::host::{Host, open, plain, temporary_beside};
 use crate::process;
@@ -72,6 +72,8 @@ pub(super) fn finish(
 ) -> Result<Option<String>, ModuleError> {
     let path = place.path;
     let old = old_file(path)?;
+    let before = host.before(old.as_ref());
+    let is_untold = host.is_untold(path, before.as_ref());
     let numbers = attrs::numbers(place.attrs)?;
     let mode_if_new = 0o666 & !host.identity.umask;
     let file = &temporary.file;
@@ -85,6 +87,7 @@ pub(super) fn finish(
         Some((file, meta)) => Some(back_up(path, file, meta)?),
         None => None,
     };
+    let after = (!is_untold).then(|| replaced::read(&temporary.file));
     match fs::rename(&temporary.path, path) {
         Ok(()) => temporary.keep(),
         Err(error) if place.unsafe_writes && may_write_in_place(&error) => {
@@ -92,6 +95,9 @@ pub(super) fn finish(
             in_place_now(path, place, fill)?;
         }
         Err(error) => return Err(cannot("replace", path, error)),
+    }
+    if let Some(Ok((after, _))) = after {
+        host.has_replaced(path, before, Some(after));
     }
     host.unsynced.insert(directory_of(path));
     Ok(backup)
@@ -124,7 +130,12 @@ fn in_place(
         Some((file, meta)) => Some(back_up(path, file, meta)?),
         None => None,
     };
+    let before = host.before(old.as_ref());
+    let is_untold = host.is_untold(path, before.as_ref());
     in_place_now(path, place, fill)?;
+    if !is_untold && let Some(after) = host.look_before(path) {
+        host.has_replaced(path, before, Some(after.sha256));
+    }
     host.unsynced.insert(directory_of(path));
     Ok(backup)
 }
@@ -173,17 +184,23 @@ fn old_file(path: &Path) -> Result<Option<(File, Metadata)>, ModuleError> {
         );
         return Err(ModuleError::new(msg));
     }
+    open_old(path).map_err(|error| cannot("read", path, error))
+}
+
+/// Opens a file and looks at it through the same handle. A file that may be replaced but not read (an ordinary user in an
+/// own directory) has nothing to be copied.
+pub(super) fn open_old(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK))
         .open(path);
-    // A file that may be replaced but not read (an ordinary user in an own directory) has nothing to be copied.
     let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(None),
-        Err(error) => return Err(cannot("read", path, error)),
+        Err(error) => return Err(error),
     };
-    Ok(Some((file, meta)))
+    let meta = file.metadata()?;
+    Ok(meta.is_file().then_some((file, meta)))
 }
 
 fn flags(flags: OFlags) -> i32 {

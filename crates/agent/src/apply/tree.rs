@@ -9,6 +9,7 @@ use hostler_change::{Applied, Link, MakeDir, Remove, Times};
 use hostler_module_api::ModuleError;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, linkat, utimensat};
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 
 use super::{attrs, cannot, directory_of};
 use crate::host::{Host, temporary_beside};
@@ -27,6 +28,7 @@ pub(super) fn remove(host: &mut Host, remove: &Remove) -> Result<Applied, Module
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Applied::Done),
         Err(error) => return Err(cannot("remove", path, error)),
     };
+    let before = if is_dir { None } else { host.look_before(path) };
     let removed = match (is_dir, remove.recursive) {
         (false, _) => fs::remove_file(path),
         // Walks by directory handles and never through a link.
@@ -36,6 +38,9 @@ pub(super) fn remove(host: &mut Host, remove: &Remove) -> Result<Applied, Module
     match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot("remove", path, error)),
         _ => {
+            if before.is_some() {
+                host.has_replaced(path, before, None);
+            }
             host.unsynced.insert(directory_of(path));
             Ok(Applied::Done)
         }
@@ -107,7 +112,10 @@ pub(super) fn set_times(
         .mode(0o666)
         .open(path);
     match made {
-        Ok(_) => drop(host.unsynced.insert(directory_of(path))),
+        Ok(_) => {
+            host.has_replaced(path, None, Some(Sha256::digest(b"").into()));
+            host.unsynced.insert(directory_of(path));
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(cannot("touch", path, error)),
     }

@@ -14,7 +14,9 @@ use hostler_module_api::Identity;
 
 pub(crate) use inspect::{open, plain, temporary_beside};
 
+use crate::apply::Replacements;
 use crate::blobs::Blobs;
+use crate::kept::Kept;
 use crate::outbox::Outbox;
 use crate::overlay::Overlay;
 use crate::task::Task;
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     /// What the tasks of a preview would have done so far.
     pub(crate) overlay: Overlay,
+    /// What is kept on the host for a later connection.
+    pub(crate) kept: Kept,
 }
 
 /// The host as one task sees it.
@@ -41,6 +45,10 @@ pub(crate) struct Host {
     pub(crate) allowed: Option<Allowed>,
     /// Directories whose entries changed and are not on the disk for certain yet.
     pub(crate) unsynced: BTreeSet<PathBuf>,
+    /// May the present item have changed something?
+    pub(crate) changed: bool,
+    /// What the present item replaced, if that is asked for.
+    pub(crate) replaced: Option<Replacements>,
 }
 
 impl Host {
@@ -62,12 +70,16 @@ impl Host {
             payload: None,
             allowed: None,
             unsynced: BTreeSet::new(),
+            changed: false,
+            replaced: None,
         }
     }
 
-    /// What the controller sent along with the next item.
-    pub(crate) fn set_payload(&mut self, payload: Option<Content>) {
+    /// The next item begins; `payload` is what the controller sent along with it.
+    pub(crate) fn next_item(&mut self, payload: Option<Content>, keeps_replaced: bool) {
         self.payload = payload;
+        self.changed = false;
+        self.replaced = keeps_replaced.then(Replacements::default);
     }
 
     /// Makes renames and removals durable, once for each directory.

@@ -26,7 +26,7 @@ pub struct Session {
 
 impl Session {
     pub fn start() -> Self {
-        Session::spawn(&mut Command::new(env!("CARGO_BIN_EXE_hostler-agent")))
+        Session::spawn(&mut agent())
     }
 
     /// A session with what a command starts.
@@ -145,10 +145,20 @@ impl Session {
         }
     }
 
+    /// Cuts the connection; gives the process.
+    pub fn cut(mut self) -> Child {
+        drop(self.input.take());
+        self.child
+    }
+
     pub fn end(mut self) -> ExitStatus {
         drop(self.input.take());
         self.child.wait().unwrap()
     }
+}
+
+pub fn agent() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_hostler-agent"))
 }
 
 pub fn item(index: u32, args: &[(&str, Value)]) -> Item {

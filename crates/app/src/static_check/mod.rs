@@ -34,7 +34,8 @@ mod task;
 mod walk;
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hostler_diag::{Diagnostic, Severity, SourceMap, Span};
@@ -66,15 +67,16 @@ pub(crate) enum Depth {
     Thorough,
 }
 
-/// Checks all plays over all their hosts. Errors come first.
+/// Checks all plays over all their hosts. Errors come first. Also gives the files that tasks would send, as far as they
+/// are known.
 pub(crate) fn run(
     inputs: &Inputs,
     request: &ApplyRequest,
     sources: &SourceMap,
     depth: Depth,
-) -> Vec<Diagnostic> {
-    let settings = crate::apply::settings(request, 1);
-    let store = crate::apply::var_store(inputs, &settings, request);
+) -> (Vec<Diagnostic>, BTreeSet<PathBuf>) {
+    let settings = crate::settings::settings(request, 1);
+    let store = crate::settings::var_store(inputs, &settings, request);
     let knowledge = Arc::new(Knowledge::new(inputs, store));
     let engine = Engine::new().with_steps_max(STEPS_MAX);
     let preflight = Preflight::new(sources.clone());
@@ -152,7 +154,7 @@ pub(crate) fn run(
         empty_plays(inputs, request, &mut problems);
     }
     problems.sort_by_key(order);
-    problems
+    (problems, preflight.found())
 }
 
 /// Errors first, then by place.

@@ -56,7 +56,23 @@ impl TaskCheck<'_> {
             out.problems.retain(|problem| problem.known_to_run);
             out.fails = None;
         }
+        if !out.problems.is_empty() && self.hides(scope) {
+            out.problems.iter_mut().for_each(hide);
+        }
         out
+    }
+
+    /// May `no_log` hide what the task computes? What cannot be said before the run counts as yes.
+    fn hides(&self, scope: &Arc<dyn Scope>) -> bool {
+        let node = self
+            .task
+            .context
+            .nearest(|it: &Keywords| it.no_log.as_ref());
+        node.is_some_and(|node| match self.judge().value(node, scope) {
+            Known::Yes(Some(value)) => value.to_bool().unwrap_or(true),
+            Known::Yes(None) => false,
+            Known::Unknown | Known::Wrong(_) => true,
+        })
     }
 
     fn ignores_errors(&self, scope: &Arc<dyn Scope>) -> bool {
@@ -315,6 +331,19 @@ impl TaskCheck<'_> {
             known_to_run: false,
         });
     }
+}
+
+/// Leaves of a problem of a `no_log` task what the user's own files say: its kind, its place, a name that is not defined.
+fn hide(problem: &mut Problem) {
+    if problem.for_all || problem.undefined.is_some() {
+        return;
+    }
+    let diagnostic = &mut problem.diagnostic;
+    "this is wrong; `no_log` hides what it is and why".clone_into(&mut diagnostic.message);
+    for label in &mut diagnostic.labels {
+        label.message.clear();
+    }
+    diagnostic.hints = vec!["see more with `no_log: false`, on a terminal of your own".to_owned()];
 }
 
 /// A diagnostic that has no place of its own gets the node's.

@@ -156,7 +156,7 @@ pub(super) fn becomes(inputs: &Inputs, playbooks: &[PathBuf]) -> bool {
         };
         let sources = SourceMap::new();
         let (root, _) = hostler_yaml::load_file(&sources, path, text);
-        let playbook = root.and_then(|root| hostler_playbook::parse(&inputs.catalog, path, &root).0);
+        let playbook = root.map(|root| hostler_playbook::parse(&inputs.catalog, path, &root).0);
         playbook.iter().flat_map(|it| &it.plays).any(|play| {
             let tasks = [&play.pre_tasks, &play.tasks, &play.post_tasks];
             says_become(&play.context) || tasks.into_iter().flatten().any(entry_becomes)

@@ -99,6 +99,7 @@ fn plan_request(
     for path in [
         &mut given.connect.private_key,
         &mut given.connect.ssh_config,
+        &mut given.state.directory,
     ] {
         if let Some(inner) = path {
             *path = std::path::absolute(&*inner)
@@ -130,14 +131,10 @@ fn apply_plan(
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let interrupts = Interrupts::default();
-        let underway = signals::Underway::default();
-        signals::watch(&interrupts, underway.clone())?;
         let watching = console.progress_only(sources);
-        let mut reporters = console.reporters(sources, &interrupts);
-        reporters.push(Box::new(underway));
-        hostler_app::apply_plan(plan, request, sources, watching, reporters, interrupts)
-            .await
-            .map_err(Problem::inputs)
+        let audience = signals::audience(console, sources, &interrupts)?;
+        let done = hostler_app::apply_plan(plan, request, sources, watching, audience).await;
+        done.map_err(Problem::from)
     });
     runtime.shutdown_background();
     done

@@ -117,6 +117,9 @@ async fn show(
             inventory: vec![fleet.inventory_path().display().to_string()],
             check: preview,
             diff: preview,
+            state: hostler_app::StateRequest {
+                directory: Some(fleet.directory().join("state")),
+            },
             verbosity: args.show.verbose,
             ..ApplyRequest::default()
         };

@@ -1,16 +1,20 @@
 //! The commands, one file each.
 
+mod abandon;
 pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod demo;
 mod listing;
 pub(crate) mod plan;
 mod previews;
+pub(crate) mod resume;
+pub(crate) mod runs;
 pub(crate) mod show;
+pub(crate) mod undo;
 
-use hostler_app::{ApplyRequest, ExitCode, Interrupts};
+use hostler_app::{ApplyRequest, Audience, ExitCode, Interrupts};
 use hostler_diag::SourceMap;
-use hostler_events::{Reporter, Reporters};
+use hostler_events::Reporter;
 
 use crate::environment::Environment;
 use crate::output::Console;
@@ -38,7 +42,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
         .map_err(|error| Problem::machine(format!("cannot start the runtime: {error}")))
 }
 
-/// Applies, with signals watched and everything shown.
+/// Applies, with everything shown.
 async fn apply_shown(
     request: ApplyRequest,
     console: &Console,
@@ -46,29 +50,28 @@ async fn apply_shown(
     interrupts: &Interrupts,
 ) -> (SourceMap, Result<ExitCode, Problem>) {
     let sources = SourceMap::new();
-    let mut reporters = console.reporters(&sources, interrupts);
-    reporters.extend(more);
-    let reporters = Reporters::new(reporters);
-    let done = hostler_app::apply(request, &sources, reporters, interrupts.clone())
-        .await
-        .map_err(Problem::inputs);
-    (sources, done)
+    let mut audience = Audience {
+        reporters: console.reporters(&sources, interrupts),
+        interrupts: interrupts.clone(),
+        tell: console.teller(),
+    };
+    audience.reporters.extend(more);
+    let done = hostler_app::apply(request, &sources, audience).await;
+    (sources, done.map_err(Problem::from))
 }
 
 /// One run from start to end.
 fn run_once(request: ApplyRequest, console: &Console) -> ExitCode {
+    let sources = SourceMap::new();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
-        Err(problem) => return problem.tell(&SourceMap::new(), console),
+        Err(problem) => return problem.tell(&sources, console),
     };
-    let (sources, done) = runtime.block_on(async {
+    let done = runtime.block_on(async {
         let interrupts = Interrupts::default();
-        let underway = signals::Underway::default();
-        if let Err(problem) = signals::watch(&interrupts, underway.clone()) {
-            return (SourceMap::new(), Err(problem));
-        }
-        let more: Vec<Box<dyn Reporter>> = vec![Box::new(underway)];
-        apply_shown(request, console, more, &interrupts).await
+        let audience = signals::audience(console, &sources, &interrupts)?;
+        let done = hostler_app::apply(request, &sources, audience).await;
+        done.map_err(Problem::from)
     });
     // A name look-up that hangs must not keep a finished program.
     runtime.shutdown_background();

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use hostler_app::{ApplyRequest, Draft, Interrupts};
+use hostler_app::{ApplyRequest, Audience, Draft, Interrupts};
 use hostler_diag::SourceMap;
 use hostler_events::Reporter;
 use hostler_preview::Preview;
@@ -27,9 +27,13 @@ pub(super) fn run(
     let done = runtime.block_on(async {
         let interrupts = Interrupts::default();
         signals::watch(&interrupts, signals::Underway::default())?;
-        hostler_app::preview(request, &sources, reporters(&sources), interrupts)
-            .await
-            .map_err(Problem::inputs)
+        let audience = Audience {
+            reporters: reporters(&sources),
+            interrupts,
+            tell: Box::new(|_| {}),
+        };
+        let draft = hostler_app::preview(request, &sources, audience).await;
+        draft.map_err(Problem::from)
     });
     // A name look-up that hangs must not keep a finished program.
     runtime.shutdown_background();

@@ -10,7 +10,7 @@ mod target;
 mod turns;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,8 +80,8 @@ pub(crate) struct HostLink {
     route: Route,
     blobs: Arc<HostBlobs>,
     stage: AsyncMutex<Stage>,
-    /// An agent answered there in this run.
-    was_connected: AtomicBool,
+    /// Boot id of the host when its agent answered last; `None` if none has in this run.
+    boot_id: Mutex<Option<String>>,
 }
 
 enum Stage {
@@ -128,7 +128,7 @@ impl Fleet {
             route: route.clone(),
             blobs: Arc::default(),
             stage: AsyncMutex::new(Stage::Apart),
-            was_connected: AtomicBool::new(false),
+            boot_id: Mutex::default(),
         };
         hosts
             .entry(route.clone())
@@ -181,7 +181,6 @@ impl Fleet {
             leased: AsyncMutex::default(),
         });
         *stage = Stage::Ready(ready.clone());
-        host.was_connected.store(true, Ordering::Relaxed);
         Ok(ready)
     }
 
@@ -287,7 +286,17 @@ impl HostLink {
 
     /// Was the host there before, in this run?
     pub(crate) fn was_connected(&self) -> bool {
-        self.was_connected.load(Ordering::Relaxed)
+        self.lock_boot_id().is_some()
+    }
+
+    /// Takes the boot id that an agent told. Has the host been rebooted since it was there before?
+    pub(crate) fn has_rebooted(&self, boot_id: &str) -> bool {
+        let before = self.lock_boot_id().replace(boot_id.to_owned());
+        before.is_some_and(|before| !before.is_empty() && before != boot_id)
+    }
+
+    fn lock_boot_id(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.boot_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Content that this host's tasks may ask for.

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostler_change::Outcome;
+use hostler_diag::Diagnostic;
 use hostler_journal::{Attempt, Intent, Note};
-use hostler_protocol::Unresolved;
+use hostler_protocol::{CANCELLED, Unresolved};
 use hostler_transport::{Lane, Reason, TaskRequest, Unreachable};
 
 use super::patience::{Exhausted, Patience};
@@ -298,6 +299,17 @@ impl Exchange<'_> {
                 self.resolver().resolve(&intent).await?
             }
             Some(Lapse::Lost(_)) => self.resolver().resolve(&intent).await?,
+            Some(Lapse::Stopped { failure, ended }) => {
+                if ended {
+                    run.note(Note::Answer {
+                        key,
+                        outcomes: without_cancelled(outcomes),
+                        unknown: false,
+                    });
+                    session.answered(lane, key);
+                }
+                return Err(failure);
+            }
             Some(other) => return Err(other.into()),
         };
         Ok((indexes, answer))
@@ -379,6 +391,7 @@ impl Resolver<'_> {
         loop {
             let lost = match self.ask(intent).await {
                 Asked::Knows(outcomes, unknown) => {
+                    let outcomes = without_cancelled(outcomes);
                     self.task.run.note(Note::Answer {
                         key: intent.key,
                         outcomes: outcomes.clone(),
@@ -455,6 +468,14 @@ impl Resolver<'_> {
                 Asked::Knows(outcomes, true)
             }
             Some(Lapse::Unresolved(Unresolved::NeverBegan)) => {
+                if rebooted {
+                    let words = format!(
+                        "{} was rebooted after a task was sent to it: it cannot tell what came of that",
+                        self.task.host
+                    );
+                    let warning = Diagnostic::warning("rebooted-in-task", words);
+                    self.task.run.warn(warning, Some(self.task.host));
+                }
                 Asked::Knows(outcomes, rebooted || !session.keeps_results(lane))
             }
             Some(Lapse::LaneGone { reason }) => {
@@ -462,7 +483,7 @@ impl Resolver<'_> {
                 Asked::Lost(Unreachable::new(Reason::Lost, reason))
             }
             Some(Lapse::Lost(lost)) => Asked::Lost(lost),
-            Some(Lapse::Failed(failure)) => Asked::Failed(failure),
+            Some(Lapse::Stopped { failure, .. } | Lapse::Failed(failure)) => Asked::Failed(failure),
         }
     }
 }
@@ -471,6 +492,16 @@ enum Asked {
     Knows(BTreeMap<u32, Outcome>, bool),
     Lost(Unreachable),
     Failed(Failure),
+}
+
+/// Cancelled items have no outcome: they are for the next attempt.
+fn without_cancelled(mut outcomes: BTreeMap<u32, Outcome>) -> BTreeMap<u32, Outcome> {
+    let cancelled = |outcome: &Outcome| {
+        let failure = outcome.failed.as_ref();
+        failure.is_some_and(|it| it.msg == CANCELLED)
+    };
+    outcomes.retain(|_, outcome| !cancelled(outcome));
+    outcomes
 }
 
 /// Seconds since a moment in microseconds since the epoch; none if it is to come.

@@ -35,6 +35,23 @@ struct Batch {
     works: Vec<RemoteWork>,
 }
 
+impl Batch {
+    fn new(keywords: TaskKeywords) -> Self {
+        Batch {
+            keywords,
+            turns: Vec::new(),
+            works: Vec::new(),
+        }
+    }
+
+    /// Can one more travel with it?
+    fn takes(&self, keywords: &TaskKeywords, work: &RemoteWork) -> bool {
+        self.turns.len() < BATCH_MAX
+            && self.keywords.same_place(keywords)
+            && self.works[0].module == work.module
+    }
+}
+
 impl HostTask<'_> {
     /// All items, then one result of them all.
     pub(crate) async fn run_loop(
@@ -133,7 +150,7 @@ impl HostTask<'_> {
                 }
             }
             if self.run.interrupts.level() >= Level::Cancel {
-                return Err(Failure::new("cancelled by the user"));
+                return Err(Failure::cancelled());
             }
             let turn = self.turn(l, items, index, scope)?;
             let variable = l.control.item_name();
@@ -141,8 +158,7 @@ impl HostTask<'_> {
                 .trail
                 .and_then(|it| it.result_of(index, &turn.item, variable));
             if let Some(value) = known {
-                let single = Single::remembered(value);
-                results[index] = Some(single);
+                results[index] = Some(Single::remembered(value));
                 continue;
             }
             let perhaps = !alone && matches!(self.when(&turn.scope), Ok(When::Unknown(_)));
@@ -177,20 +193,12 @@ impl HostTask<'_> {
                     self.end_turn(l, turn, judged, results);
                 }
                 Ok((keywords, work)) => {
-                    let fits = batch.as_ref().is_some_and(|it| {
-                        it.turns.len() < BATCH_MAX
-                            && it.keywords.same_place(&keywords)
-                            && it.works[0].module == work.module
-                    });
+                    let fits = batch.as_ref().is_some_and(|it| it.takes(&keywords, &work));
                     if !fits && let Some(full) = batch.take() {
                         self.send(l, full, results).await?;
                     }
                     *last_keywords = Some(keywords.clone());
-                    let open = batch.get_or_insert_with(|| Batch {
-                        keywords,
-                        turns: vec![],
-                        works: vec![],
-                    });
+                    let open = batch.get_or_insert_with(|| Batch::new(keywords));
                     open.turns.push(turn);
                     open.works.push(work);
                 }

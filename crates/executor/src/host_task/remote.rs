@@ -126,7 +126,7 @@ impl HostTask<'_> {
         if let (Some(turn), Some(place)) = (self.turn, &keywords.delegate_to) {
             tokio::select! {
                 () = turn.at(place) => {}
-                () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
+                () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::cancelled()),
             }
         }
         if self.is_written_down() {
@@ -259,7 +259,7 @@ impl HostTask<'_> {
         }
         let session = tokio::select! {
             session = self.run.fleet.session(link) => session.map_err(Failure::from),
-            () = self.run.interrupts.reached(Level::Cancel) => Err(Failure::new("cancelled by the user")),
+            () = self.run.interrupts.reached(Level::Cancel) => Err(Failure::cancelled()),
         };
         if new {
             tell(if session.is_ok() {
@@ -269,6 +269,14 @@ impl HostTask<'_> {
             });
         }
         if let (true, Ok(session)) = (new, &session) {
+            if link.has_rebooted(&session.session.hello().boot_id) {
+                let words = format!(
+                    "{} was rebooted while this run was at work there",
+                    self.host
+                );
+                let warning = Diagnostic::warning("rebooted", words);
+                self.run.warn(warning, Some(self.host));
+            }
             for warning in session.session.link().warnings() {
                 self.run
                     .warn(Diagnostic::warning("connection", warning), Some(self.host));
@@ -322,17 +330,30 @@ impl HostTask<'_> {
                 }
                 () = &mut timed_out => {
                     let seconds = limit.unwrap_or_default().as_secs();
-                    break format!("the task did not end within its timeout of {seconds} seconds");
+                    let msg = format!("the task did not end within its timeout of {seconds} seconds");
+                    break Failure::new(msg);
                 }
-                () = &mut cancelled => break "cancelled by the user".to_owned(),
-                reason = &mut dropped => break format!("the host was given up: {reason}"),
+                () = &mut cancelled => break Failure::cancelled(),
+                reason = &mut dropped => {
+                    break Failure::new(format!("the host was given up: {reason}"));
+                }
             }
         };
         running.cancel().await;
-        let drain =
-            async { while let Taken::More = self.take(running.next().await, &mut outcomes) {} };
-        let _gone_or_ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
-        let lapse = Some(Lapse::Failed(Failure::new(reason)));
+        let drain = async {
+            loop {
+                match self.take(running.next().await, &mut outcomes) {
+                    Taken::More => {}
+                    Taken::End => return true,
+                    Taken::Lapse(_) => return false,
+                }
+            }
+        };
+        let ended = tokio::time::timeout(CANCEL_GRACE, drain).await;
+        let lapse = Some(Lapse::Stopped {
+            failure: reason,
+            ended: ended.unwrap_or(false),
+        });
         Collected { outcomes, lapse }
     }
 
@@ -397,7 +418,14 @@ pub(super) enum Lapse {
     },
     /// The host was asked what came of an earlier message, and does not know.
     Unresolved(Unresolved),
-    /// It was not waited for any longer, or cannot be sent.
+    /// It was cancelled, since it is not waited for any longer.
+    Stopped {
+        /// Why.
+        failure: Failure,
+        /// The host says that it has ended.
+        ended: bool,
+    },
+    /// It cannot be sent.
     Failed(Failure),
 }
 
@@ -419,7 +447,7 @@ impl From<Lapse> for Failure {
                 "the agent of the become user ended while the task ran: {reason}"
             )),
             Lapse::Unresolved(_) => Failure::new("the host does not know what came of the task"),
-            Lapse::Failed(failure) => failure,
+            Lapse::Stopped { failure, .. } | Lapse::Failed(failure) => failure,
         }
     }
 }

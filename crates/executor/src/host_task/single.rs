@@ -233,7 +233,7 @@ impl HostTask<'_> {
         };
         let output = tokio::select! {
             output = self.run.fleet.raw(&link, line, input, RAW_KEPT_MAX) => output?,
-            () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::new("cancelled by the user")),
+            () = self.run.interrupts.reached(Level::Cancel) => return Err(Failure::cancelled()),
             reason = self.run.interrupts.dropping(self.host) => {
                 return Err(Failure::new(format!("the host was given up: {reason}")));
             }

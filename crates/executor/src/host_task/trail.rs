@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use hostler_events::TaskId;
+use hostler_events::{Status, TaskId};
 use hostler_journal::{Attempt, RememberedHost};
 use hostler_value::Value;
 
@@ -21,31 +21,38 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
-    /// Of a task that begins, or goes on.
-    pub(crate) fn new(task: TaskId, remembered: RememberedHost) -> Self {
+    /// Of a task that begins, or goes on. `judges`: the task's own words decide about its failure, or repeat it.
+    pub(crate) fn new(task: TaskId, remembered: RememberedHost, judges: bool) -> Self {
         let RememberedHost {
-            finished, steps, ..
+            finished,
+            mut steps,
+            ..
         } = remembered;
-        // It ended, and is tried again: its answers are those of the failure. Without an answer the host did not even
-        // come to fail.
-        let failed = finished.filter(|it| it.result.status == hostler_events::Status::Failed);
-        let Some(failed) = failed else {
-            return Trail {
-                task,
-                steps,
-                next: AtomicU32::new(0),
-                open: Vec::new(),
-                results: None,
-            };
-        };
-        let next = steps.last_key_value().map_or(0, |(step, _)| step + 1);
-        let sent = steps.into_values().flatten();
+        let failed = finished.filter(|it| it.result.status == Status::Failed);
+        let (mut open, mut next, mut results) = (Vec::new(), 0, None);
+        match failed {
+            // It ended well as far as the host knows, and is done again all the same, but for the items that are good.
+            Some(failed) if judges => {
+                next = steps.last_key_value().map_or(0, |(step, _)| step + 1);
+                let sent = std::mem::take(&mut steps).into_values().flatten();
+                open = sent.filter(|it| it.answer.is_none()).collect();
+                results = failed.registered.get("results").cloned();
+            }
+            Some(_) => {
+                let answers = steps.values_mut().flatten().flat_map(|it| &mut it.answer);
+                for (outcomes, _) in answers {
+                    outcomes.retain(|_, outcome| outcome.failed.is_none());
+                }
+            }
+            // The host did not even come to fail.
+            None => {}
+        }
         Trail {
             task,
-            open: sent.filter(|it| it.answer.is_none()).collect(),
-            steps: BTreeMap::new(),
+            steps,
             next: AtomicU32::new(next),
-            results: failed.registered.get("results").cloned(),
+            open,
+            results,
         }
     }
 

@@ -26,10 +26,18 @@ pub(crate) fn store(path: &Path) -> Store {
     Store::open(&StateDir::open(path).expect("a directory")).expect("a store")
 }
 
+/// Microseconds since the epoch.
+pub(crate) fn now_us() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a clock");
+    i64::try_from(since.as_micros()).expect("not yet")
+}
+
 pub(crate) fn new_run(name: &str, hosts: &[&str]) -> NewRun {
     NewRun {
         run: RunId(name.into()),
-        started_us: 1_000_000,
+        started_us: now_us(),
         who: "alice@ctl".into(),
         version: "0.1.0".into(),
         request: serde_json::json!({"args": ["apply", "site.yml"], "extra": {"pw": "hunter2-request"}}),

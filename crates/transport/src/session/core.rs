@@ -255,18 +255,7 @@ impl Core {
                 state.open.insert(lane);
                 let _caller_gave_up = waiter.send(Ok(hello));
             }
-            FromAgent::LaneFailed(error) => {
-                let error = LaneError {
-                    message: printable(error.message.as_bytes(), 500),
-                    ..error
-                };
-                match state.opening.remove(&error.lane) {
-                    Some(waiter) if lane == 0 => {
-                        let _caller_gave_up = waiter.send(Err(LaneOpenError::Refused(error)));
-                    }
-                    _ => return Err(self.fault("a lane that nobody opens has failed")),
-                }
-            }
+            FromAgent::LaneFailed(error) => self.lane_failed(state, lane, &error)?,
             FromAgent::LaneClosed {
                 lane: closed,
                 reason,
@@ -299,37 +288,25 @@ impl Core {
                     let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::End));
                 }
             }
-            FromAgent::Unresolved { task, why } => {
-                let Some(waiting) = state.tasks.get(&task).filter(|w| w.lane == lane) else {
-                    return Ok(());
-                };
-                if !waiting.asks {
-                    return Err(self.fault("it does not know a task that it was given just now"));
-                }
-                if let Some(waiting) = state.tasks.remove(&task) {
-                    let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::Unresolved(why)));
-                }
-            }
             FromAgent::Leased { held_by } => {
                 let Some(waiter) = state.leases.remove(&lane) else {
                     return Err(self.fault("it answers for a lock that nobody asked for"));
                 };
-                let _caller_gave_up = waiter.send(held_by.map(printable_lease));
+                let _caller_gave_up = waiter.send(held_by.as_ref().map(printable_lease));
             }
+            FromAgent::Unresolved { task, why } => self.unresolved(state, lane, task, why)?,
             FromAgent::Output {
                 task,
                 is_stderr,
                 bytes,
             } => {
-                if let Some(waiting) = state.tasks.get_mut(&task).filter(|w| w.lane == lane) {
-                    waiting.says(bytes.len(), TaskMessage::Output { is_stderr, bytes });
-                }
+                let size = bytes.len();
+                let message = TaskMessage::Output { is_stderr, bytes };
+                says(state, lane, task, size, message);
             }
             FromAgent::Progress { task, doing } => {
-                if let Some(waiting) = state.tasks.get_mut(&task).filter(|w| w.lane == lane) {
-                    let doing = printable(doing.as_bytes(), 300);
-                    waiting.says(doing.len(), TaskMessage::Progress(doing));
-                }
+                let doing = printable(doing.as_bytes(), 300);
+                says(state, lane, task, doing.len(), TaskMessage::Progress(doing));
             }
             FromAgent::NeedBlob { sha256 } => self.start_blob(state, lane, sha256)?,
             FromAgent::Pong(number) => {
@@ -337,6 +314,45 @@ impl Core {
                     let _caller_gave_up = waiter.send(());
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn lane_failed(
+        &self,
+        state: &mut State,
+        lane: u16,
+        error: &LaneError,
+    ) -> Result<(), Unreachable> {
+        let error = LaneError {
+            message: printable(error.message.as_bytes(), 500),
+            ..*error
+        };
+        match state.opening.remove(&error.lane) {
+            Some(waiter) if lane == 0 => {
+                let _caller_gave_up = waiter.send(Err(LaneOpenError::Refused(error)));
+                Ok(())
+            }
+            _ => Err(self.fault("a lane that nobody opens has failed")),
+        }
+    }
+
+    /// A host does not know what came of a message: which only that is told who asked for it.
+    fn unresolved(
+        &self,
+        state: &mut State,
+        lane: u16,
+        task: u32,
+        why: Unresolved,
+    ) -> Result<(), Unreachable> {
+        let Some(waiting) = state.tasks.get(&task).filter(|w| w.lane == lane) else {
+            return Ok(());
+        };
+        if !waiting.asks {
+            return Err(self.fault("it does not know a task that it was given just now"));
+        }
+        if let Some(waiting) = state.tasks.remove(&task) {
+            let _caller_gave_up = waiting.sender.send(Ok(TaskMessage::Unresolved(why)));
         }
         Ok(())
     }
@@ -379,8 +395,15 @@ impl Core {
     }
 }
 
+/// Passes on what a watched task says.
+fn says(state: &mut State, lane: u16, task: u32, bytes: usize, message: TaskMessage) {
+    if let Some(waiting) = state.tasks.get_mut(&task).filter(|w| w.lane == lane) {
+        waiting.says(bytes, message);
+    }
+}
+
 /// A lock's holder, as a host tells it.
-fn printable_lease(lease: Lease) -> Lease {
+fn printable_lease(lease: &Lease) -> Lease {
     let short = |text: &str| printable(text.as_bytes(), 200);
     Lease {
         id: short(&lease.id),

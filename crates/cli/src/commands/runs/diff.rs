@@ -9,7 +9,7 @@ use super::{HistoryArgs, with_runs};
 
 /// Flags of `runs diff`.
 #[derive(Args, Debug)]
-pub(crate) struct DiffArgs {
+pub(super) struct DiffArgs {
     /// The first run: its id, the beginning or end of it, or `last`
     #[arg(value_name = "A")]
     first: String,

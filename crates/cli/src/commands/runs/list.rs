@@ -8,7 +8,7 @@ use super::{HistoryArgs, short_time, with_runs};
 
 /// Flags of `runs list`.
 #[derive(Args, Debug)]
-pub(crate) struct ListArgs {
+pub(super) struct ListArgs {
     /// Only runs in this state: running, finished, failed, interrupted or journal-broken
     #[arg(long, value_name = "STATE")]
     state: Option<RunState>,

@@ -8,7 +8,7 @@ use super::{HistoryArgs, short_time, with_runs};
 
 /// Flags of `runs log`.
 #[derive(Args, Debug)]
-pub(crate) struct LogArgs {
+pub(super) struct LogArgs {
     /// Only changes of this: a path, `package nginx`, `unit ssh.service`
     #[arg(value_name = "PATH")]
     file: Option<String>,

@@ -8,7 +8,7 @@ use super::{HistoryArgs, with_runs};
 
 /// Flags of `runs prune`.
 #[derive(Args, Debug)]
-pub(crate) struct PruneArgs {
+pub(super) struct PruneArgs {
     /// Remove runs that are older than so many days
     #[arg(long, value_name = "NUMBER")]
     keep_days: Option<u32>,

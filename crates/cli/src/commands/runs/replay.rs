@@ -16,7 +16,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Flags of `runs replay`.
 #[derive(Args, Debug)]
-pub(crate) struct ReplayArgs {
+pub(super) struct ReplayArgs {
     /// The run: its id, the beginning or end of it, or `last`
     #[arg(value_name = "RUN", default_value = "last")]
     run: String,

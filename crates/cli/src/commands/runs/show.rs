@@ -13,7 +13,7 @@ use crate::problem::Problem;
 
 /// Flags of `runs show`.
 #[derive(Args, Debug)]
-pub(crate) struct ShowArgs {
+pub(super) struct ShowArgs {
     /// The run: its id, the beginning or end of it, or `last`
     #[arg(value_name = "RUN", default_value = "last")]
     run: String,

@@ -14,15 +14,22 @@ use clap::{Args, Subcommand};
 use hostler_app::{ExitCode, Runs};
 use hostler_diag::SourceMap;
 
+use super::abandon::{self, AbandonArgs};
 use super::begin;
 use crate::output::Console;
 use crate::problem::Problem;
 use crate::run_args::OutputArgs;
 use crate::state_args::StateArgs;
 
-/// What to see of the history.
+/// Flags of `runs`.
+#[derive(Args, Debug)]
+pub(crate) struct RunsArgs {
+    #[command(subcommand)]
+    command: RunsCommand,
+}
+
 #[derive(Debug, Subcommand)]
-pub(crate) enum RunsCommand {
+enum RunsCommand {
     /// List runs, newest first
     List(list::ListArgs),
     /// Show a run: what changed where, what failed, what is left open; or write it as HTML, JUnit, CSV or JSON
@@ -35,26 +42,29 @@ pub(crate) enum RunsCommand {
     Replay(replay::ReplayArgs),
     /// Remove old runs
     Prune(prune::PruneArgs),
+    /// Give up a run that did not get to its end: its locks are released, it cannot be resumed any more
+    Abandon(AbandonArgs),
 }
 
 /// Flags of every command about runs.
 #[derive(Args, Clone, Debug, Default)]
-pub(crate) struct HistoryArgs {
+struct HistoryArgs {
     #[command(flatten)]
-    pub state: StateArgs,
+    state: StateArgs,
     #[command(flatten)]
-    pub show: OutputArgs,
+    show: OutputArgs,
 }
 
-/// Carries it out.
-pub(crate) fn run(command: RunsCommand) -> ExitCode {
-    match command {
+/// Does what the subcommand says.
+pub(crate) fn run(args: RunsArgs) -> ExitCode {
+    match args.command {
         RunsCommand::List(args) => list::run(args),
         RunsCommand::Show(args) => show::run(args),
         RunsCommand::Log(args) => log::run(args),
         RunsCommand::Diff(args) => diff::run(args),
         RunsCommand::Replay(args) => replay::run(args),
         RunsCommand::Prune(args) => prune::run(args),
+        RunsCommand::Abandon(args) => abandon::run(args),
     }
 }
 

@@ -4,20 +4,25 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use hostler_events::{RunEvent, Status, TaskId, TaskInfo, TaskKind};
-use hostler_journal::{self as journal, Execution, Note, RememberedHost};
+use hostler_events::{RunEvent, TaskId, TaskInfo, TaskKind};
 use hostler_playbook::Task;
-use hostler_value::{Unknown, Value};
+use hostler_value::Unknown;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+mod recall;
+mod taken;
+
+use recall::{Worker, number};
+use taken::Part;
+
 use crate::actions::pause;
 use crate::context::RunContext;
-use crate::failure::{Failure, Left};
+use crate::failure::Failure;
 use crate::fleet::Turns;
-use crate::host_task::{Finished, HostTask, Trail, When};
+use crate::host_task::{Finished, HostTask, When};
 use crate::past::{Remembered, Written};
-use crate::play::{Notice, PlayRun, RunState};
+use crate::play::{PlayRun, RunState};
 use crate::print;
 use crate::result::{Shown, Single};
 
@@ -58,21 +63,16 @@ impl PlayRun {
         }
         let once =
             self.flag(run, task, &live[0], |it| it.run_once.as_ref()) || task.module == "pause";
-        let workers = if once {
-            live[..1].to_vec()
-        } else {
-            live.clone()
-        };
+        let workers = if once { &live[..1] } else { &live[..] };
         let written = Written {
             play: self.number,
             kind,
             print: print::of_task(task),
         };
-        let (done, mut workers) = self.recall(run, written, &workers, once.then_some(&live));
+        let (done, mut workers) = self.recall(run, task, written, workers, once);
         let id = number(state, &mut workers, &done);
-        let untold: Vec<&(String, Remembered)> =
-            done.iter().filter(|(_, it)| !it.on_host.told).collect();
-        let quiet = workers.is_empty() && untold.is_empty();
+        let untold = done.iter().filter(|(_, it)| !it.on_host.told).count();
+        let quiet = workers.is_empty() && untold == 0;
         let place = run.sources.locate(task.span);
         let line = format!("{}:{}", place.file, place.line);
         run.foresight.started(id, &name, &line);
@@ -84,36 +84,21 @@ impl PlayRun {
                 module: task.module.clone(),
                 kind,
                 location: Some(place),
-                hosts: u32::try_from(workers.len() + untold.len()).unwrap_or(u32::MAX),
+                hosts: u32::try_from(workers.len() + untold).unwrap_or(u32::MAX),
                 position,
             }));
         }
-        let all = |host: &String| {
-            if once {
-                live.clone()
-            } else {
-                vec![host.clone()]
-            }
+        let mut part = Part {
+            task,
+            id,
+            rescuing,
+            handler: kind == TaskKind::Handler,
+            journal: None,
+            told: false,
         };
-        for (host, remembered) in done {
-            if let Some(bound) = run.bound() {
-                bound.begin(remembered.task, &host, line.clone());
-                bound.end(remembered.task, &host);
-            }
-            let told = remembered.on_host.told;
-            let Some(finished) = remembered.on_host.finished else {
-                continue;
-            };
-            let part = Part {
-                task,
-                id,
-                rescuing,
-                handler: kind == TaskKind::Handler,
-                journal: None,
-                told,
-            };
-            self.take(run, state, &part, (&host, &all(&host)), finished.into());
-        }
+        let all = once.then(|| live.clone());
+        let all = all.as_deref();
+        self.take_again(run, state, &mut part, done, &line, all);
         if id.0 > run.past.last_task() {
             self.note_task(run, id, written, &name, task);
         }
@@ -122,14 +107,7 @@ impl PlayRun {
             .iter()
             .map(|it| (it.host.clone(), it.trail.task))
             .collect();
-        let (mut jobs, hosts_of) = self.spawn(
-            run,
-            task,
-            id,
-            std::mem::take(&mut workers),
-            &throttle,
-            maybe,
-        );
+        let (mut jobs, hosts_of) = self.spawn(run, task, id, workers, &throttle, maybe);
         while let Some(joined) = jobs.join_next_with_id().await {
             let (job, finished) = match joined {
                 Ok((job, finished)) => (job, finished),
@@ -138,15 +116,8 @@ impl PlayRun {
             let Some(host) = hosts_of.get(&job) else {
                 continue;
             };
-            let part = Part {
-                task,
-                id,
-                rescuing,
-                handler: kind == TaskKind::Handler,
-                journal: trails.get(host).copied(),
-                told: false,
-            };
-            self.take(run, state, &part, (host, &all(host)), finished);
+            part.journal = trails.get(host).copied();
+            self.take(run, state, &part, (host, applies_to(all, host)), finished);
         }
         if !quiet {
             run.emit(RunEvent::TaskEnded { task: id });
@@ -154,54 +125,28 @@ impl PlayRun {
         self.judge_failures(run, task, &live);
     }
 
-    /// Parts the hosts into those that did the task before the run was interrupted, and those that do it now. `once`:
-    /// one host does it for all of these.
-    fn recall(
+    /// Takes what hosts did before the run was interrupted.
+    fn take_again(
         &self,
         run: &RunContext,
-        written: Written,
-        workers: &[String],
-        once: Option<&Vec<String>>,
-    ) -> (Vec<(String, Remembered)>, Vec<Worker>) {
-        if once.is_some() {
-            let nth = self.count_once(written);
-            if let Some(done) = run.past.once(&self.hosts, written, nth) {
-                return (vec![done], Vec::new());
+        state: &mut RunState,
+        part: &mut Part<'_>,
+        done: Vec<(String, Remembered)>,
+        line: &str,
+        all: Option<&[String]>,
+    ) {
+        for (host, remembered) in done {
+            if let Some(bound) = run.bound() {
+                bound.begin(remembered.task, &host, line.to_owned());
+                bound.end(remembered.task, &host);
+            }
+            part.told = remembered.on_host.told;
+            if let Some(finished) = remembered.on_host.finished {
+                let hosts = (host.as_str(), applies_to(all, &host));
+                self.take(run, state, part, hosts, finished.into());
             }
         }
-        let (mut done, mut rest) = (Vec::new(), Vec::new());
-        for host in workers {
-            let remembered = run.past.take(host, written);
-            match remembered {
-                Some(remembered) if remembered.is_final() => done.push((host.clone(), remembered)),
-                Some(remembered) => rest.push(Worker {
-                    host: host.clone(),
-                    trail: Trail::new(remembered.task, remembered.on_host),
-                }),
-                None => rest.push(Worker {
-                    host: host.clone(),
-                    trail: Trail::new(TaskId(0), RememberedHost::default()),
-                }),
-            }
-        }
-        (done, rest)
-    }
-
-    /// Tells the journal that a task began.
-    fn note_task(&self, run: &RunContext, id: TaskId, written: Written, name: &str, task: &Task) {
-        let execution = Execution {
-            play: written.play,
-            batch: self.batch,
-            kind: written.kind,
-            print: written.print,
-            occurrence: self.count_execution(written),
-        };
-        run.note(Note::Task {
-            id,
-            execution,
-            name: name.to_owned(),
-            module: task.module.clone(),
-        });
+        part.told = false;
     }
 
     /// Starts the work on all hosts; a host is found by its job's number.
@@ -259,143 +204,6 @@ impl PlayRun {
             hosts_of.insert(job.id(), name);
         }
         (jobs, hosts_of)
-    }
-
-    /// Remembers what a host's task brought, and tells.
-    fn take(
-        &self,
-        run: &RunContext,
-        state: &mut RunState,
-        part: &Part<'_>,
-        (host, applies_to): (&str, &[String]),
-        finished: Finished,
-    ) {
-        let Part { task, id, .. } = *part;
-        if let Some(left) = finished.left {
-            self.leave(run, state, host, left);
-            self.still_owed(host, part);
-            return;
-        }
-        foresee(run, id, host, &finished);
-        let noted = part.journal.map(|_| journal::Finished::from(&finished));
-        let Finished {
-            mut result,
-            registered,
-            notified,
-            notifies_maybe,
-            undecided: _,
-            touched: _,
-            serves: _,
-            facts,
-            facts_host,
-            variables,
-            left: _,
-        } = finished;
-        let lost = result.status == Status::Unknown && !run.settings.check;
-        let fatal = lost
-            || matches!(result.status, Status::Failed | Status::Unreachable) && !result.ignored;
-        result.rescued = fatal && part.rescuing && result.status == Status::Failed;
-        if let (Some(journal), Some(mut noted)) = (part.journal, noted) {
-            noted.result.rescued = result.rescued;
-            run.note(Note::Finished {
-                task: journal,
-                host: host.to_owned(),
-                finished: Box::new(noted),
-            });
-        }
-        state.resumable |= fatal && !result.rescued && !run.settings.check;
-        for host in applies_to {
-            if let Some(name) = &task.register {
-                run.vars.register(host, name, registered.clone());
-            }
-            for (name, value) in variables.iter().flat_map(|map| map.iter()) {
-                run.vars.set_fact(host, &name.to_text(), value.clone());
-            }
-            if result.rescued {
-                let name = task
-                    .name
-                    .as_ref()
-                    .map(|_| self.task_name(run, task, host))
-                    .unwrap_or_default();
-                let failed: hostler_value::Map = [
-                    ("name", Value::from(name)),
-                    ("action", Value::str(&task.module)),
-                ]
-                .into_iter()
-                .collect();
-                run.vars
-                    .register(host, "ansible_failed_task", Value::from(failed));
-                run.vars
-                    .register(host, "ansible_failed_result", registered.clone());
-            }
-            let mut flags = self.flags();
-            if let Some(flags) = flags.get_mut(host).filter(|_| fatal) {
-                match result.status {
-                    Status::Unreachable | Status::Unknown => flags.unreachable = true,
-                    _ => flags.failed = true,
-                }
-            }
-        }
-        if let Some(facts) = facts {
-            let hosts = if applies_to.len() > 1 {
-                applies_to.to_vec()
-            } else {
-                vec![facts_host]
-            };
-            for host in hosts {
-                run.vars.set_facts(&host, &facts);
-            }
-        }
-        state.recap.count(host, &result);
-        if part.handler && !fatal {
-            self.pay(run, host, task);
-        }
-        if fatal {
-            self.still_owed(host, part);
-        }
-        if !part.told {
-            run.emit(RunEvent::TaskFinished {
-                task: id,
-                host: host.to_owned(),
-                result: Box::new(result),
-            });
-        }
-        for name in notified {
-            if !self.notify(run, host, &name, notifies_maybe.as_ref(), part.told) {
-                let message = format!("the handler `{name}` that was notified does not exist");
-                run.warn(
-                    hostler_diag::Diagnostic::error("unknown-handler", message).at(task.span),
-                    Some(host),
-                );
-                if let Some(flags) = self.flags().get_mut(host) {
-                    flags.failed = true;
-                }
-                state.recap.hosts.entry(host.to_owned()).or_default().failed += 1;
-            }
-        }
-    }
-
-    /// A handler did not come to a good end: it stays notified.
-    fn still_owed(&self, host: &str, part: &Part<'_>) {
-        let mut handlers = self.play.handlers.iter();
-        let index =
-            handlers.position(|it| part.handler && std::ptr::eq(&raw const **it, part.task));
-        if let (Some(index), Some(flags)) = (index, self.flags().get_mut(host)) {
-            flags.notified.insert(index, Notice::Certain);
-        }
-    }
-
-    /// A task has no result on a host: it takes no further part in this pass.
-    fn leave(&self, run: &RunContext, state: &mut RunState, host: &str, left: Left) {
-        state.resumable |= !run.settings.check;
-        if left == Left::Behind {
-            state.behind.insert(host.to_owned());
-        }
-        // A host of which nothing was heard in this run stands in the recap all the same.
-        state.recap.hosts.entry(host.to_owned()).or_default();
-        if let Some(flags) = self.flags().get_mut(host) {
-            flags.behind = true;
-        }
     }
 
     /// `any_errors_fatal` and `max_fail_percentage`: do the failures so far end the play?
@@ -523,67 +331,6 @@ impl HostTask<'_> {
     }
 }
 
-/// A task on one host, on its way to the run's state.
-struct Part<'a> {
-    task: &'a Task,
-    id: TaskId,
-    /// A failure is a rescue's business.
-    rescuing: bool,
-    handler: bool,
-    /// Its number in the journal, if it was done just now.
-    journal: Option<TaskId>,
-    /// Reporters know it.
-    told: bool,
-}
-
-/// A host that does a task.
-struct Worker {
-    host: String,
-    trail: Trail,
-}
-
-/// The number of a task: the one that it had before the run was interrupted, or a new one. Hosts that begin it get it.
-fn number(state: &mut RunState, workers: &mut [Worker], done: &[(String, Remembered)]) -> TaskId {
-    let known = workers.iter().map(|it| it.trail.task).filter(|id| id.0 > 0);
-    let known = known.chain(done.iter().map(|(_, it)| it.task)).max();
-    let id = known.unwrap_or_else(|| state.next_task());
-    for worker in workers.iter_mut().filter(|it| it.trail.task.0 == 0) {
-        worker.trail.task = id;
-    }
-    id
-}
-
-impl From<&Finished> for journal::Finished {
-    fn from(finished: &Finished) -> Self {
-        journal::Finished {
-            result: finished.result.clone(),
-            registered: finished.registered.clone(),
-            notified: finished.notified.clone(),
-            facts: finished.facts.clone(),
-            facts_host: finished.facts_host.clone(),
-            variables: finished.variables.clone(),
-        }
-    }
-}
-
-impl From<journal::Finished> for Finished {
-    fn from(finished: journal::Finished) -> Self {
-        Finished {
-            result: finished.result,
-            registered: finished.registered,
-            notified: finished.notified,
-            notifies_maybe: None,
-            undecided: false,
-            touched: false,
-            serves: false,
-            facts: finished.facts,
-            facts_host: finished.facts_host,
-            variables: finished.variables,
-            left: None,
-        }
-    }
-}
-
 impl HostTask<'_> {
     /// Does it, within what is left of the host's time in this run.
     async fn in_its_time(&self) -> Finished {
@@ -622,19 +369,9 @@ fn finished(single: Single, host: &str) -> Finished {
     }
 }
 
-/// A preview remembers what the task may have left on its host.
-fn foresee(run: &RunContext, id: TaskId, host: &str, finished: &Finished) {
-    if !run.settings.check {
-        return;
-    }
-    let delegate = finished.result.delegated_to.as_deref();
-    for place in [Some(host), delegate].into_iter().flatten() {
-        run.foresight
-            .ended(place, id, finished.touched, finished.undecided);
-        if finished.touched && finished.serves {
-            run.foresight.serves(place, id);
-        }
-    }
+/// The hosts that a result is for: all, or the one that brought it.
+fn applies_to<'a>(all: Option<&'a [String]>, host: &'a String) -> &'a [String] {
+    all.unwrap_or(std::slice::from_ref(host))
 }
 
 /// A panic in one host's work is that host's failure.
