@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hostler_events::{RunId, Stamped};
 use hostler_change::Delta;
-use hostler_history::{ChangeFilter, ChangeRecord, Keep, RunFilter, RunRecord, RunSummary, Store, StoreError};
+use hostler_events::{RunId, Stamped};
+use hostler_history::{
+    ChangeFilter, ChangeRecord, Keep, RunFilter, RunRecord, RunSummary, Store, StoreError,
+};
 use hostler_record::{Builder, HostRecord, OwedRecord, Record, State};
 use hostler_reporters::{ChangeRow, PrunedRows, RunRow};
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hostler_change::Delta;
 use hostler_events::Status;
-use serde::Serialize;
 use hostler_preview::{delta_without_host, without_host};
+use serde::Serialize;
 
 use crate::{Kind, Record, ResultRecord};
 

@@ -30,6 +30,7 @@ pub use preview::{
     PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,
 };
 pub use runs::{
-    ChangeRow, PrunedRows, RunRow, comparison_json, comparison_text, log_json, log_text, pruned_text, run_text, runs_json, runs_text,
+    ChangeRow, PrunedRows, RunRow, comparison_json, comparison_text, log_json, log_text,
+    pruned_text, run_text, runs_json, runs_text,
 };
 pub use terminal::{Control, LateHost, Terminal};

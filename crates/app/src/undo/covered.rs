@@ -13,12 +13,15 @@ const SUBJECTS_MAX: usize = 5;
 
 /// A warning for each task that changed something else than files that are put back.
 pub(super) fn left_out(
-    record: &Record, steps: &BTreeMap<String, Vec<Step>>,
+    record: &Record,
+    steps: &BTreeMap<String, Vec<Step>>,
     wanted: &dyn Fn(&String) -> bool,
 ) -> Vec<Diagnostic> {
-    let all = steps
-        .iter()
-        .flat_map(|(host, steps)| steps.iter().map(move |step| (host.as_str(), step.path.as_str())));
+    let all = steps.iter().flat_map(|(host, steps)| {
+        steps
+            .iter()
+            .map(move |step| (host.as_str(), step.path.as_str()))
+    });
     let put_back: HashSet<(&str, &str)> = all.collect();
     let mut warnings = Vec::new();
     for task in &record.tasks {

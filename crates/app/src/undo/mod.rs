@@ -49,10 +49,18 @@ pub async fn undo(
     let stored = runs.store.run(&run)?;
     let refuse = |text: String| one(Diagnostic::error("undo", text));
     if stored.summary.check {
-        return Err(refuse(format!("run {} was in check mode: it changed nothing", run.0)));
+        return Err(refuse(format!(
+            "run {} was in check mode: it changed nothing",
+            run.0
+        )));
     }
-    let before: StoredRequest = serde_json::from_value(stored.request.clone())
-        .map_err(|error| refuse(format!("the request of run {} cannot be read: {error}", run.0)))?;
+    let before: StoredRequest =
+        serde_json::from_value(stored.request.clone()).map_err(|error| {
+            refuse(format!(
+                "the request of run {} cannot be read: {error}",
+                run.0
+            ))
+        })?;
     let mut again = given::merged(&before, &request.given);
     let playbooks = std::mem::take(&mut again.playbooks);
     let limit = again.limit.take();
@@ -167,7 +175,9 @@ struct Memory<'a> {
 
 impl Known for Memory<'_> {
     fn later(&self, place: &str, path: &str) -> Option<Later> {
-        self.later.get(&(place.to_owned(), path.to_owned())).cloned()
+        self.later
+            .get(&(place.to_owned(), path.to_owned()))
+            .cloned()
     }
 
     fn has(&self, sha256: &[u8; 32]) -> bool {

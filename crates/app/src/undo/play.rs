@@ -127,7 +127,10 @@ fn data(items: &impl Serialize) -> String {
 
 fn playbook(run: &str) -> String {
     // A run's id is made of digits and a dash; whatever it is, it is a name here, and data.
-    let run: String = run.chars().filter(|it| it.is_ascii_alphanumeric() || *it == '-').collect();
+    let run: String = run
+        .chars()
+        .filter(|it| it.is_ascii_alphanumeric() || *it == '-')
+        .collect();
     let arguments = ["left", "sha256", "uid", "gid", "mode", "refuse", "run"];
     let arguments: String = arguments
         .iter()
@@ -194,6 +197,11 @@ mod tests {
         assert!(problems.is_empty(), "{problems:?}");
         let value = root.unwrap().to_literal();
         let first = value.get("x").and_then(|it| it.as_list()?.first().cloned());
-        assert_eq!(first.and_then(|it| it.as_str().map(str::to_owned)).as_deref(), Some(hostile));
+        assert_eq!(
+            first
+                .and_then(|it| it.as_str().map(str::to_owned))
+                .as_deref(),
+            Some(hostile)
+        );
     }
 }

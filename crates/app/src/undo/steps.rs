@@ -90,10 +90,15 @@ fn step(chain: &[&Kept], known: &dyn Known) -> Option<Step> {
         .any(|pair| pair[0].after != pair[1].before.map(|it| it.sha256));
     let later = known.later(&last.place, &last.path);
     step.refuse = if let Some(later) = later.filter(|later| later.after != last.after) {
-        Some(format!("{} was changed again by run {}", step.path, later.run.0))
+        Some(format!(
+            "{} was changed again by run {}",
+            step.path, later.run.0
+        ))
     } else if broken {
         let path = &step.path;
-        Some(format!("{path} was changed by something else between two tasks of the run"))
+        Some(format!(
+            "{path} was changed by something else between two tasks of the run"
+        ))
     } else {
         let lacks = |it: &FileBefore| Some(it.sha256) != last.after && !known.has(&it.sha256);
         let lacks = first.before.as_ref().is_some_and(lacks);
@@ -154,12 +159,20 @@ mod tests {
 
     #[test]
     fn changes_of_one_path_become_one_step_newest_path_first() {
-        let changes = [kept("/a", 1, 2), kept("/b", 0, 3), kept("/a", 2, 4), kept("/c", 5, 0)];
+        let changes = [
+            kept("/a", 1, 2),
+            kept("/b", 0, 3),
+            kept("/a", 2, 4),
+            kept("/c", 5, 0),
+        ];
         let steps = of(&changes, &Fake::default());
         let paths: Vec<&str> = steps.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(paths, ["/c", "/a", "/b"]);
         assert_eq!(steps[0].left, None);
-        assert_eq!((steps[1].left, steps[1].back.unwrap().sha256), (Some(sum(4)), sum(1)));
+        assert_eq!(
+            (steps[1].left, steps[1].back.unwrap().sha256),
+            (Some(sum(4)), sum(1))
+        );
         assert_eq!((steps[2].left, steps[2].back), (Some(sum(3)), None));
         assert!(steps.iter().all(|it| it.refuse.is_none()));
     }
@@ -189,7 +202,15 @@ mod tests {
             lacks: vec![sum(1)],
             ..Fake::default()
         };
-        assert!(refused(&[kept("/a", 1, 2)], &lacks).unwrap().contains("1 MiB"));
-        assert_eq!(refused(&[kept("/a", 1, 1)], &lacks), None, "attributes alone");
+        assert!(
+            refused(&[kept("/a", 1, 2)], &lacks)
+                .unwrap()
+                .contains("1 MiB")
+        );
+        assert_eq!(
+            refused(&[kept("/a", 1, 1)], &lacks),
+            None,
+            "attributes alone"
+        );
     }
 }

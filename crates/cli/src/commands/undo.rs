@@ -19,7 +19,12 @@ pub(crate) struct UndoArgs {
     #[arg(value_name = "RUN")]
     run: String,
     /// Inventory, if it is another one now; may be given several times
-    #[arg(short, long, value_name = "INVENTORY", visible_alias = "inventory-file")]
+    #[arg(
+        short,
+        long,
+        value_name = "INVENTORY",
+        visible_alias = "inventory-file"
+    )]
     inventory: Vec<String>,
     /// Only files on hosts that this pattern selects
     #[arg(short, long, value_name = "PATTERN", visible_alias = "subset")]

@@ -84,7 +84,9 @@ pub fn runs_text(rows: &[RunRow], options: &Options, when: When<'_>) -> String {
             let text = format!("{first}{books}{}  {}{by}", " ".repeat(pad), rest(row));
             lines.push(sanitize::clip(&text, options.width));
         } else {
-            let room = options.width.saturating_sub(console::measure_text_width(&first));
+            let room = options
+                .width
+                .saturating_sub(console::measure_text_width(&first));
             let books = sanitize::clip(&books, room.max(8));
             first.push_str(&format!("{books}{by}"));
             lines.push(sanitize::clip(&first, options.width));

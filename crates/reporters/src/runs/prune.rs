@@ -24,21 +24,31 @@ pub fn pruned_text(pruned: &PrunedRows, json: bool) -> String {
     if json {
         return super::log::json_lines("pruned", std::slice::from_ref(pruned));
     }
-    let verb = if pruned.dry_run { "would go" } else { "removed" };
+    let verb = if pruned.dry_run {
+        "would go"
+    } else {
+        "removed"
+    };
     let mut lines: Vec<String> = pruned
         .runs
         .iter()
         .map(|run| format!("{verb}: {}", sanitize::name(run)))
         .collect();
     lines.extend(pruned.kept.iter().map(|run| {
-        format!("stays: {}, which can be resumed or is going on", sanitize::name(run))
+        format!(
+            "stays: {}, which can be resumed or is going on",
+            sanitize::name(run)
+        )
     }));
     let count = match pruned.runs.len() {
         1 => "1 run".to_owned(),
         count => format!("{count} runs"),
     };
     lines.push(if pruned.dry_run {
-        format!("{count} would go; the store takes {}", size(pruned.before_bytes))
+        format!(
+            "{count} would go; the store takes {}",
+            size(pruned.before_bytes)
+        )
     } else {
         format!(
             "{count} removed; the store took {} and takes {}",

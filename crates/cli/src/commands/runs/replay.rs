@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use hostler_app::{ExitCode, Runs};
 use hostler_diag::SourceMap;
-use hostler_events::Reporter;
 
 use super::{HistoryArgs, with_runs};
 use crate::output::Console;
@@ -34,7 +33,9 @@ pub(super) struct ReplayArgs {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    let number: f64 = text
+        .parse()
+        .map_err(|_| format!("`{text}` is not a number"))?;
     if number.is_finite() && number >= 0.001 {
         Ok(number)
     } else {
@@ -88,11 +89,15 @@ impl Clock {
         let gap = at_us.saturating_sub(self.before_us.unwrap_or(at_us));
         self.before_us = Some(at_us);
         if let (Some(speed), Ok(gap)) = (self.speed, u64::try_from(gap)) {
-            let pause = Duration::from_micros(gap).min(PAUSE_MAX * 1000).div_f64(speed);
+            let pause = Duration::from_micros(gap)
+                .min(PAUSE_MAX * 1000)
+                .div_f64(speed);
             self.due += pause.min(PAUSE_MAX);
             std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
     }
 }

@@ -114,7 +114,12 @@ fn selected(runs: &Runs, name: &str, selection: &Selection) -> Result<Record, Pr
     let mut record = runs.record(&run)?;
     let has_host = |host: &String| {
         let plays = record.plays.iter().flat_map(|play| &play.hosts);
-        record.hosts.iter().map(|it| &it.host).chain(plays).any(|it| it == host)
+        record
+            .hosts
+            .iter()
+            .map(|it| &it.host)
+            .chain(plays)
+            .any(|it| it == host)
     };
     if let Some(host) = selection.host.as_ref().filter(|host| !has_host(host)) {
         return Err(Problem::usage(format!("run {} has no host {host}", run.0)));
