@@ -211,6 +211,8 @@ fn cargo_once(
             .env("CARGO_PROFILE_AGENT_LTO", "off")
             .env("CARGO_PROFILE_AGENT_OPT_LEVEL", "1")
             .env("CARGO_PROFILE_AGENT_CODEGEN_UNITS", "16")
+            // Tests name the directory for kept results, which no release lets anybody do.
+            .env("CARGO_PROFILE_AGENT_DEBUG_ASSERTIONS", "true")
             .env("CARGO_PROFILE_AGENT_INCREMENTAL", "true");
     }
     command.output().expect("cargo can be run")

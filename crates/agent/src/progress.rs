@@ -36,7 +36,7 @@ pub(crate) fn tell(task: &std::sync::Arc<Task>, shared: &std::sync::Arc<Shared>)
                 .map(|ch| if ch.is_control() { '?' } else { ch })
                 .collect();
             let pid = holder.pid;
-            doing.push_str(&format!(": waits for the lock held by {name} (pid {pid})"));
+            doing = format!("{doing}: waits for the lock held by {name} (pid {pid})");
         }
     }
     shared.outbox.offer(&FromAgent::Progress {

@@ -246,9 +246,9 @@ impl Tasks {
             loop {
                 thread::sleep(progress::EVERY);
                 let running: Vec<Arc<Task>> = tasks.lock().running.values().cloned().collect();
-                running
-                    .iter()
-                    .for_each(|task| progress::tell(task, &shared));
+                for task in &running {
+                    progress::tell(task, &shared);
+                }
             }
         };
         // It is a courtesy: where there is no thread for it, the tasks go on all the same.

@@ -17,7 +17,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hostler_protocol::{Become, BecomeMethod, FromAgent, LaneErrorKind, ToAgent};
+use hostler_protocol::{Become, BecomeMethod, FromAgent, LaneErrorKind, RunTask, TaskKey, ToAgent};
 use hostler_value::Value;
 use support::{Session, item};
 
@@ -76,6 +76,10 @@ impl Stage {
         write("group", group, 0o644);
         write("shadow", shadow, 0o640);
         write("sudoers", SUDOERS.into(), 0o440);
+        for (name, mode) in [("run", 0o755), ("shared", 0o777)] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+            fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
         let agent = dir.path().join("agent");
         fs::copy(env!("CARGO_BIN_EXE_hostler-agent"), &agent).unwrap();
         let stage = Stage { dir };
@@ -86,7 +90,8 @@ impl Stage {
     /// A command line of `sh` on the stage.
     fn command(&self, line: &str) -> Command {
         let dir = self.dir.path().display();
-        let mut script = String::new();
+        // Results that are kept stay on the stage, and sessions of one stage share them.
+        let mut script = format!("mount --bind {dir}/run /run && ");
         for name in ["passwd", "group", "shadow", "sudoers"] {
             let there = Path::new("/etc").join(name).exists();
             if there {
@@ -309,4 +314,64 @@ fn a_forged_public_copy_is_not_used() {
     fs::remove_file(&public).unwrap();
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
     let _ = fs::remove_dir_all("/tmp/.hostler-pub-64001");
+}
+
+/// A task with a key goes on when the connection ends, and with it the agent that the lane runs through.
+fn outlives_its_connection(stage: &Stage, user: &str, how: &Become, key: u8) {
+    let at = |name: &str| {
+        stage
+            .dir
+            .path()
+            .join("shared")
+            .join(format!("{name}-{key}"))
+    };
+    let until = |path: &Path| format!("while ! test -e {}; do sleep 0.01; done", path.display());
+    let line = format!(
+        "touch {}; {}; id -un",
+        at("began").display(),
+        until(&at("go"))
+    );
+    let mut session = stage.session(user);
+    open(&mut session, 1, how.clone());
+    session.hello(1);
+    let key = TaskKey([key; 16]);
+    let run = RunTask {
+        key: Some(key),
+        ..session.task("shell", vec![item(0, &[("cmd", line.into())])])
+    };
+    session.begin(1, run);
+    let wait = session.task(
+        "shell",
+        vec![item(0, &[("cmd", until(&at("began")).into())])],
+    );
+    assert!(session.run_task(0, wait)[0].failed.is_none());
+    let mut child = session.cut();
+    let mut session = stage.session(user);
+    open(&mut session, 1, how.clone());
+    session.hello(1);
+    session.send(1, &ToAgent::Resolve { task: 77, key });
+    fs::write(at("go"), "").unwrap();
+    let outcome = session.outcomes(1, 77).pop().unwrap();
+    assert_eq!(
+        outcome.fields.get("stdout"),
+        Some(&how.user.as_str().into())
+    );
+    session.send(1, &ToAgent::Forget(vec![key]));
+    assert!(session.end().success());
+    // The first agent waits for its lanes, and no longer.
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_task_on_a_lane_outlives_its_connection() {
+    let Some(stage) = Stage::set(&["sudo", "su"]) else {
+        return;
+    };
+    let sudo = r#become(BecomeMethod::Sudo, "root", None);
+    outlives_its_connection(&stage, "hostler-free", &sudo, 1);
+    // On a terminal, which is hung up when the agent ends that made it.
+    outlives_its_connection(&stage, "hostler-tty", &sudo, 2);
+    let su = r#become(BecomeMethod::Su, "hostler-other", Some(PASSWORD));
+    outlives_its_connection(&stage, "hostler-free", &su, 3);
+    fs::remove_dir_all("/var/tmp/hostler-64005").unwrap();
 }

@@ -25,6 +25,7 @@ use crate::reporting;
 use crate::request::{ApplyRequest, ExitCode};
 use crate::settings::{settings, var_store};
 use crate::static_check::{self, Depth};
+use crate::undiffed::Undiffed;
 
 /// Who watches a run, and can stop it.
 pub struct Audience {
@@ -137,11 +138,6 @@ pub(crate) async fn run(
     let (config, mut problems) = ssh_config(request)?;
     let (found, files) = preflight(request, inputs, sources)?;
     problems.extend(found);
-    let hosts: BTreeSet<&String> = inputs
-        .playbooks
-        .iter()
-        .flat_map(|book| book.plays.iter().flat_map(|play| &play.hosts))
-        .collect();
     let Audience {
         mut reporters,
         interrupts,
@@ -151,18 +147,21 @@ pub(crate) async fn run(
         request,
         sources,
         files,
-        hosts: hosts.iter().map(ToString::to_string).collect(),
+        hosts: inputs.hosts().into_iter().collect(),
     };
     let mut kept = keeping::begin(&subject, terms.keeping, &interrupts, &*tell).await?;
+    if !request.diff {
+        reporters = reporters.into_iter().map(Undiffed::boxed).collect();
+    }
     reporters.extend(kept.reporter());
     let start = Instant::now();
-    let settings = settings(request, hosts.len());
+    let settings = settings(request, subject.hosts.len());
     let (events, reporting) = reporting::start(Reporters::new(reporters), sources, &terms.mask);
     let emit = |event| {
         // Only a reporter that panicked does not listen any more; the run goes on without it.
         let _nobody_listens = events.send(event);
     };
-    emit(started(request, hosts.len(), &kept));
+    emit(started(request, subject.hosts.len(), &kept));
     tell_warnings(inputs, problems, sources, &emit);
     let mut state = RunState::default();
     refuse(&terms.refused, &mut state, &emit);
@@ -178,7 +177,7 @@ pub(crate) async fn run(
         interrupts.clone(),
     )
     .telling_secrets(Arc::new(move |secret: &Secret| {
-        mask.learn([secret.clone()])
+        mask.learn([secret.clone()]);
     }));
     if let Some(bound) = terms.bound {
         run = run.bound_by(bound);
@@ -187,53 +186,60 @@ pub(crate) async fn run(
         run = run.recorded(recording);
     }
     let run = Arc::new(run.with_contents(terms.contents));
-    let watch = tokio::spawn(tell_of_interrupts(interrupts.clone(), events.clone()));
     let guard = kept.guard(&interrupts, events.clone());
-    let done = caught(plays(&run, inputs, &mut state)).await;
+    let done = watched(&run, inputs, &mut state).await;
     guard.abort();
-    watch.abort();
-    let panicked = done.is_err();
-    let origins = done.unwrap_or_else(|panic| {
-        state.resumable = true;
-        let reason = format!("a defect of hostler ended the run: {panic}");
-        emit(RunEvent::Stopping { reason });
-        Vec::new()
-    });
     let (sent, received, round_trips) = run.close().await;
     let broken = run.journal_broken().or(state.journal_broken.take());
-    let exit = match (panicked, &broken) {
+    let exit = match (&done, broken) {
         (_, Some(_)) => ExitCode::JournalBroken,
-        (true, None) => ExitCode::Unexpected,
-        (false, None) if kept.lost_lock() => ExitCode::Locked,
-        (false, None) => exit_code(&state.recap, request.check, &interrupts),
+        (Err(_), None) => ExitCode::Unexpected,
+        (Ok(_), None) if kept.lost_lock() => ExitCode::Locked,
+        (Ok(_), None) => exit_code(&state.recap, request.check, &interrupts),
     };
-    let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let resumable = kept.resumable(request.check, state.resumable);
-    emit(RunEvent::RunFinished {
-        recap: state.recap.clone(),
-        exit_code: exit as u8,
-        elapsed_us,
-        bytes: (sent, received),
-        round_trips,
-        resumable,
-    });
+    let unfinished = state.resumable || done.is_err();
+    let end = keeping::End {
+        exit,
+        recap: state.recap,
+        elapsed_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        resumable: kept.resumable(request.check, unfinished),
+    };
+    emit(end.event((sent, received), round_trips));
     let files = run.files_sent();
     drop(events);
     drop(run);
     // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
     let _reporter_panicked = reporting.join();
     // Events are stored, too: the end of the run comes after the last of them.
-    let unwritten = kept.finish(exit, &state.recap, elapsed_us, resumable);
-    let exit = if unwritten.is_some() && !request.check {
-        ExitCode::JournalBroken
-    } else {
-        exit
+    let exit = match kept.finish(end).filter(|_| !request.check) {
+        Some(why) => {
+            tell(&format!("The end of the run could not be written: {why}"));
+            ExitCode::JournalBroken
+        }
+        None => exit,
     };
     Ok(Ran {
         exit,
         files,
-        origins,
+        origins: done.unwrap_or_default(),
     })
+}
+
+/// Runs the plays, and listens to the user meanwhile. A panic is told, and is the error.
+async fn watched(
+    run: &Arc<RunContext>,
+    inputs: &Inputs,
+    state: &mut RunState,
+) -> Result<Vec<Origin>, String> {
+    let events = run.events.clone();
+    let watch = tokio::spawn(tell_of_interrupts(run.interrupts.clone(), events.clone()));
+    let done = caught(plays(run, inputs, state)).await;
+    watch.abort();
+    if let Err(panic) = &done {
+        let reason = format!("a defect of hostler ended the run: {panic}");
+        let _nobody_listens = events.send(RunEvent::Stopping { reason });
+    }
+    done
 }
 
 /// What is wrong with the inputs and stops nothing.

@@ -59,7 +59,9 @@ fn below(path: &Path, all: &mut BTreeMap<String, [u8; 32]>) {
         let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
         let mut entries: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         entries.sort();
-        entries.iter().for_each(|entry| below(entry, all));
+        for entry in &entries {
+            below(entry, all);
+        }
     } else if let Ok(hash) = hash(path) {
         // What cannot be read is for the task to tell.
         all.insert(crate::keeping::absolute(path), hash);

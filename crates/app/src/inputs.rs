@@ -1,6 +1,6 @@
 //! Everything that is read before a run: inventory, playbooks, variables. All problems are collected.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +28,12 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
+    /// Names of all hosts that the plays visit.
+    pub(crate) fn hosts(&self) -> BTreeSet<String> {
+        let plays = self.playbooks.iter().flat_map(|book| &book.plays);
+        plays.flat_map(|play| play.hosts.iter().cloned()).collect()
+    }
+
     /// Leaves only hosts that `text` selects, too.
     ///
     /// # Errors

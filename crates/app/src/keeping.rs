@@ -293,15 +293,9 @@ impl Kept {
     }
 
     /// The run is over: written down, and its hosts released. Gives why it could not be written, if so.
-    pub(crate) fn finish(
-        &mut self,
-        exit: ExitCode,
-        recap: &Recap,
-        elapsed_us: u64,
-        resumable: bool,
-    ) -> Option<String> {
+    pub(crate) fn finish(&mut self, end: End) -> Option<String> {
         let open = self.open.take()?;
-        let state = match exit {
+        let state = match end.exit {
             ExitCode::Ok => RunState::Finished,
             ExitCode::JournalBroken => RunState::JournalBroken,
             ExitCode::Interrupted | ExitCode::Unexpected | ExitCode::Locked => {
@@ -311,12 +305,35 @@ impl Kept {
         };
         let finished = open.writer.finish(RunEnd {
             state,
-            exit_code: exit as u8,
-            elapsed_us,
-            recap: recap.clone(),
-            resumable,
+            exit_code: end.exit as u8,
+            elapsed_us: end.elapsed_us,
+            recap: end.recap,
+            resumable: end.resumable,
             keep: Keep::default(),
         });
         finished.err().map(|error| error.to_string())
+    }
+}
+
+/// How a run ended.
+pub(crate) struct End {
+    pub(crate) exit: ExitCode,
+    pub(crate) recap: Recap,
+    pub(crate) elapsed_us: u64,
+    /// `hostler resume` has something to go on with.
+    pub(crate) resumable: bool,
+}
+
+impl End {
+    /// As reporters are told.
+    pub(crate) fn event(&self, bytes: (u64, u64), round_trips: u64) -> RunEvent {
+        RunEvent::RunFinished {
+            recap: self.recap.clone(),
+            exit_code: self.exit as u8,
+            elapsed_us: self.elapsed_us,
+            bytes,
+            round_trips,
+            resumable: self.resumable,
+        }
     }
 }

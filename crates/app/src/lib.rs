@@ -30,6 +30,7 @@ mod scripts;
 mod settings;
 mod static_check;
 mod stored_request;
+mod undiffed;
 mod undo;
 
 pub use apply::{Audience, apply};

@@ -7,7 +7,14 @@ use hostler_change::{Change, Delta};
 use hostler_events::{Reporter, RunEvent, Stamped};
 
 /// A reporter that gets no texts of files.
-pub(crate) struct Undiffed(pub(crate) Box<dyn Reporter>);
+pub(crate) struct Undiffed(Box<dyn Reporter>);
+
+impl Undiffed {
+    /// A reporter as one that gets no texts of files.
+    pub(crate) fn boxed(reporter: Box<dyn Reporter>) -> Box<dyn Reporter> {
+        Box::new(Undiffed(reporter))
+    }
+}
 
 impl Reporter for Undiffed {
     fn event(&mut self, event: &Stamped) {

@@ -58,6 +58,7 @@ impl Cli {
         let command = Cli::command()
             .mut_subcommand("apply", |it| unless(it, "plan"))
             .mut_subcommand("plan", |it| unless(it, "schema"));
+        let args = crate::state_args::with_wait_closed(args);
         Cli::from_arg_matches(&command.try_get_matches_from(args)?)
     }
 }

@@ -1,5 +1,6 @@
 //! The flags that say where runs are kept, what other runs' locks mean, and how long things may take.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,35 @@ use crate::environment::Environment;
 
 /// Longest time that a flag can name: ten years, which is for ever.
 const FOR_EVER_S: u64 = 315_360_000;
+
+/// What `--wait` without a number means.
+const FOR_EVER: &str = "for-ever";
+
+fn seconds(text: &str) -> Result<u64, String> {
+    if text == FOR_EVER {
+        return Ok(FOR_EVER_S);
+    }
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a number of seconds"))
+}
+
+/// Gives `--wait` without a number one, so that what stands behind it (a playbook) is not taken for it.
+pub(crate) fn with_wait_closed(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut args = args.peekable();
+    let mut closed = Vec::new();
+    while let Some(arg) = args.next() {
+        let number = |it: &OsString| {
+            it.to_str()
+                .is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if arg == "--wait" && !args.peek().is_some_and(number) {
+            closed.push(format!("--wait={FOR_EVER}").into());
+        } else {
+            closed.push(arg);
+        }
+    }
+    closed
+}
 
 /// Where runs are kept.
 #[derive(Args, Clone, Debug, Default)]
@@ -33,8 +63,8 @@ impl StateArgs {
 #[command(next_help_heading = "Locks")]
 pub(crate) struct LockArgs {
     /// Wait for hosts that another run has locked, so many seconds or for ever
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = false)]
-    pub wait: Option<Option<u64>>,
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = FOR_EVER, value_parser = seconds)]
+    pub wait: Option<u64>,
     /// Break the lock of another run that has this id (it says it in the message)
     #[arg(long, value_name = "ID")]
     pub break_lock: Option<String>,
@@ -43,9 +73,8 @@ pub(crate) struct LockArgs {
 impl LockArgs {
     /// Decides.
     pub(crate) fn request(self) -> LockRequest {
-        let wait = self.wait.map(|seconds| seconds.unwrap_or(FOR_EVER_S));
         LockRequest {
-            wait: Duration::from_secs(wait.unwrap_or(0).min(FOR_EVER_S)),
+            wait: Duration::from_secs(self.wait.unwrap_or(0).min(FOR_EVER_S)),
             breaks: self.break_lock,
         }
     }
@@ -122,7 +151,21 @@ mod tests {
             };
             args.request().wait.as_secs()
         };
-        assert_eq!((wait(None), wait(Some(Some(7)))), (0, 7));
-        assert_eq!(wait(Some(None)), FOR_EVER_S);
+        assert_eq!((wait(None), wait(Some(7))), (0, 7));
+        assert_eq!(seconds(FOR_EVER), Ok(FOR_EVER_S));
+        assert!(seconds("site.yml").is_err());
+        let closed = |args: &[&str]| {
+            let closed = with_wait_closed(args.iter().map(OsString::from));
+            closed
+                .join(std::ffi::OsStr::new(" "))
+                .into_string()
+                .unwrap()
+        };
+        assert_eq!(
+            closed(&["apply", "--wait", "site.yml"]),
+            "apply --wait=for-ever site.yml"
+        );
+        assert_eq!(closed(&["apply", "--wait", "60", "s"]), "apply --wait 60 s");
+        assert_eq!(closed(&["resume", "--wait"]), "resume --wait=for-ever");
     }
 }

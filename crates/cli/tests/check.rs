@@ -2,6 +2,7 @@
 //! below `good` nothing is found.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The program from outside: statuses, where output goes, what a wrong word gets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use std::path::Path;

@@ -137,6 +137,34 @@ async fn two_hundred_hosts_converge_and_one_bad_one_delays_nobody() {
     fleet.down().await.unwrap();
 }
 
+/// Large contents are fetched by the host when it needs them, after the directories were made.
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_with_large_files_are_copied_also_by_delegation() {
+    let (fleet, _) = fleet(4).await;
+    let source = fleet.directory().join("tree/deep");
+    std::fs::create_dir_all(&source).unwrap();
+    for (name, size) in [("small", 10), ("large", 300_000), ("other", 300_001)] {
+        std::fs::write(source.join(name), name.repeat(size)).unwrap();
+    }
+    let target = fleet.hosts[0].name.clone();
+    let playbook = fleet.directory().join("tree.yml");
+    let text = format!(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n\
+         \x20   - copy: {{src: tree/, dest: /srv/tree/}}\n\
+         \x20   - copy: {{src: tree/, dest: \"/srv/of/{{{{ inventory_hostname }}}}/\"}}\n      delegate_to: {target}\n"
+    );
+    std::fs::write(&playbook, text).unwrap();
+    let ran = hostler(args(&playbook, &fleet, &[])).await;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    for (index, host) in fleet.hosts.iter().enumerate() {
+        let own = written(&fleet, index, "srv/tree/deep/large").unwrap();
+        assert_eq!(own.len(), 1_500_000);
+        let there = written(&fleet, 0, &format!("srv/of/{}/deep/other", host.name)).unwrap();
+        assert_eq!(there.len(), 1_500_005);
+    }
+    fleet.down().await.unwrap();
+}
+
 /// Everybody adds lines to one file of one host, and each plans by what it saw.
 #[tokio::test(flavor = "multi_thread")]
 async fn delegated_edits_of_one_file_take_turns() {

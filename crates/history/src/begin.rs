@@ -21,7 +21,6 @@ impl Store {
     /// # Errors
     /// If it cannot be written, or there is a run of that id.
     pub fn begin(&self, new: &NewRun) -> Result<RunWriter> {
-        lay_in_ballast(&self.dir().ballast());
         let mut connection = self.connect()?;
         let lock = lock_id(self.sealer(), &new.run.0);
         let begun = transact(&mut connection, |transaction| {
@@ -30,6 +29,7 @@ impl Store {
             Ok((Pen::new(transaction, self.sealer(), run)?, since))
         });
         let (pen, since) = self.explain(begun)?;
+        lay_in_ballast(&self.dir().ballast());
         let scribe = Scribe::new(self, connection, pen, lock);
         RunWriter::start(scribe, new.run.clone(), new.who.clone(), since)
     }
@@ -46,7 +46,6 @@ impl Store {
         who: &str,
         breaks: Option<&str>,
     ) -> Result<(RunWriter, Memory, RunRecord)> {
-        lay_in_ballast(&self.dir().ballast());
         let mut connection = self.connect()?;
         let lock = lock_id(self.sealer(), &run.0);
         let opened = transact(&mut connection, |transaction| {
@@ -75,6 +74,7 @@ impl Store {
             Ok((pen, since, memory, record))
         });
         let (pen, since, memory, record) = self.explain(opened)?;
+        lay_in_ballast(&self.dir().ballast());
         let scribe = Scribe::new(self, connection, pen, lock);
         let writer = RunWriter::start(scribe, run.clone(), who.to_owned(), since)?;
         Ok((writer, memory, record))

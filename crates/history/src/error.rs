@@ -75,6 +75,9 @@ pub enum StoreError {
         /// Version of hostler that began it.
         version: String,
     },
+    /// Somebody broke the lock of the run, and may have gone on with it: nothing of it may be written here any more.
+    #[error("its lock {0} was broken by somebody else")]
+    LockBroken(String),
     /// The run ended, and its journal was dropped.
     #[error("run {0} has nothing to resume")]
     NotResumable(String),

@@ -239,20 +239,39 @@ pub(crate) fn acquire(
     Ok(conflicts.into_values().collect())
 }
 
-/// A sign of life. False if the lock was broken.
-pub(crate) fn beat(transaction: &Transaction<'_>, lock: &str) -> rusqlite::Result<bool> {
+/// Does the lock still hold its run? Nobody else writes it down then.
+///
+/// # Errors
+/// If it was broken.
+pub(crate) fn own(transaction: &Transaction<'_>, lock: &str) -> std::result::Result<(), DbError> {
+    let found = transaction
+        .prepare_cached("SELECT 1 FROM holders WHERE lock = ?1")?
+        .exists([lock])?;
+    if found {
+        Ok(())
+    } else {
+        Err(StoreError::LockBroken(lock.to_owned()).into())
+    }
+}
+
+/// Does anybody hold the run of this number?
+pub(crate) fn is_held(transaction: &Transaction<'_>, run: i64) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM runs JOIN holders USING (run) WHERE id = ?1";
+    transaction.prepare_cached(sql)?.exists([run])
+}
+
+/// A sign of life.
+pub(crate) fn beat(transaction: &Transaction<'_>, lock: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE holders SET heartbeat_us = ?2 WHERE lock = ?1";
-    let beaten = transaction.prepare_cached(sql)?.execute((lock, now_us()))?;
-    Ok(beaten > 0)
+    transaction.prepare_cached(sql)?.execute((lock, now_us()))?;
+    Ok(())
 }
 
 /// How many hosts a lock holds.
 pub(crate) fn count(connection: &Connection, lock: &str) -> rusqlite::Result<i64> {
-    connection.query_row(
-        "SELECT count(*) FROM leases WHERE lock = ?1",
-        [lock],
-        |row| row.get(0),
-    )
+    let sql = "SELECT count(*) FROM leases WHERE lock = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row([lock], |row| row.get(0))
 }
 
 /// Lets go of a run and its hosts.
@@ -280,8 +299,8 @@ impl Store {
         })
     }
 
-    /// Breaks a lock, whoever holds it: all its hosts are free then, and its run, if it still goes on, is told with its
-    /// next heartbeat. Gives who held it; `None` if there is no such lock.
+    /// Breaks a lock, whoever holds it: all its hosts are free then, and its run, if it still goes on, cannot write
+    /// its journal any more. Gives who held it; `None` if there is no such lock.
     ///
     /// # Errors
     /// If the store cannot be written.

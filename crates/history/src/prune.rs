@@ -14,11 +14,11 @@ type Result<T> = std::result::Result<T, DbError>;
 /// How much history is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Runs that began so many days ago go.
+    /// Runs that began so many days ago go: 90 by default.
     pub days: u32,
-    /// Of more runs the oldest go.
+    /// Of more runs the oldest go: 1000 by default.
     pub runs: u32,
-    /// If the database takes more bytes, the oldest go.
+    /// If the database takes more bytes, the oldest go: 2 GiB by default.
     pub bytes: Option<u64>,
 }
 
@@ -27,7 +27,7 @@ impl Default for Keep {
         Keep {
             days: 90,
             runs: 1000,
-            bytes: None,
+            bytes: Some(2 << 30),
         }
     }
 }

@@ -112,29 +112,36 @@ impl Scribe {
             return None;
         }
         let written = self.same_file().and_then(|()| {
-            let (pen, lock) = (&mut self.pen, &self.lock);
+            let (pen, lock, finished) = (&mut self.pen, &self.lock, self.finished);
             transact(&mut self.connection, |transaction| {
+                if !finished {
+                    lease::own(transaction, lock)?;
+                } else if lease::is_held(transaction, pen.run)? {
+                    // Late events of a run that somebody goes on with already: they would get into its own.
+                    return Ok(0);
+                }
                 pen.notes(transaction, &batch.notes)?;
                 pen.events(transaction, &batch.events)?;
-                if !beats {
-                    return Ok(None);
+                if beats {
+                    lease::beat(transaction, lock)?;
                 }
-                let alive = lease::beat(transaction, lock)?;
-                Ok(Some((alive, lease::count(transaction, lock)?)))
+                Ok(lease::count(transaction, lock)?)
             })
         });
         if beats {
             self.beaten = Instant::now();
         }
         match written {
-            Ok(None) => None,
-            Ok(Some((alive, leased))) => {
-                if !alive || leased < self.leased {
+            Ok(leased) => {
+                if leased < self.leased {
                     self.lock_broken.store(true, Ordering::SeqCst);
                 }
                 None
             }
             Err(error) => {
+                if matches!(error, DbError::Store(StoreError::LockBroken(_))) {
+                    self.lock_broken.store(true, Ordering::SeqCst);
+                }
                 let why = self.explain(error);
                 queue.break_for(&why);
                 Some(why)
@@ -235,8 +242,11 @@ impl Scribe {
                 why,
             });
         }
+        let same = self.same_file();
+        self.store.explain(same)?;
         let lock = &self.lock;
         let taken = transact(&mut self.connection, |transaction| {
+            lease::own(transaction, lock)?;
             let conflicts = lease::acquire(transaction, lock, hosts, breaks)?;
             Ok((conflicts, lease::count(transaction, lock)?))
         });
@@ -250,11 +260,14 @@ impl Scribe {
         if self.disk_full {
             let _gone = fs::remove_file(self.store.dir().ballast());
         }
+        let same = self.same_file();
+        self.store.explain(same)?;
         let stranded = std::mem::take(&mut self.stranded);
         let lost = std::mem::take(&mut self.lost_events);
         let (pen, lock) = (&mut self.pen, &self.lock);
         let mut write = |stranded: &[Prepared]| {
             transact(&mut self.connection, |transaction| {
+                lease::own(transaction, lock)?;
                 pen.notes(transaction, stranded)?;
                 prune::end(transaction, pen.run, end, broken.as_deref(), lost)?;
                 lease::release(transaction, lock)?;
@@ -284,6 +297,7 @@ impl Scribe {
         let lost = self.lost_events;
         let (run, lock) = (self.pen.run, &self.lock);
         let _best_effort = transact(&mut self.connection, |transaction| {
+            lease::own(transaction, lock)?;
             prune::abandon(transaction, run, broken.as_deref(), lost)?;
             lease::release(transaction, lock)?;
             Ok(())

@@ -97,7 +97,8 @@ impl RunWriter {
         }
     }
 
-    /// Did somebody break this run's lock, or take hosts from it? Known at most 10 s later.
+    /// Did somebody break this run's lock, or take hosts from it? Known with the next write, at most 10 s later. If the
+    /// whole lock was broken, the journal is broken, too.
     pub fn lock_broken(&self) -> bool {
         self.0.lock_broken.load(std::sync::atomic::Ordering::SeqCst)
     }

@@ -80,16 +80,13 @@ pub(crate) fn join_runs(text: &str) -> String {
             let run = behind.split([',', ':', ' ']).next()?;
             looks_like_run(run).then_some(set.word().len() + 1)
         });
-        match end {
-            Some(colon) => {
-                out.push_str(&from[..colon]);
-                out.push('=');
-                rest = &from[colon + 1..];
-            }
-            None => {
-                out.push('@');
-                rest = &from[1..];
-            }
+        if let Some(colon) = end {
+            out.push_str(&from[..colon]);
+            out.push('=');
+            rest = &from[colon + 1..];
+        } else {
+            out.push('@');
+            rest = &from[1..];
         }
     }
     out.push_str(rest);

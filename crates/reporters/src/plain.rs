@@ -322,6 +322,40 @@ impl<W: Write + Send> Plain<W> {
         let _ = self.out.flush();
     }
 
+    /// What ansible-core has no line for.
+    fn aside(&mut self, event: &RunEvent, at_us: i64) {
+        match event {
+            RunEvent::HandlerOwed {
+                host,
+                handler,
+                run,
+                runs_now,
+            } => self.owed(host, handler, run, *runs_now),
+            RunEvent::TaskProgress { task, host, doing } => {
+                self.progress(*task, host, doing, at_us);
+            }
+            RunEvent::TaskOutput {
+                task,
+                host,
+                is_stderr,
+                text,
+            } => self.output(*task, host, *is_stderr, text),
+            RunEvent::HostDropped { host, reason } => self.put(&format!(
+                "dropped: [{}]: {}",
+                sanitize::name(host),
+                sanitize::line(reason, 500)
+            )),
+            RunEvent::HostChanged {
+                host,
+                state: HostState::Reconnecting,
+            } if !self.options.quiet => self.put(&format!(
+                "reconnecting: [{}]: the connection was lost while a task ran",
+                sanitize::name(host)
+            )),
+            _ => {}
+        }
+    }
+
     fn recap(&mut self, recap: &Recap) {
         self.banner("PLAY RECAP");
         for (host, counts) in &recap.hosts {
@@ -374,7 +408,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
         match &stamped.event {
             RunEvent::RunStarted { check, run, .. } => {
                 self.check = *check;
-                self.run = run.0.clone();
+                self.run.clone_from(&run.0);
             }
             RunEvent::Warned {
                 diagnostic,
@@ -449,36 +483,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
                 self.recap(recap);
                 self.rest(*resumable);
             }
-            RunEvent::HandlerOwed {
-                host,
-                handler,
-                run,
-                runs_now,
-            } => self.owed(host, handler, run, *runs_now),
-            RunEvent::TaskProgress { task, host, doing } => {
-                self.progress(*task, host, doing, stamped.at_us);
-            }
-            RunEvent::TaskOutput {
-                task,
-                host,
-                is_stderr,
-                text,
-            } => self.output(*task, host, *is_stderr, text),
-            RunEvent::HostDropped { host, reason } => self.put(&format!(
-                "dropped: [{}]: {}",
-                sanitize::name(host),
-                sanitize::line(reason, 500)
-            )),
-            RunEvent::HostChanged {
-                host,
-                state: HostState::Reconnecting,
-            } if !self.options.quiet => self.put(&format!(
-                "reconnecting: [{}]: the connection was lost while a task ran",
-                sanitize::name(host)
-            )),
-            RunEvent::HostChanged { .. }
-            | RunEvent::HostStarted { .. }
-            | RunEvent::HandlerNotified { .. } => {}
+            other => self.aside(other, stamped.at_us),
         }
     }
 }

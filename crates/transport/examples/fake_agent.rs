@@ -6,13 +6,15 @@ use std::io::{Read as _, Write as _};
 
 use hostler_change::Outcome;
 use hostler_protocol::{
-    Frames, FromAgent, Hello, LaneError, LaneErrorKind, MAGIC, RunTask, ToAgent, Unresolved,
+    Frames, FromAgent, Hello, LaneError, LaneErrorKind, Lease, MAGIC, RunTask, ToAgent, Unresolved,
     decode, encode,
 };
 use sha2::{Digest as _, Sha256};
 
 struct Agent {
     sha256: [u8; 32],
+    cancelled: u32,
+    forgotten: usize,
     /// Tasks that wait for content: its hash to the task and what has come so far.
     blobs: HashMap<[u8; 32], (u16, u32, Sha256, u64)>,
 }
@@ -25,6 +27,8 @@ fn panic_message() {
 fn main() -> std::io::Result<()> {
     let mut agent = Agent {
         sha256: own_hash()?,
+        cancelled: 0,
+        forgotten: 0,
         blobs: HashMap::new(),
     };
     write(&MAGIC)?;
@@ -122,16 +126,51 @@ impl Agent {
                 }
                 None => Ok(()),
             },
-            ToAgent::Resolve { task, .. } => Self::say(
-                lane,
-                &FromAgent::Unresolved {
-                    task,
-                    why: Unresolved::NeverBegan,
-                },
-            ),
-            ToAgent::Lease { .. } => Self::say(lane, &FromAgent::Leased { held_by: None }),
-            ToAgent::Forget(_) | ToAgent::Watch { .. } => Ok(()),
+            // What came of a task depends on the first byte of its key.
+            ToAgent::Resolve { task, key } => match key.0[0] {
+                0 => {
+                    Self::done(lane, task, 0, "before")?;
+                    Self::say(lane, &FromAgent::End { task })
+                }
+                1 => {
+                    Self::done(lane, task, 0, "before")?;
+                    let why = Unresolved::AgentDied;
+                    Self::say(lane, &FromAgent::Unresolved { task, why })
+                }
+                2 => Ok(()),
+                _ => {
+                    let why = Unresolved::NeverBegan;
+                    Self::say(lane, &FromAgent::Unresolved { task, why })
+                }
+            },
+            ToAgent::Lease { lease, breaks } => {
+                let held_by = (lease.run != "a" && breaks.is_none()).then(|| Lease {
+                    id: "lock\u{1b}[31m".to_owned(),
+                    run: "a".to_owned(),
+                    ..Lease::default()
+                });
+                match lease.run.as_str() {
+                    "silent" => Ok(()),
+                    _ => Self::say(lane, &FromAgent::Leased { held_by }),
+                }
+            }
+            ToAgent::Forget(keys) => {
+                self.forgotten += keys.len();
+                Ok(())
+            }
+            ToAgent::Watch { task, on } => {
+                let bytes = format!("watched: {on}").into_bytes();
+                Self::say(
+                    lane,
+                    &FromAgent::Output {
+                        task,
+                        is_stderr: false,
+                        bytes,
+                    },
+                )
+            }
             ToAgent::Cancel { task } => {
+                self.cancelled += 1;
                 Self::done(lane, task, 0, "cancelled")?;
                 Self::say(lane, &FromAgent::End { task })
             }
@@ -171,6 +210,46 @@ impl Agent {
                 },
             ),
             "wait" => Ok(()),
+            "counts" => {
+                let words = format!("{} cancelled, {} forgotten", self.cancelled, self.forgotten);
+                Self::done(lane, task.task, 0, &words)?;
+                Self::say(lane, &FromAgent::End { task: task.task })
+            }
+            "unasked-lock" => Self::say(lane, &FromAgent::Leased { held_by: None }),
+            "not-known" => Self::say(
+                lane,
+                &FromAgent::Unresolved {
+                    task: task.task,
+                    why: Unresolved::NeverBegan,
+                },
+            ),
+            "babbles" => {
+                let task = task.task;
+                for _ in 0..64 {
+                    let bytes = vec![b'x'; 1 << 20];
+                    Self::say(
+                        lane,
+                        &FromAgent::Output {
+                            task,
+                            is_stderr: true,
+                            bytes,
+                        },
+                    )?;
+                }
+                for _ in 0..200_000 {
+                    let doing = String::new();
+                    Self::say(lane, &FromAgent::Progress { task, doing })?;
+                }
+                Self::done(lane, task, 0, "at last")?;
+                Self::say(lane, &FromAgent::End { task })
+            }
+            "bloats" => {
+                let words = "x".repeat(15 << 20);
+                for item in &task.items {
+                    Self::done(lane, task.task, item.index, &words)?;
+                }
+                Self::say(lane, &FromAgent::End { task: task.task })
+            }
             "blob" => {
                 let Some(hostler_change::Content::Blob { sha256, .. }) = task.items[0].payload
                 else {

@@ -317,7 +317,7 @@ impl Connector {
         });
         let check = self.host_key_check(resolved).await;
         let config = Arc::new(client_config(resolved, &check)?);
-        let (watched, cut, banner, counters) = Watched::new(opened.stream);
+        let (watched, cut, banner, counters) = Watched::new(opened.stream, stall_limit(resolved));
         let pace = SharedPace::default();
         let callbacks = Callbacks {
             check,
@@ -373,20 +373,37 @@ impl Connector {
     }
 }
 
+/// How often a silent server is asked for a sign of life, and how often in vain until it counts as dead: within 45 s
+/// together, since one interval more passes before the last question counts.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const ALIVE_COUNT_MAX: usize = 3;
+
+/// How often a silent server is asked, and how often in vain; `None` if the user wants that it is not.
+fn alive_limits(resolved: &Resolved) -> (Option<Duration>, usize) {
+    let options = &resolved.options;
+    let interval = options.server_alive_interval.unwrap_or(ALIVE_INTERVAL);
+    let count = options.server_alive_count_max;
+    let count = count.map_or(ALIVE_COUNT_MAX, |count| count as usize);
+    ((!interval.is_zero()).then_some(interval), count)
+}
+
+/// How long a server may take no byte of what is sent to it. The questions above go the same way, and the library looks
+/// at nothing else while it writes.
+fn stall_limit(resolved: &Resolved) -> Option<Duration> {
+    let (interval, count) = alive_limits(resolved);
+    let times = u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
+    interval
+        .filter(|_| count > 0)
+        .map(|it| it.saturating_mul(times))
+}
+
 fn client_config(resolved: &Resolved, check: &HostKeyCheck) -> Result<client::Config, Unreachable> {
-    let interval = resolved
-        .options
-        .server_alive_interval
-        .unwrap_or(Duration::from_secs(15));
+    let (keepalive_interval, keepalive_max) = alive_limits(resolved);
     Ok(client::Config {
         preferred: algorithms::preferred(&resolved.options, &check.records)?,
         nodelay: true,
-        // 15 s x 3: a silent peer is known dead within a minute (F-06).
-        keepalive_interval: (!interval.is_zero()).then_some(interval),
-        keepalive_max: resolved
-            .options
-            .server_alive_count_max
-            .map_or(3, |n| n as usize),
+        keepalive_interval,
+        keepalive_max,
         // Two MiB on the way cover 100 ms at 20 MiB/s, and bound what one host can make us hold.
         window_size: 2 << 20,
         maximum_packet_size: 32 << 10,

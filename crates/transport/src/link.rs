@@ -74,6 +74,16 @@ pub(crate) struct LocalReader {
     child: Child,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
+    /// Does it end in its own time when nobody reads any more? Other commands are killed then.
+    ends_by_itself: bool,
+}
+
+impl Drop for LocalReader {
+    fn drop(&mut self) {
+        if !self.ends_by_itself {
+            let _has_ended = self.child.start_kill();
+        }
+    }
 }
 
 /// The writing side of a command; dropping it closes the command's input.
@@ -176,7 +186,6 @@ fn start_local(
         .stderr(Stdio::piped())
         // A Ctrl-C at the terminal is for the controller, which ends the agent in its own time.
         .process_group(0)
-        .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -188,6 +197,7 @@ fn start_local(
         child,
         stdout,
         stderr,
+        ends_by_itself: false,
     };
     Ok((
         CommandReader::Local(Box::new(reader)),
@@ -196,6 +206,13 @@ fn start_local(
 }
 
 impl CommandReader {
+    /// What was started is an agent: it ends when its input does, and the tasks that it shall finish.
+    pub(crate) fn leave_the_end_to_it(&mut self) {
+        if let Self::Local(local) = self {
+            local.ends_by_itself = true;
+        }
+    }
+
     /// The next piece. After [`Inbound::Ended`] there is nothing more.
     pub(crate) async fn next(&mut self) -> Inbound {
         match self {

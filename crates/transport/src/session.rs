@@ -9,6 +9,8 @@
 
 mod blobs;
 mod core;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -40,6 +42,8 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 const LEASE_TIME: Duration = Duration::from_secs(15);
 /// Bytes of output and progress that a task may send while it runs.
 const TALK_BYTES_MAX: usize = 8 << 20;
+/// Bytes of results that a task may send: a host that sends more wants our memory.
+const RESULT_BYTES_MAX: usize = 256 << 20;
 /// How much of the agent's standard error is kept for messages.
 const STDERR_BYTES_MAX: usize = 4 << 10;
 
@@ -146,13 +150,14 @@ impl Session {
     ) -> Result<Self, Unreachable> {
         let started = bootstrap::start(&link, image, deadlines).await?;
         let Started {
-            reader,
+            mut reader,
             writer,
             frames,
             hello,
             uploaded,
             round_trips,
         } = started;
+        reader.leave_the_end_to_it();
         let link = Arc::new(link);
         let (queue, frames_to_send) = mpsc::channel(QUEUE_FRAMES);
         let core = Arc::new(Core::new(link.peer(), image.sha256, frames, blobs, &queue));
@@ -282,6 +287,7 @@ impl Session {
                 items: expected,
                 asks,
                 talk: TALK_BYTES_MAX,
+                results: RESULT_BYTES_MAX,
                 sender,
             },
         )?;
@@ -318,10 +324,13 @@ impl Session {
                 ))
             },
         )?;
-        self.send(frame).await.map_err(LaneOpenError::Lost)?;
-        match timeout(limit, answer).await {
-            Ok(Ok(result)) => result.map(|hello| (Lane(lane), hello)),
-            Ok(Err(_)) => Err(LaneOpenError::Lost(self.why_over())),
+        let asked = async {
+            self.send(frame).await.map_err(LaneOpenError::Lost)?;
+            let answer = answer.await;
+            answer.unwrap_or_else(|_| Err(LaneOpenError::Lost(self.why_over())))
+        };
+        match timeout(limit, asked).await {
+            Ok(result) => result.map(|hello| (Lane(lane), hello)),
             Err(_) => {
                 let lost = Unreachable::timeout(Phase::Agent, limit, self.link.peer());
                 // An agent that does not even say that sudo hangs cannot be trusted with a later answer.
@@ -345,9 +354,12 @@ impl Session {
         let (sender, answer) = oneshot::channel();
         self.core.expect_lease(lane.0, sender)?;
         self.round_trips.fetch_add(1, Ordering::Relaxed);
-        self.tell(lane, &ToAgent::Lease { lease, breaks }).await?;
-        match timeout(LEASE_TIME, answer).await {
-            Ok(answer) => answer.map_err(|_| self.why_over()),
+        let asked = async {
+            self.tell(lane, &ToAgent::Lease { lease, breaks }).await?;
+            answer.await.map_err(|_| self.why_over())
+        };
+        match timeout(LEASE_TIME, asked).await {
+            Ok(answer) => answer,
             Err(_) => Err(Unreachable::timeout(
                 Phase::Agent,
                 LEASE_TIME,

@@ -1,13 +1,25 @@
 //! Every check that has to pass before a change is merged, in the order of what they cost.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::fleet::Fleet;
+use crate::fuzz;
 use crate::process::{Failure, Result, checkout, find_program, is_root, run_visibly};
 
+/// How long each fuzz target runs: enough to fall over what is shallow. Longer by hand: `cargo xtask fuzz`.
+const FUZZ_TIME: Duration = Duration::from_secs(12);
+
+/// One check.
+enum Check {
+    /// Arguments of a cargo.
+    Cargo(Vec<&'static str>),
+    Fuzz,
+    FleetBase,
+}
+
 /// Runs all checks, even after one has failed, and fails with the names of those that did.
-pub fn run(progress: &dyn Fn(&str)) -> Result<()> {
+pub fn run(progress: &(dyn Fn(&str) + Sync)) -> Result<()> {
     let nextest = find_program("cargo-nextest").is_some();
     let test: &[&str] = if nextest {
         &["nextest", "run"]
@@ -16,39 +28,32 @@ pub fn run(progress: &dyn Fn(&str)) -> Result<()> {
     };
     // Not --all-targets: that would build examples as tests, and some tests run examples.
     let lib = ["--workspace", "--exclude", "real-hosts"];
-    let mut checks: Vec<(&str, Vec<&str>)> = vec![
-        ("format", vec!["fmt", "--all", "--check"]),
-        (
-            "lints",
-            vec![
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--",
-                "--deny",
-                "warnings",
-            ],
-        ),
-        ("tests", [test, &lib].concat()),
+    let lints = "clippy --workspace --all-targets -- --deny warnings";
+    let mut checks: Vec<(&str, Check)> = vec![
+        ("format", Check::Cargo(vec!["fmt", "--all", "--check"])),
+        ("lints", Check::Cargo(lints.split(' ').collect())),
+        ("tests", Check::Cargo([test, &lib].concat())),
         (
             "documentation examples",
-            vec!["test", "--workspace", "--doc"],
+            Check::Cargo(vec!["test", "--workspace", "--doc"]),
         ),
+        ("fuzz targets", Check::Fuzz),
     ];
     if is_root() {
-        checks.push(("the fleet's base", vec![]));
+        checks.push(("the fleet's base", Check::FleetBase));
     } else {
         progress("NOT TESTED: real hosts; that needs root");
     }
-    checks.push(("real hosts", [test, &["--package", "real-hosts"]].concat()));
+    let real = [test, &["--package", "real-hosts"]].concat();
+    checks.push(("real hosts", Check::Cargo(real)));
     let mut failures = Vec::new();
-    for (name, arguments) in checks {
+    for (name, check) in checks {
         progress(&format!("{name} ..."));
         let start = Instant::now();
-        let result = if arguments.is_empty() {
-            Fleet::named("ci").and_then(|fleet| fleet.prepare())
-        } else {
-            cargo(&arguments)
+        let result = match check {
+            Check::Cargo(arguments) => cargo(&arguments),
+            Check::Fuzz => fuzz::run_targets(&[], FUZZ_TIME, progress),
+            Check::FleetBase => Fleet::named("ci").and_then(|fleet| fleet.prepare()),
         };
         let seconds = start.elapsed().as_secs();
         match result {

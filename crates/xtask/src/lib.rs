@@ -3,6 +3,7 @@
 //! - [`fleet`]: real Debian hosts on this machine, each in its own namespaces (root needed);
 //! - [`bench`]: the 20-task baseline on such hosts, by several engines, against the floor of bare OpenSSH;
 //! - [`truth`]: what a preview said beside what the real run then did, over the corpus of playbooks;
+//! - [`fuzz`]: the fuzz targets, some seconds or hours each;
 //! - [`ci`]: every check that has to pass before a change is merged.
 
 #![expect(clippy::format_collect, reason = "short lists, where clear beats fast")]
@@ -10,5 +11,6 @@
 pub mod bench;
 pub mod ci;
 pub mod fleet;
+pub mod fuzz;
 pub mod process;
 pub mod truth;

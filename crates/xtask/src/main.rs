@@ -9,11 +9,12 @@ mod fleet_command;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use xtask::bench::{self, Engine};
 use xtask::process::{Context, Result};
-use xtask::{ci, truth};
+use xtask::{ci, fuzz, truth};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Developer commands of the project")]
@@ -59,7 +60,15 @@ enum Task {
         #[arg(long, default_value_t = 2)]
         jobs: usize,
     },
-    /// Every check: format, lints, tests, documentation examples, real hosts.
+    /// Hostile input for parsers and decoders, made up by libFuzzer (`fuzz/`); needs a C++ compiler.
+    Fuzz {
+        /// Only these targets.
+        targets: Vec<String>,
+        /// For how long each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// Every check: format, lints, tests, documentation examples, fuzz targets, real hosts.
     Ci,
 }
 
@@ -100,6 +109,10 @@ fn main() -> ExitCode {
             },
             out,
         ),
+        Task::Fuzz { targets, seconds } => {
+            fuzz::run_targets(&targets, Duration::from_secs(seconds), &progress)
+                .map(|()| ExitCode::SUCCESS)
+        }
         Task::Ci => ci::run(&progress).map(|()| ExitCode::SUCCESS),
     };
     match result {

@@ -132,6 +132,7 @@ pub(super) fn read(mut file: &File) -> io::Result<([u8; 32], Option<Vec<u8>>)> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "the type of what is noted")]
     fn before(content: &[u8], told: bool) -> Option<Before> {
         Some(Before {
             uid: 0,
@@ -142,6 +143,7 @@ mod tests {
         })
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the type of what is noted")]
     fn hash(content: &[u8]) -> Option<[u8; 32]> {
         Some(Sha256::digest(content).into())
     }

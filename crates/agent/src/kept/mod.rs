@@ -88,7 +88,8 @@ impl Kept {
         let Some(dir) = self.dir() else {
             return Err(io::Error::other("its directory belongs to somebody else"));
         };
-        if self.begun.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == 0 {
+        let before = self.begun.fetch_add(1, Ordering::Relaxed);
+        if before.is_multiple_of(TIDY_EVERY) {
             place::tidy(dir);
         }
         self.take_lock_again();

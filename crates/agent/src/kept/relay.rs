@@ -21,42 +21,47 @@ const DONE: u8 = 1;
 const END: u8 = 2;
 const UNRESOLVED: u8 = 4;
 
+/// What is there of a task.
+enum Found {
+    File(File),
+    Unreadable,
+    Nothing,
+}
+
 impl Kept {
     /// Answers for a task from its file, and waits for it as long as another process works on it.
     pub(crate) fn relay(&self, key: TaskKey, task: &Task, outbox: &Outbox) {
         let number = task.number();
         let why = match self.open_file(key) {
-            Some(Some(file)) if copy(&file, task, outbox) => return,
-            Some(_) => Unresolved::AgentDied,
-            None => Unresolved::NeverBegan,
+            Found::File(file) if copy(&file, task, outbox) => return,
+            Found::File(_) | Found::Unreadable => Unresolved::AgentDied,
+            Found::Nothing => Unresolved::NeverBegan,
         };
         outbox.send(&FromAgent::Unresolved { task: number, why });
     }
 
-    /// The file of a task, `Some(None)` if it cannot be read. If there is none, there is one from now on that keeps the
-    /// task from beginning where nobody waits for it any more: a connection that was given up may still deliver it.
-    fn open_file(&self, key: TaskKey) -> Option<Option<File>> {
+    /// The file of a task. If there is none, there is one from now on that keeps the task from beginning where nobody
+    /// waits for it any more: a connection that was given up may still deliver it.
+    fn open_file(&self, key: TaskKey) -> Found {
         loop {
             let paths: Vec<PathBuf> = self.paths(key).collect();
             for path in &paths {
                 match place::open(path, false) {
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(_) => return Some(None),
+                    Err(_) => return Found::Unreadable,
                     Ok(file) => {
                         self.promise(key);
-                        return Some(Some(file));
+                        return Found::File(file);
                     }
                 }
             }
             let mark = never_began(0);
             let first = paths.first().filter(|_| self.dir().is_some());
-            match first.map(|path| create(path, &mark)) {
-                // Somebody was faster.
-                Some(Ok(None)) => {}
-                _ => {
-                    self.promise(key);
-                    return None;
-                }
+            // If somebody was faster, there is a file now.
+            let was_faster = matches!(first.map(|path| create(path, &mark)), Some(Ok(None)));
+            if !was_faster {
+                self.promise(key);
+                return Found::Nothing;
             }
         }
     }

@@ -134,7 +134,7 @@ fn apply_plan(
         let watching = console.progress_only(sources);
         let audience = signals::audience(console, sources, &interrupts)?;
         let done = hostler_app::apply_plan(plan, request, sources, watching, audience).await;
-        done.map_err(Problem::from)
+        done.map(super::loud).map_err(Problem::from)
     });
     runtime.shutdown_background();
     done

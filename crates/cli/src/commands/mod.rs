@@ -12,6 +12,8 @@ pub(crate) mod runs;
 pub(crate) mod show;
 pub(crate) mod undo;
 
+use std::io::Write;
+
 use hostler_app::{ApplyRequest, Audience, ExitCode, Interrupts};
 use hostler_diag::SourceMap;
 use hostler_events::Reporter;
@@ -60,6 +62,17 @@ async fn apply_shown(
     (sources, done.map_err(Problem::from))
 }
 
+/// A run whose journal broke ended like others on standard output: nobody must miss it.
+fn loud(exit: ExitCode) -> ExitCode {
+    if exit == ExitCode::JournalBroken {
+        let text = "hostler: THE JOURNAL OF THIS RUN COULD NOT BE WRITTEN: no more tasks were started, and what was done last may \
+                    be missing in it. Make room or the state directory writable, then `hostler resume`\n";
+        // Without standard error there is nobody to tell; the exit status still does.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+    exit
+}
+
 /// One run from start to end.
 fn run_once(request: ApplyRequest, console: &Console) -> ExitCode {
     let sources = SourceMap::new();
@@ -75,5 +88,6 @@ fn run_once(request: ApplyRequest, console: &Console) -> ExitCode {
     });
     // A name look-up that hangs must not keep a finished program.
     runtime.shutdown_background();
-    done.unwrap_or_else(|problem| problem.tell(&sources, console))
+    done.map(loud)
+        .unwrap_or_else(|problem| problem.tell(&sources, console))
 }

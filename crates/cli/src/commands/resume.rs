@@ -6,7 +6,7 @@ use clap::Args;
 use hostler_app::{ApplyRequest, ExitCode, Interrupts, ResumeRequest, Unfinished};
 use hostler_diag::SourceMap;
 
-use super::{begin, runtime};
+use super::{begin, loud, runtime};
 use crate::environment::Environment;
 use crate::output::Console;
 use crate::problem::Problem;
@@ -158,7 +158,7 @@ fn go_on(
         let interrupts = Interrupts::default();
         let audience = signals::audience(console, sources, &interrupts)?;
         let done = hostler_app::resume(unfinished, request, sources, audience).await;
-        done.map_err(Problem::from)
+        done.map(loud).map_err(Problem::from)
     });
     // A name look-up that hangs must not keep a finished program.
     runtime.shutdown_background();

@@ -19,30 +19,34 @@ pub(crate) enum Origin {
 /// The contents of one host's tasks, by SHA-256.
 #[derive(Debug, Default)]
 pub(crate) struct HostBlobs {
-    by_hash: Mutex<HashMap<[u8; 32], Origin>>,
+    /// With the number of messages that need it: several hosts' tasks may be delegated to this one.
+    by_hash: Mutex<HashMap<[u8; 32], (Origin, usize)>>,
 }
 
 impl HostBlobs {
-    /// Lets the host ask for a content.
+    /// Lets the host ask for a content, until it is withdrawn as often.
     pub(crate) fn offer(&self, sha256: [u8; 32], origin: Origin) {
-        self.by_hash
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(sha256, origin);
+        let mut offers = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, count) = offers.entry(sha256).or_insert((origin.clone(), 0));
+        *known = origin;
+        *count += 1;
     }
 
     /// Where a content is that was let.
     pub(crate) fn origin(&self, sha256: &[u8; 32]) -> Option<Origin> {
         let known = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(sha256).cloned()
+        known.get(sha256).map(|(origin, _)| origin.clone())
     }
 
-    /// Withdraws all offers: no task needs them any more.
-    pub(crate) fn clear(&self) {
-        self.by_hash
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+    /// Withdraws one offer of a content.
+    pub(crate) fn withdraw(&self, sha256: &[u8; 32]) {
+        let mut offers = self.by_hash.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = offers.get_mut(sha256) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                offers.remove(sha256);
+            }
+        }
     }
 }
 
@@ -57,5 +61,23 @@ impl BlobSource for HostBlobs {
                     .map_err(|error| format!("cannot read {}: {error}", path.display()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_is_there_as_long_as_somebody_needs_it() {
+        let blobs = HostBlobs::default();
+        for _ in 0..2 {
+            blobs.offer([1; 32], Origin::Memory(Arc::from(&b"x"[..])));
+        }
+        blobs.withdraw(&[1; 32]);
+        assert!(blobs.open(&[1; 32]).is_ok());
+        blobs.withdraw(&[1; 32]);
+        assert!(blobs.open(&[1; 32]).is_err());
+        blobs.withdraw(&[1; 32]);
     }
 }

@@ -82,9 +82,7 @@ impl HostTask<'_> {
             doubtful: BTreeSet::new(),
         };
         exchange.remember(attempts).await?;
-        let outcomes = exchange.send().await;
-        self.run.fleet.link(&keywords.route).blobs().clear();
-        outcomes
+        exchange.send().await
     }
 
     /// As [`HostTask::exchange`], for a command line without an agent, of which the host can tell nothing later.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hostler_change::{Content, Edit, Forecast, Outcome, Run};
 use hostler_diag::Diagnostic;
@@ -17,6 +17,8 @@ use crate::fleet::{HostLink, HostSession, PreviewLog};
 use crate::interrupts::Level;
 use crate::result::Single;
 
+/// Seconds that a host's clock may differ from ours without a word.
+const SKEW_MAX_S: i64 = 5;
 /// How long a cancelled task may take to say so before its host is given up.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
 
@@ -115,6 +117,28 @@ impl HostTask<'_> {
         items: Vec<AgentItem>,
         stop_on_failure: bool,
     ) -> Result<BTreeMap<u32, Outcome>, Failure> {
+        let contents = items.iter().filter_map(|it| match it.payload {
+            Some(Content::Blob { sha256, .. }) => Some(sha256),
+            _ => None,
+        });
+        let contents: Vec<[u8; 32]> = contents.collect();
+        let outcomes = self.asked(keywords, module, items, stop_on_failure).await;
+        // In a preview a later task may look into a file that this one would have written.
+        if !self.run.settings.check {
+            let link = self.run.fleet.link(&keywords.route);
+            contents.iter().for_each(|it| link.blobs().withdraw(it));
+        }
+        outcomes
+    }
+
+    /// Sends and collects.
+    async fn asked(
+        &self,
+        keywords: &TaskKeywords,
+        module: &str,
+        items: Vec<AgentItem>,
+        stop_on_failure: bool,
+    ) -> Result<BTreeMap<u32, Outcome>, Failure> {
         let mut request = self.request(keywords, module, items, stop_on_failure);
         let target = keywords.route.target();
         self.run
@@ -165,10 +189,6 @@ impl HostTask<'_> {
                 let plain = outcome.forecast.take().unwrap_or_default();
                 outcome.forecast = forecast.then(|| Box::new(without_unforeseen(*plain)));
             }
-        }
-        // In a preview a later task may look into a file that this one would have written.
-        if !self.run.settings.check {
-            link.blobs().clear();
         }
         match lapse {
             None => {
@@ -254,6 +274,7 @@ impl HostTask<'_> {
             self.run.emit(RunEvent::HostChanged { host, state });
         };
         let new = !link.is_ready();
+        let before_us = now_us();
         if new {
             tell(HostState::Connecting);
         }
@@ -269,6 +290,10 @@ impl HostTask<'_> {
             });
         }
         if let (true, Ok(session)) = (new, &session) {
+            if let Some(words) = skew(before_us, session.session.hello().clock_us, now_us()) {
+                let warning = Diagnostic::warning("clock", format!("{}: {words}", self.host));
+                self.run.warn(warning, Some(self.host));
+            }
             if link.has_rebooted(&session.session.hello().boot_id) {
                 let words = format!(
                     "{} was rebooted while this run was at work there",
@@ -392,6 +417,23 @@ impl HostTask<'_> {
     }
 }
 
+/// Microseconds since the epoch.
+fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// What is wrong with a host's clock, which was read between two moments of ours.
+fn skew(before_us: i64, host_us: i64, after_us: i64) -> Option<String> {
+    let ahead = host_us.saturating_sub(after_us) / 1_000_000;
+    let behind = before_us.saturating_sub(host_us) / 1_000_000;
+    match (ahead > SKEW_MAX_S, behind > SKEW_MAX_S) {
+        (true, _) => Some(format!("its clock is {ahead} s ahead of the controller's")),
+        (_, true) => Some(format!("its clock is {behind} s behind the controller's")),
+        _ => None,
+    }
+}
+
 /// Answers, and why they are not all.
 pub(super) struct Collected {
     pub(super) outcomes: BTreeMap<u32, Outcome>,
@@ -463,4 +505,28 @@ fn without_unforeseen(mut forecast: Forecast) -> Forecast {
     let unforeseen = Edit::Run(Run::unforeseen());
     forecast.edits.retain(|it| it.edit != unforeseen);
     forecast
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_differ_are_told_and_slow_connections_are_not_blamed_on_them() {
+        let second = 1_000_000;
+        assert_eq!(skew(100 * second, 101 * second, 102 * second), None);
+        // It took half a minute to connect: whenever it read its clock, it may be right.
+        assert_eq!(skew(100 * second, 101 * second, 130 * second), None);
+        let ahead = skew(100 * second, 3702 * second, 102 * second);
+        assert_eq!(
+            ahead.as_deref(),
+            Some("its clock is 3600 s ahead of the controller's")
+        );
+        let behind = skew(100 * second, 90 * second, 102 * second);
+        assert_eq!(
+            behind.as_deref(),
+            Some("its clock is 10 s behind the controller's")
+        );
+        assert!(skew(0, i64::MIN, 0).is_some() && skew(0, i64::MAX, 0).is_some());
+    }
 }

@@ -109,16 +109,6 @@ impl View {
                     task.item(host, item, &self.context);
                 }
             }
-            RunEvent::TaskRetried {
-                task,
-                host,
-                attempt,
-                attempts,
-            } => {
-                let since = self.waiting_since(*task, host).unwrap_or(at_us);
-                let what = format!("attempt {} of {attempts}", attempt.saturating_add(1));
-                self.set_waiting(*task, host, since, what);
-            }
             RunEvent::TaskFinished { task, host, result } => {
                 return self.task_finished(*task, host, result);
             }
@@ -128,34 +118,6 @@ impl View {
                     .remove(task)
                     .map_or_else(Vec::new, |task| task.end(&self.context));
             }
-            RunEvent::HandlerNotified { .. } => {}
-            RunEvent::HandlerOwed {
-                host,
-                handler,
-                run,
-                runs_now: true,
-            } => {
-                self.owed.remove(host, handler, run);
-                self.paid.add(host, handler, run);
-            }
-            RunEvent::HandlerOwed {
-                host, handler, run, ..
-            } => self.owed.add(host, handler, run),
-            RunEvent::TaskProgress { task, host, doing } => {
-                let since = self.waiting_since(*task, host).unwrap_or(at_us);
-                self.set_waiting(*task, host, since, doing.clone());
-            }
-            RunEvent::TaskOutput {
-                task,
-                host,
-                is_stderr,
-                text,
-            } if !self.context.options.quiet => {
-                let columns = self.context.options.width;
-                return self.streams.take(*task, host, *is_stderr, text, columns);
-            }
-            RunEvent::TaskOutput { .. } => {}
-            RunEvent::HostDropped { host, reason } => return self.dropped(host, reason),
             RunEvent::Stopping { reason } => {
                 let text = format!("Stopping: {}", sanitize::line(reason, 500));
                 return vec![String::new(), self.context.paint.yellow(&text)];
@@ -186,6 +148,51 @@ impl View {
                 ));
                 return lines;
             }
+            other => return self.aside(other, at_us),
+        }
+        Vec::new()
+    }
+
+    /// Of handlers, and of hosts that keep the others waiting.
+    fn aside(&mut self, event: &RunEvent, at_us: i64) -> Vec<String> {
+        match event {
+            RunEvent::TaskRetried {
+                task,
+                host,
+                attempt,
+                attempts,
+            } => {
+                let since = self.waiting_since(*task, host).unwrap_or(at_us);
+                let what = format!("attempt {} of {attempts}", attempt.saturating_add(1));
+                self.set_waiting(*task, host, since, what);
+            }
+            RunEvent::HandlerOwed {
+                host,
+                handler,
+                run,
+                runs_now: true,
+            } => {
+                self.owed.remove(host, handler, run);
+                self.paid.add(host, handler, run);
+            }
+            RunEvent::HandlerOwed {
+                host, handler, run, ..
+            } => self.owed.add(host, handler, run),
+            RunEvent::TaskProgress { task, host, doing } => {
+                let since = self.waiting_since(*task, host).unwrap_or(at_us);
+                self.set_waiting(*task, host, since, doing.clone());
+            }
+            RunEvent::TaskOutput {
+                task,
+                host,
+                is_stderr,
+                text,
+            } if !self.context.options.quiet => {
+                let columns = self.context.options.width;
+                return self.streams.take(*task, host, *is_stderr, text, columns);
+            }
+            RunEvent::HostDropped { host, reason } => return self.dropped(host, reason),
+            _ => {}
         }
         Vec::new()
     }

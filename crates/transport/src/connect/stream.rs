@@ -15,7 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use crate::failure::{Phase, Reason, Unreachable, printable};
 use crate::ssh_config::AddressFamily;
@@ -63,6 +63,9 @@ pub(crate) struct Watched {
     cut: oneshot::Receiver<()>,
     banner: Option<oneshot::Sender<()>>,
     line: BannerScan,
+    stall_limit: Option<Duration>,
+    /// Fires if the other side takes nothing for too long; only while something waits to be written.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 /// Finds the first line that starts with `SSH-` in the bytes that pass by.
@@ -91,9 +94,11 @@ impl BannerScan {
 }
 
 impl Watched {
-    /// Wraps a stream; the receiver fires when the server's identification line begins.
+    /// Wraps a stream; the receiver fires when the server's identification line begins. Where the other side takes no
+    /// byte within `stall_limit`, writing fails.
     pub(crate) fn new(
         inner: Box<dyn Stream>,
+        stall_limit: Option<Duration>,
     ) -> (Self, Cut, oneshot::Receiver<()>, Arc<WireCounters>) {
         let (sender, cut) = oneshot::channel();
         let (banner, seen) = oneshot::channel();
@@ -104,12 +109,40 @@ impl Watched {
             cut,
             banner: Some(banner),
             line: BannerScan::default(),
+            stall_limit,
+            stalled: None,
         };
         (watched, Cut { _sender: sender }, seen, counters)
     }
 
     fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
         Pin::new(&mut self.cut).poll(cx).is_ready()
+    }
+
+    /// Turns a write that makes no progress for too long into an error.
+    fn in_time<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let Some(limit) = self.stall_limit else {
+            return result;
+        };
+        if result.is_ready() {
+            self.stalled = None;
+            return result;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+        match stalled.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!(
+                    "nothing that is sent arrives, for {} s now",
+                    limit.as_secs()
+                ),
+            ))),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
@@ -163,11 +196,12 @@ impl AsyncWrite for Watched {
                 .sent
                 .fetch_add(*written as u64, Ordering::Relaxed);
         }
-        result
+        self.in_time(cx, result)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let result = Pin::new(&mut self.inner).poll_flush(cx);
+        self.in_time(cx, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -380,6 +414,28 @@ impl AsyncWrite for ProxyProcess {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_nobody_takes_ends_in_time() {
+        use tokio::io::AsyncWriteExt as _;
+        let (ours, mut theirs) = tokio::io::duplex(1000);
+        let limit = Duration::from_secs(40);
+        let (mut watched, _cut, ..) = Watched::new(Box::new(ours), Some(limit));
+        let start = tokio::time::Instant::now();
+        let reads_once = async {
+            sleep(Duration::from_secs(30)).await;
+            let mut buffer = [0; 100];
+            theirs.read_exact(&mut buffer).await
+        };
+        let bytes = [0; 5000];
+        let (written, read) = tokio::join!(watched.write_all(&bytes), reads_once);
+        assert!(read.is_ok());
+        assert_eq!(
+            written.map_err(|error| error.kind()),
+            Err(io::ErrorKind::TimedOut)
+        );
+        assert_eq!(start.elapsed().as_secs(), 70);
+    }
 
     #[test]
     fn the_banner_is_found_behind_other_lines_and_in_pieces() {

@@ -16,6 +16,9 @@ use crate::failure::{Reason, Unreachable, printable};
 /// Blobs on their way to one host at the same time. An agent runs one task per lane, and each waits for one blob.
 const BLOBS_AT_ONCE_MAX: usize = 32;
 
+/// What a message costs that waits for its reader, beside its content.
+const MESSAGE_COST: usize = 128;
+
 /// Why a task has no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
@@ -82,13 +85,15 @@ pub(super) struct Waiting {
     pub(super) asks: bool,
     /// Bytes of output and progress that it may still send: nobody waits for them, so they must not pile up.
     pub(super) talk: usize,
+    /// Bytes of results that it may still send.
+    pub(super) results: usize,
     pub(super) sender: TaskSender,
 }
 
 impl Waiting {
     /// Passes on what a watched task says; what is too much is dropped.
     fn says(&mut self, bytes: usize, message: TaskMessage) {
-        if let Some(rest) = self.talk.checked_sub(bytes) {
+        if let Some(rest) = self.talk.checked_sub(bytes + MESSAGE_COST) {
             self.talk = rest;
             let _caller_gave_up = self.sender.send(Ok(message));
         }
@@ -194,6 +199,10 @@ impl Core {
         if let Some(ended) = &state.ended {
             return Err(ended.clone());
         }
+        if !state.open.contains(&lane) {
+            let words = format!("{}: the agent on lane {lane} has ended", self.peer);
+            return Err(Unreachable::new(Reason::Lost, words));
+        }
         state.leases.insert(lane, waiter);
         Ok(())
     }
@@ -226,7 +235,7 @@ impl Core {
             state.frames_received += 1;
             let message = hostler_protocol::decode(&body)
                 .map_err(|error: FrameError| self.fault(&error.to_string()))?;
-            self.dispatch(&mut state, lane, message)?;
+            self.dispatch(&mut state, lane, body.len(), message)?;
         }
     }
 
@@ -242,6 +251,7 @@ impl Core {
         self: &Arc<Self>,
         state: &mut State,
         lane: u16,
+        size: usize,
         message: FromAgent,
     ) -> Result<(), Unreachable> {
         match message {
@@ -277,6 +287,10 @@ impl Core {
                 if !waiting.items.remove(&index) {
                     return Err(self.fault("an item that was not sent, or twice, is done"));
                 }
+                let Some(rest) = waiting.results.checked_sub(size) else {
+                    return Err(self.fault("its results are larger than any real ones"));
+                };
+                waiting.results = rest;
                 let _caller_gave_up = waiting
                     .sender
                     .send(Ok(TaskMessage::Done { index, outcome }));
@@ -300,13 +314,12 @@ impl Core {
                 is_stderr,
                 bytes,
             } => {
-                let size = bytes.len();
                 let message = TaskMessage::Output { is_stderr, bytes };
                 says(state, lane, task, size, message);
             }
             FromAgent::Progress { task, doing } => {
                 let doing = printable(doing.as_bytes(), 300);
-                says(state, lane, task, doing.len(), TaskMessage::Progress(doing));
+                says(state, lane, task, size, TaskMessage::Progress(doing));
             }
             FromAgent::NeedBlob { sha256 } => self.start_blob(state, lane, sha256)?,
             FromAgent::Pong(number) => {
