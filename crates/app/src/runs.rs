@@ -13,6 +13,7 @@ use hostler_reporters::{ChangeRow, PrunedRows, RunRow};
 use crate::keeping::{self, refused};
 use crate::refusal::Refusal;
 use crate::request::StateRequest;
+use crate::undiffed::without_texts;
 
 pub use hostler_history::RunState;
 
@@ -189,16 +190,21 @@ impl Runs {
         })
     }
 
-    /// Events of a run, in order. One that cannot be read is an error in its place.
+    /// Events of a run, in order. One that cannot be read is an error in its place. Without `texts` they are as who did
+    /// not ask for differences was told them.
     ///
     /// # Errors
     /// If there is no such run, or it cannot be read.
     pub fn events(
         &self,
         run: &RunId,
+        texts: bool,
     ) -> Result<impl Iterator<Item = Result<Stamped, Refusal>> + use<>, Refusal> {
         let events = self.store.events(run)?;
-        Ok(events.map(|it| it.map_err(Refusal::from)))
+        Ok(events.map(move |event| match event {
+            Ok(event) if !texts => Ok(without_texts(&event).into_owned()),
+            event => event.map_err(Refusal::from),
+        }))
     }
 
     /// A run as one document.

@@ -56,7 +56,7 @@ fn replay(runs: &Runs, name: &str, speed: Option<f64>, console: &Console) -> Res
     let run = runs.find(name)?;
     let mut reporter = console.reporter(&SourceMap::new());
     let mut clock = Clock::new(speed);
-    for event in runs.events(&run)? {
+    for event in runs.events(&run, console.options().diff)? {
         let mut event = event?;
         let at_us = clock.wait_for(event.at_us);
         // A live view shows how long something has been going on: by the clock of now.

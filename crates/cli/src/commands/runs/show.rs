@@ -7,6 +7,7 @@ use hostler_app::{ExitCode, Runs};
 use hostler_record::{Record, Selection};
 use hostler_reporters::{Form, export, run_schema, run_text};
 
+use super::super::begin;
 use super::{HistoryArgs, with_runs, write_to};
 use crate::output::Console;
 use crate::problem::Problem;
@@ -89,11 +90,16 @@ pub(super) fn run(args: ShowArgs) -> ExitCode {
         changed,
         file,
     };
+    if schema {
+        return match begin(&common.show, diff) {
+            Ok((console, _)) => {
+                console.line(&run_schema());
+                ExitCode::Ok
+            }
+            Err(exit) => exit,
+        };
+    }
     with_runs(common, diff, |runs, console| {
-        if schema {
-            console.line(&run_schema());
-            return Ok(ExitCode::Ok);
-        }
         let record = selected(runs, &run, &selection)?;
         let when = hostler_app::time_words;
         let mut written = false;
