@@ -111,6 +111,23 @@ impl Runs {
         }
     }
 
+    /// As [`Runs::find`], but `last` is the newest run that was no preview.
+    ///
+    /// # Errors
+    /// If there is none, or there are several.
+    pub(crate) fn find_changing(&self, text: &str) -> Result<RunId, Refusal> {
+        if text != "last" {
+            return self.find(text);
+        }
+        let newest = self.store.runs(&RunFilter {
+            without_checks: true,
+            limit: Some(1),
+            ..RunFilter::default()
+        })?;
+        let none = || StoreError::NoSuchRun("at all".to_owned());
+        Ok(newest.into_iter().next().ok_or_else(none)?.run)
+    }
+
     /// Runs, newest first.
     ///
     /// # Errors

@@ -110,7 +110,11 @@ impl Site {
 #[test]
 fn a_replay_is_what_the_run_printed() {
     let site = Site::new();
-    for flags in [&["--output", "plain"][..], &["--output", "plain", "-D", "-v"], &["--output", "json"]] {
+    for flags in [
+        &["--output", "plain"][..],
+        &["--output", "plain", "-D", "-v"],
+        &["--output", "json"],
+    ] {
         let printed = site.apply(flags);
         let mut args = vec!["runs", "replay", "last"];
         args.extend(flags);
@@ -125,39 +129,95 @@ fn runs_are_listed_shown_and_compared() {
     site.apply(&[]);
     let first = site.last();
     let list = site.expect(0, &["runs", "list"]);
-    assert!(list.contains(&first) && list.contains("failed") && list.contains("site.yml"), "{list}");
+    assert!(
+        list.contains(&first) && list.contains("failed") && list.contains("site.yml"),
+        "{list}"
+    );
     assert!(list.contains("3 hosts: 1 failed, 2 changed"), "{list}");
-    assert!(list.lines().all(|line| line.chars().count() <= 80), "{list}");
-    assert_eq!(site.expect(0, &["runs", "list", "--state", "finished"]), "No runs.\n");
-    assert_eq!(site.expect(0, &["runs", "list", "--host", "db1"]), "No runs.\n");
-    assert!(site.expect(0, &["runs", "list", "--since", "1h", "--playbook", "site.yml"]).contains(&first));
+    assert!(
+        list.lines().all(|line| line.chars().count() <= 80),
+        "{list}"
+    );
+    assert_eq!(
+        site.expect(0, &["runs", "list", "--state", "finished"]),
+        "No runs.\n"
+    );
+    assert_eq!(
+        site.expect(0, &["runs", "list", "--host", "db1"]),
+        "No runs.\n"
+    );
+    assert!(
+        site.expect(
+            0,
+            &["runs", "list", "--since", "1h", "--playbook", "site.yml"]
+        )
+        .contains(&first)
+    );
     let shown = site.expect(0, &["runs", "show"]);
     assert!(shown.contains("TASK Write the configuration"), "{shown}");
     assert!(shown.contains("failed       web3"), "{shown}");
-    let one = site.expect(0, &["runs", "show", &first, "--host", "web1", "--file", &site.path("web1/conf").display().to_string(), "--diff"]);
-    assert!(one.contains("-{{ 7*7 }} old") && one.contains("+second"), "{one}");
+    let one = site.expect(
+        0,
+        &[
+            "runs",
+            "show",
+            &first,
+            "--host",
+            "web1",
+            "--file",
+            &site.path("web1/conf").display().to_string(),
+            "--diff",
+        ],
+    );
+    assert!(
+        one.contains("-{{ 7*7 }} old") && one.contains("+second"),
+        "{one}"
+    );
     assert!(!one.contains("Make a file"), "{one}");
     assert_eq!(site.run(&["runs", "show", "--host", "db1"]).code, Some(5));
     let path = site.path("web2/conf").display().to_string();
     let log = site.expect(0, &["runs", "log", &path, "--diff"]);
     assert_eq!(log.matches(&first).count(), 2, "{log}");
     assert!(log.contains("+second"), "{log}");
-    assert_eq!(site.expect(0, &["runs", "log", "--host", "db1"]), "No changes.\n");
+    assert_eq!(
+        site.expect(0, &["runs", "log", "--host", "db1"]),
+        "No changes.\n"
+    );
     site.apply(&[]);
     let found = site.expect(2, &["runs", "diff", &first, "last"]);
     assert!(found.contains("changed -> ok"), "{found}");
-    assert!(site.expect(0, &["runs", "diff", "last", "last"]).contains("did the same"));
-    assert_eq!(site.run(&["runs", "show", "ffffff"]).code, Some(5), "no such run");
+    assert!(
+        site.expect(0, &["runs", "diff", "last", "last"])
+            .contains("did the same")
+    );
+    assert_eq!(
+        site.run(&["runs", "show", "ffffff"]).code,
+        Some(5),
+        "no such run"
+    );
 }
 
 #[test]
 fn exports_are_written() {
     let site = Site::new();
     site.apply(&[]);
-    site.expect(0, &["runs", "show", "--html", "r.html", "--junit", "r.xml", "--csv", "r.csv", "--json", "r.json"]);
+    site.expect(
+        0,
+        &[
+            "runs", "show", "--html", "r.html", "--junit", "r.xml", "--csv", "r.csv", "--json",
+            "r.json",
+        ],
+    );
     assert!(site.read("r.html").unwrap().contains("<h2>Failures"));
-    assert_eq!(site.read("r.xml").unwrap().matches("<testsuite ").count(), 3);
-    assert!(site.read("r.csv").unwrap().starts_with("run,time,play,task,host,"));
+    assert_eq!(
+        site.read("r.xml").unwrap().matches("<testsuite ").count(),
+        3
+    );
+    assert!(
+        site.read("r.csv")
+            .unwrap()
+            .starts_with("run,time,play,task,host,")
+    );
     let json = site.read("r.json").unwrap();
     assert_eq!(site.expect(0, &["runs", "show", "--json", "-"]), json);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -189,28 +249,48 @@ fn undoing_puts_everything_back_and_can_be_undone() {
     let undone = site.expect(0, &["undo", &run, "--output", "plain"]);
     assert!(undone.contains("stays as it is"), "{undone}");
     for host in ["web1", "web2", "web3"] {
-        assert_eq!(site.read(&format!("{host}/conf")).as_deref(), Some("{{ 7*7 }} old\n"));
+        assert_eq!(
+            site.read(&format!("{host}/conf")).as_deref(),
+            Some("{{ 7*7 }} old\n")
+        );
         assert_eq!(site.mode(&format!("{host}/conf")), 0o640);
-        assert_eq!(site.read(&format!("{host}/removed")).as_deref(), Some("gone\n"));
+        assert_eq!(
+            site.read(&format!("{host}/removed")).as_deref(),
+            Some("gone\n")
+        );
         for made in ["made", "loop-a", "loop-b"] {
             assert_eq!(site.read(&format!("{host}/{made}")), None);
         }
     }
     let again = site.expect(0, &["undo", &run, "--output", "plain"]);
-    assert!(!again.contains("changed: ["), "nothing is left to do: {again}");
+    assert!(
+        !again.contains("changed: ["),
+        "nothing is left to do: {again}"
+    );
     let undoing = site.expect(0, &["runs", "list"]);
-    assert!(undoing.contains(&format!("undo of run {run}")[..20]), "{undoing}");
+    assert!(
+        undoing.contains(&format!("undo of run {run}")[..20]),
+        "{undoing}"
+    );
 }
 
 #[test]
 fn undoing_is_undone() {
     let site = Site::new();
     site.apply(&[]);
-    let after = (site.read("web2/conf"), site.read("web2/made"), site.mode("web2/conf"));
+    let after = (
+        site.read("web2/conf"),
+        site.read("web2/made"),
+        site.mode("web2/conf"),
+    );
     site.expect(0, &["undo", "last"]);
     assert_eq!(site.read("web2/made"), None);
     site.expect(0, &["undo", "last"]);
-    let now = (site.read("web2/conf"), site.read("web2/made"), site.mode("web2/conf"));
+    let now = (
+        site.read("web2/conf"),
+        site.read("web2/made"),
+        site.mode("web2/conf"),
+    );
     assert_eq!(now, after);
     assert_eq!(site.read("web2/removed"), None);
 }
@@ -223,9 +303,17 @@ fn what_changed_since_is_refused_by_name_and_the_rest_goes_on() {
     site.write("web1/conf", "by hand\n", 0o600);
     let ran = site.run(&["undo", &run, "--output", "plain", "--limit", "web1,web2"]);
     assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains("/web1/conf has changed since run"), "{}", ran.out);
+    assert!(
+        ran.out.contains("/web1/conf has changed since run"),
+        "{}",
+        ran.out
+    );
     assert_eq!(site.read("web1/conf").as_deref(), Some("by hand\n"));
-    assert_eq!(site.read("web1/made"), None, "other files of the host are put back");
+    assert_eq!(
+        site.read("web1/made"),
+        None,
+        "other files of the host are put back"
+    );
     assert_eq!(site.read("web2/conf").as_deref(), Some("{{ 7*7 }} old\n"));
     assert!(site.read("web3/made").is_some(), "it was not selected");
 }
@@ -241,7 +329,12 @@ fn a_later_run_is_named() {
     let second = site.last();
     let ran = site.run(&["undo", &first, "--output", "plain"]);
     assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
-    assert!(ran.out.contains(&format!("conf was changed again by run {second}")), "{}", ran.out);
+    assert!(
+        ran.out
+            .contains(&format!("conf was changed again by run {second}")),
+        "{}",
+        ran.out
+    );
     assert!(site.read("web1/conf").unwrap().starts_with("newer"));
     assert_eq!(site.read("web1/made"), None);
     // The later one first, then the earlier one.
@@ -255,9 +348,10 @@ fn a_later_run_is_named() {
 fn there_is_nothing_to_undo_of_a_preview_or_of_a_run_without_files() {
     let site = Site::new();
     site.apply(&["--check"]);
-    let ran = site.run(&["undo", "last"]);
+    let ran = site.run(&["undo", &site.last()]);
     assert_eq!(ran.code, Some(4), "{}", ran.err);
     assert!(ran.err.contains("check mode"), "{}", ran.err);
+    assert_eq!(site.run(&["undo", "last"]).code, Some(5), "a preview is none");
     assert_eq!(site.run(&["undo", "0123456789"]).code, Some(5));
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Args {
     refuse: Option<String>,
     /// The run that is undone, for messages.
     run: Option<String>,
+    /// Differences show no content, since the run showed none.
+    #[serde(default)]
+    hidden: bool,
 }
 
 pub(crate) fn spec() -> ModuleSpec {
@@ -77,11 +80,11 @@ impl Module for This {
         let content = host.payload().cloned();
         let small = TEXT_SHOWN_MAX as u64;
         let old = match &now {
-            Some(stat) if is_file && differs && stat.size <= small => host.read(&path, small + 4096)?,
+            Some(stat) if is_file && differs && !args.hidden && stat.size <= small => host.read(&path, small + 4096)?,
             _ => None,
         };
         let new = match &content {
-            Some(content) if differs && size(content) <= small => Some(host.content(content, small)?),
+            Some(content) if differs && !args.hidden && size(content) <= small => Some(host.content(content, small)?),
             _ => None,
         };
         if let (Some(_), None, Some(parent)) = (&args.sha256, &now, path.parent())
@@ -111,7 +114,7 @@ impl Module for This {
                 path: seen.path.clone(),
                 recursive: false,
             };
-            plan.push_all(vec![seen.content_delta(&shown, false), state], Edit::Remove(remove));
+            plan.push_all(vec![seen.content_delta(&shown, false, args.hidden), state], Edit::Remove(remove));
             return Ok(plan);
         };
         let attrs = Attrs {
@@ -135,7 +138,7 @@ impl Module for This {
         let Some(content) = seen.content.clone() else {
             return Err(ModuleError::new(format!("the content of {shown} before was not kept")));
         };
-        deltas.insert(0, seen.content_delta(&shown, true));
+        deltas.insert(0, seen.content_delta(&shown, true, args.hidden));
         let file = WriteFile {
             path: seen.path.clone(),
             content,
@@ -171,9 +174,9 @@ impl State {
         }
     }
 
-    fn content_delta(&self, shown: &str, stays: bool) -> Delta {
+    fn content_delta(&self, shown: &str, stays: bool, hidden: bool) -> Delta {
         // What is too large to show has words instead: the hash tells two such contents apart.
-        let known = (self.now.is_none() || self.old.is_some()) && (!stays || self.new.is_some());
+        let known = !hidden && (self.now.is_none() || self.old.is_some()) && (!stays || self.new.is_some());
         if known {
             return Delta::content(shown, self.old.as_deref(), self.new.as_deref());
         }
@@ -282,6 +285,15 @@ mod tests {
         let done = check_module::<This>(args, host);
         assert!(done.first.changed);
         assert_eq!(done.host.at("/etc/f").unwrap().mode, 0o640);
+    }
+
+    #[test]
+    fn hidden_content_is_in_no_difference() {
+        let mut args = replaced();
+        args.insert("hidden", true);
+        let done = check_module::<This>(args, host(NEW));
+        let text = format!("{:?}{:?}", done.first.deltas, done.check.deltas);
+        assert!(text.contains("4 bytes") && !text.contains("old") && !text.contains("new\\n"), "{text}");
     }
 
     #[test]

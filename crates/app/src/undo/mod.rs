@@ -2,15 +2,17 @@
 
 mod covered;
 mod given;
+mod hidden;
 mod play;
 mod steps;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use hostler_diag::{Diagnostic, Severity, SourceMap};
+use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::RunId;
-use hostler_inventory::{FsLoader, NoSets, Pattern};
+
+use hostler_record::Record;
 
 use crate::apply::{Audience, Terms, secrets};
 use crate::inputs::{self, Inputs};
@@ -45,7 +47,7 @@ pub async fn undo(
     audience: Audience,
 ) -> Result<ExitCode, Refusal> {
     let runs = Runs::open(&request.given.state)?;
-    let run = runs.find(&request.run)?;
+    let run = runs.find_changing(&request.run)?;
     let stored = runs.store.run(&run)?;
     let refuse = |text: String| one(Diagnostic::error("undo", text));
     if stored.summary.check {
@@ -61,14 +63,21 @@ pub async fn undo(
                 run.0
             ))
         })?;
-    let mut again = given::merged(&before, &request.given);
-    let playbooks = std::mem::take(&mut again.playbooks);
-    let limit = again.limit.take();
+    let asked = given::merged(&before, &request.given);
+    let mut again = ApplyRequest {
+        playbooks: Vec::new(),
+        limit: None,
+        ..asked.clone()
+    };
     let mut inputs = inputs::load(&again, sources)?;
-    let within = limit.map(|text| limited(&text, &inputs)).transpose()?;
+    let within = asked.limit.as_ref();
+    let within = within
+        .map(|text| inputs.selected(text, &asked))
+        .transpose()?;
     let wanted = |place: &String| within.as_ref().is_none_or(|it| it.contains(place));
-    let (steps, contents) = plan(&runs, &run, &wanted, &inputs)?;
-    let left_out = covered::left_out(&runs.record(&run)?, &steps, &wanted);
+    let record = runs.record(&run)?;
+    let (steps, contents) = plan(&runs, &record, &wanted, &inputs)?;
+    let left_out = covered::left_out(&record, &steps, &wanted);
     if steps.is_empty() {
         let mut nothing = Diagnostic::error("undo", format!("run {} replaced no file here", run.0));
         nothing.hints = left_out.into_iter().map(|it| it.message).collect();
@@ -76,7 +85,7 @@ pub async fn undo(
     }
     inputs.warnings.extend(left_out);
     // What undoes this undoing must do so, too: the request is kept, the play is not.
-    again.r#become.r#become |= play::becomes(&inputs, &playbooks);
+    again.r#become.r#become |= play::becomes(&inputs, &asked.playbooks);
     play::add(&mut inputs, &run.0, &steps, sources)?;
     again.playbooks = vec![play::title(&run.0)];
     let terms = Terms {
@@ -97,10 +106,11 @@ fn one(diagnostic: Diagnostic) -> Refusal {
 /// The steps on the hosts that are wanted, and the contents that they need.
 fn plan(
     runs: &Runs,
-    run: &RunId,
+    record: &Record,
     wanted: &dyn Fn(&String) -> bool,
     inputs: &Inputs,
 ) -> Result<(BTreeMap<String, Vec<Step>>, Contents), Refusal> {
+    let run = &RunId(record.run.clone());
     let mut replaced = runs.store.replaced(run, None)?;
     replaced.retain(|it| wanted(&it.place));
     // Oldest first.
@@ -144,33 +154,22 @@ fn plan(
     let known = Memory {
         later: later(runs, run)?,
         contents: &contents,
+        shown: hidden::shown(record),
     };
     let steps = steps::steps(&kept, &known);
     // What is not put back need not travel.
     let wanted = steps.values().flatten().filter(|it| it.refuse.is_none());
-    let wanted: std::collections::HashSet<String> = wanted
+    let wanted: HashSet<String> = wanted
         .filter_map(|it| it.back.map(|back| hex(&back.sha256)))
         .collect();
     contents.retain(|sha256, _| wanted.contains(sha256));
     Ok((steps, contents))
 }
 
-/// Names of the hosts that a limit selects.
-fn limited(text: &str, inputs: &Inputs) -> Result<std::collections::HashSet<String>, Refusal> {
-    let inventory = &inputs.loaded.inventory;
-    let (pattern, mut problems) = Pattern::parse_limit(text, &FsLoader, &NoSets);
-    let selection = inventory.select(&pattern);
-    let found = selection.problems.iter();
-    problems.extend(found.map(|it| it.diagnostic(Severity::Error)));
-    if problems.iter().any(Diagnostic::is_error) {
-        return Err(problems.into());
-    }
-    Ok(selection.hosts.iter().map(ToString::to_string).collect())
-}
-
 struct Memory<'a> {
     later: HashMap<(String, String), Later>,
     contents: &'a Contents,
+    shown: HashSet<(String, String)>,
 }
 
 impl Known for Memory<'_> {
@@ -182,6 +181,10 @@ impl Known for Memory<'_> {
 
     fn has(&self, sha256: &[u8; 32]) -> bool {
         self.contents.contains_key(&hex(sha256))
+    }
+
+    fn was_shown(&self, place: &str, path: &str) -> bool {
+        self.shown.contains(&(place.to_owned(), path.to_owned()))
     }
 }
 

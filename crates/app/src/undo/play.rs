@@ -34,6 +34,7 @@ struct Item<'a> {
     mode: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refuse: Option<&'a str>,
+    hidden: bool,
 }
 
 impl<'a> Item<'a> {
@@ -47,6 +48,7 @@ impl<'a> Item<'a> {
             gid: step.back.map(|it| it.gid),
             mode: step.back.map(|it| it.mode),
             refuse: step.refuse.as_deref(),
+            hidden: step.hidden,
         }
     }
 }
@@ -131,7 +133,9 @@ fn playbook(run: &str) -> String {
         .chars()
         .filter(|it| it.is_ascii_alphanumeric() || *it == '-')
         .collect();
-    let arguments = ["left", "sha256", "uid", "gid", "mode", "refuse", "run"];
+    let arguments = [
+        "left", "sha256", "uid", "gid", "mode", "refuse", "run", "hidden",
+    ];
     let arguments: String = arguments
         .iter()
         .map(|name| format!("        {name}: \"{{{{ item.{name} | default(omit) }}}}\"\n"))

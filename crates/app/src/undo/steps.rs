@@ -44,6 +44,8 @@ pub(crate) struct Step {
     pub back: Option<FileBefore>,
     /// Why it cannot be done.
     pub refuse: Option<String>,
+    /// The run showed no content of it, or only with secrets masked: this one shows none either.
+    pub hidden: bool,
 }
 
 /// What is known besides the changes of the run.
@@ -52,6 +54,8 @@ pub(crate) trait Known {
     fn later(&self, place: &str, path: &str) -> Option<Later>;
     /// Is a content kept?
     fn has(&self, sha256: &[u8; 32]) -> bool;
+    /// Did the run show the content, all of it?
+    fn was_shown(&self, place: &str, path: &str) -> bool;
 }
 
 /// Steps by host; `changes` are those of the run, oldest first.
@@ -84,12 +88,16 @@ fn step(chain: &[&Kept], known: &dyn Known) -> Option<Step> {
         left: last.after,
         back: first.before,
         refuse: None,
+        hidden: !known.was_shown(&last.place, &last.path),
     };
     let broken = chain
         .windows(2)
         .any(|pair| pair[0].after != pair[1].before.map(|it| it.sha256));
     let later = known.later(&last.place, &last.path);
-    step.refuse = if let Some(later) = later.filter(|later| later.after != last.after) {
+    // A later run may have put it back already, or have been undone itself.
+    let was = first.before.map(|it| it.sha256);
+    let another = |it: &Later| it.after != last.after && it.after != was;
+    step.refuse = if let Some(later) = later.filter(another) {
         Some(format!(
             "{} was changed again by run {}",
             step.path, later.run.0
@@ -130,6 +138,10 @@ mod tests {
 
         fn has(&self, sha256: &[u8; 32]) -> bool {
             !self.lacks.contains(sha256)
+        }
+
+        fn was_shown(&self, _: &str, path: &str) -> bool {
+            path != "/secret"
         }
     }
 
@@ -174,7 +186,8 @@ mod tests {
             (Some(sum(4)), sum(1))
         );
         assert_eq!((steps[2].left, steps[2].back), (Some(sum(3)), None));
-        assert!(steps.iter().all(|it| it.refuse.is_none()));
+        assert!(steps.iter().all(|it| it.refuse.is_none() && !it.hidden));
+        assert!(of(&[kept("/secret", 1, 2)], &Fake::default())[0].hidden);
     }
 
     #[test]
@@ -196,6 +209,9 @@ mod tests {
         assert_eq!(why, "/a was changed again by run r2");
         // A later run came to the same, such as one that undid what was done in between.
         assert_eq!(refused(&[kept("/a", 1, 2)], &later(Some(sum(2)))), None);
+        // One undid this run already.
+        assert_eq!(refused(&[kept("/a", 1, 2)], &later(Some(sum(1)))), None);
+        assert_eq!(refused(&[kept("/a", 0, 2)], &later(None)), None);
         let why = refused(&[kept("/a", 1, 2), kept("/a", 3, 4)], &Fake::default()).unwrap();
         assert!(why.contains("between two tasks"), "{why}");
         let lacks = Fake {

@@ -15,7 +15,7 @@ use crate::state_args::{LimitArgs, LockArgs, StateArgs};
 /// Flags of `undo`. Inventory, connection and privileges are those of the run, where none are given.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct UndoArgs {
-    /// The run: its id, the beginning or end of it, or `last`
+    /// The run: its id, the beginning or end of it, or `last`, the newest that was no preview
     #[arg(value_name = "RUN")]
     run: String,
     /// Inventory, if it is another one now; may be given several times
