@@ -134,8 +134,11 @@ fn newest(store: &Store) -> Result<hostler_events::RunId, Refusal> {
     });
     let runs = runs.map_err(|error| refused(&error))?;
     let goes_on = |it: &&hostler_history::RunSummary| it.resumable && it.state != RunState::Running;
-    if let Some(found) = runs.iter().find(goes_on) {
-        return Ok(found.run.clone());
+    for found in runs.iter().filter(goes_on) {
+        let record = store.run(&found.run).map_err(|error| refused(&error))?;
+        if record.request.get("by_plan") != Some(&serde_json::Value::Bool(true)) {
+            return Ok(found.run.clone());
+        }
     }
     let running = runs.iter().find(|it| it.state == RunState::Running);
     let diagnostic = Diagnostic::error("not-resumable", "there is no run to resume");
