@@ -96,7 +96,7 @@ async fn the_first_ctrl_c_term_and_hangup_let_running_tasks_finish() {
         assert_eq!(site.out(), [finished.clone(), finished], "{signal}");
         assert!(run.stdout.contains("PLAY RECAP"), "{}", run.all());
         assert!(run.stdout.contains("owed: restart on "), "{}", run.all());
-        let free = site.apply(&["--tags", "none"]).await;
+        let free = site.apply_other().await;
         assert_eq!(free.code, Some(0), "its locks are gone: {}", free.all());
         let id = run_id(&run.stdout);
         let resumed = site.run(&["resume", &id]).await;
@@ -119,7 +119,7 @@ async fn the_second_ctrl_c_cancels_and_the_third_leaves() {
     assert_eq!(run.code, Some(99), "{}", run.all());
     assert!(run.stdout.contains("PLAY RECAP"), "{}", run.all());
     assert_eq!(site.out(), [IN_THE_MIDDLE; 2], "the shell was ended");
-    let free = site.apply(&["--tags", "none"]).await;
+    let free = site.apply_other().await;
     assert_eq!(free.code, Some(0), "its locks are gone: {}", free.all());
     let id = run_id(&run.stdout);
     let abandoned = site.run(&["runs", "abandon", &id]).await;

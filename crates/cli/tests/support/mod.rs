@@ -90,6 +90,14 @@ impl Site {
         self.run(&args).await
     }
 
+    /// Another playbook on the same hosts, which changes nothing.
+    pub(crate) async fn apply_other(&self) -> Ran {
+        let text = "- hosts: all\n  gather_facts: false\n  tasks:\n    - debug: {msg: hello}\n";
+        self.write("other.yml", text);
+        self.run(&["apply", "other.yml", "-i", &self.inventory])
+            .await
+    }
+
     /// Any command, to its end; the fleet's servers go on meanwhile.
     pub(crate) async fn run(&self, args: &[&str]) -> Ran {
         let mut command = command(self.directory.path(), args);
