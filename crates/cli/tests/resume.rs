@@ -15,7 +15,7 @@ const PLAYBOOK: &str = "
     - name: First
       shell: echo first >> /srv/out
     - name: Slow
-      shell: echo begin >> /srv/out; sleep 4; echo end >> /srv/out
+      shell: echo begin >> /srv/out; sleep 6; echo end >> /srv/out
       notify: restart
     - name: Last
       shell: echo last >> /srv/out
@@ -213,6 +213,11 @@ async fn one_run_at_a_time() {
     // A preview locks nothing, and is not in the way.
     let preview = site.apply(&["--check", "--tags", "none"]).await;
     assert_eq!(preview.code, Some(0), "{}", preview.all());
+    let impatient = site.start(&["--wait"]);
+    impatient.until_said("Waiting for ").await;
+    impatient.signal("INT");
+    let impatient = impatient.end().await;
+    assert_eq!(impatient.code, Some(99), "{}", impatient.all());
     let second = site.apply(&["--wait"]).await;
     assert_eq!(second.code, Some(0), "{}", second.all());
     assert!(second.stdout.contains("Waiting for "), "{}", second.all());
