@@ -291,7 +291,8 @@ impl Again {
         Err(diagnostics.into())
     }
 
-    /// The hosts that did not get to the end, each with what it does next; as far as can be said before.
+    /// The hosts that did not get to the end, each with what it does next, as far as was told: events are stored a moment
+    /// later than the journal is written, so a killed run may be a task further than this says.
     fn left(&self) -> Result<Left, Refusal> {
         let mut left = Left::default();
         let mut tasks: BTreeMap<u32, String> = BTreeMap::new();
@@ -374,10 +375,10 @@ impl Again {
         }
         let rest = at.len().saturating_sub(NAMED_MAX);
         for (task, on) in at.into_iter().take(NAMED_MAX) {
-            tell(&format!("  at `{task}`: {}", named(&on)));
+            tell(&format!("  from `{task}` on: {}", named(&on)));
         }
         if rest > 0 {
-            tell(&format!("  and at {rest} other tasks"));
+            tell(&format!("  and from {rest} other tasks on"));
         }
         for owed in memory.owed.iter().take(NAMED_MAX) {
             tell(&format!(
