@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use real_hosts::engine::{Engine, Running};
 use real_hosts::{fleet, shell};
-use xtask::fleet::{Fleet, Host, Init};
+use xtask::fleet::{Fault, Fleet, Host, Init};
 
 /// A task that says when it has begun, and goes on when it is let.
 const GATE: &str = "
@@ -55,6 +55,12 @@ fn wait_for_line(host: &Host, line: &str, running: &Running) {
 
 fn log(host: &Host) -> String {
     shell(host, "cat /srv/log 2>/dev/null || true")
+}
+
+fn fault(fleet: &Fleet, host: &Host, fault: Fault) {
+    fleet
+        .fault(host, fault)
+        .unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// Process numbers of agents in the host, as it numbers them.
@@ -216,7 +222,7 @@ fn on_a_read_only_system_everything_works_that_does_not_write_there() {
     if !engine.is_hostler() {
         return;
     }
-    shell(&hosts[0], "mount -o remount,ro /");
+    fault(&fleet, &hosts[0], Fault::ReadOnly);
     let ran = engine.apply_text(&fleet, LITTLE, &[]);
     ran.expect_code(2);
     let name = &hosts[0].name;
@@ -227,7 +233,8 @@ fn on_a_read_only_system_everything_works_that_does_not_write_there() {
         ran.output
     );
     ran.says(&["read-only", "/srv/x"]);
-    shell(&hosts[0], "mount -o remount,rw /; test ! -e /srv/x");
+    fault(&fleet, &hosts[0], Fault::Heal);
+    shell(&hosts[0], "test ! -e /srv/x; touch /srv/y");
 }
 
 #[test]
@@ -239,8 +246,7 @@ fn noexec_places_and_a_missing_home_do_not_keep_the_agent_out() {
     if !engine.is_hostler() {
         return;
     }
-    let noexec = "for d in /tmp /var/tmp /root/.cache; do mkdir -p $d; mount -t tmpfs -o noexec,mode=1777 tmpfs $d; done; chmod 700 /root/.cache";
-    shell(&hosts[0], noexec);
+    fault(&fleet, &hosts[0], Fault::Noexec);
     // sshd says so, and starts in the root directory. The key must then be elsewhere.
     shell(
         &hosts[1],
