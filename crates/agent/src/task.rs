@@ -224,7 +224,7 @@ impl Tasks {
         drop(lists);
         let (tasks, its_shared) = (self.clone(), shared.clone());
         let body = move || {
-            its_shared.kept.relay(key, &task, &its_shared.outbox);
+            its_shared.kept.resolve(key, &task, &its_shared.outbox);
             tasks.finish(number, &its_shared);
         };
         if thread::Builder::new().spawn(body).is_err() {
@@ -314,8 +314,7 @@ impl Tasks {
     }
 }
 
-/// What a cancelled task says.
-pub(crate) const CANCELLED: &str = "the task was cancelled";
+pub(crate) use hostler_protocol::CANCELLED;
 
 fn message(task: u32, index: u32, outcome: Outcome) -> FromAgent {
     FromAgent::Done {

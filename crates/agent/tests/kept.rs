@@ -245,9 +245,15 @@ fn what_was_not_known_begins_only_where_that_was_asked() {
     let run = keyed(&mut third, std::slice::from_ref(&line));
     let number = third.begin(0, run);
     assert_eq!(told(&mut third, number), (vec![String::new()], None));
-    let run = keyed(&mut second, &[line]);
+    let run = keyed(&mut second, std::slice::from_ref(&line));
     let number = second.begin(0, run);
     assert_eq!(told(&mut second, number), (vec![String::new()], None));
+    // It may come in even later, when the result has been fetched.
+    third.send(0, &ToAgent::Forget(vec![KEY]));
+    assert_eq!(resolve(&mut third), never);
+    let run = keyed(&mut late, &[line]);
+    let number = late.begin(0, run);
+    assert_eq!(told(&mut late, number), never);
     assert_eq!(fs::read_to_string(store.path("runs")).unwrap(), "x\n");
 }
 

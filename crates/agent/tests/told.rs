@@ -36,10 +36,12 @@ fn put(session: &mut Session, content: &str, args: &[(&str, Value)]) -> Vec<Repl
     keeping(session, "copy", item_with(payload, args)).replaced
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of what is told")]
 fn hash(content: &str) -> Option<[u8; 32]> {
     Some(Sha256::digest(content).into())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the type of what is told")]
 fn before(path: &Path, mode: u32, content: &str, told: bool) -> Option<Before> {
     let meta = fs::metadata(path.parent().unwrap()).unwrap();
     Some(Before {
@@ -292,6 +294,7 @@ fn a_task_that_takes_long_says_what_it_does() {
     let mut session = Session::greeted();
     let go = dir.path().join("go");
     let line = format!("while ! test -e {}; do sleep 0.1; done", go.display());
+    session.hears_progress = true;
     let number = shell(&mut session, &line, false);
     match session.receive().1 {
         FromAgent::Progress { task, doing } => {
@@ -345,6 +348,7 @@ fn who_holds_the_lock_that_apt_waits_for_is_named() {
     session.hello(0);
     let args = [("_raw_params", program.display().to_string().into())];
     let run = session.task("command", vec![item(0, &args)]);
+    session.hears_progress = true;
     let number = session.begin(0, run);
     match session.receive().1 {
         FromAgent::Progress { task, doing } => {
@@ -354,6 +358,7 @@ fn who_holds_the_lock_that_apt_waits_for_is_named() {
         }
         other => panic!("unexpected {other:?}"),
     }
+    session.hears_progress = false;
     // One that installs is not interrupted.
     session.send(0, &ToAgent::Cancel { task: number });
     session.send(0, &ToAgent::Ping(1));

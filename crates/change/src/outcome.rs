@@ -125,7 +125,34 @@ impl std::fmt::Debug for Before {
     }
 }
 
+/// Most warnings, and most faults, of one outcome.
+const WORDS_MAX: usize = 50;
+/// Longest of them, in bytes.
+const WORD_BYTES_MAX: usize = 4 << 10;
+
 impl Outcome {
+    /// Cuts what a host wants people told to what people can read: a host must not bury the others' results, or the
+    /// journal, under its warnings.
+    pub fn bound_words(&mut self) {
+        for words in [&mut self.warnings, &mut self.faults] {
+            let left_out = words.len().saturating_sub(WORDS_MAX);
+            words.truncate(WORDS_MAX);
+            for word in words.iter_mut() {
+                if word.len() > WORD_BYTES_MAX {
+                    let mut end = WORD_BYTES_MAX;
+                    while !word.is_char_boundary(end) {
+                        end -= 1;
+                    }
+                    word.truncate(end);
+                    word.push_str(" ...");
+                }
+            }
+            if left_out > 0 {
+                words.push(format!("... and {left_out} more"));
+            }
+        }
+    }
+
     /// A failure with a message.
     pub fn failure(msg: impl Into<String>) -> Self {
         let failed = Some(ModuleFailure {
@@ -136,5 +163,33 @@ impl Outcome {
             failed,
             ..Outcome::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_cannot_say_without_end() {
+        let mut outcome = Outcome {
+            warnings: vec!["é".repeat(WORD_BYTES_MAX); 100_000],
+            ..Outcome::default()
+        };
+        outcome.bound_words();
+        assert_eq!(outcome.warnings.len(), WORDS_MAX + 1);
+        assert_eq!(outcome.warnings[WORDS_MAX], "... and 99950 more");
+        assert!(
+            outcome
+                .warnings
+                .iter()
+                .all(|it| it.len() <= WORD_BYTES_MAX + 4)
+        );
+        let before = outcome.clone();
+        outcome.warnings.pop();
+        let mut again = outcome.clone();
+        again.warnings.truncate(3);
+        again.bound_words();
+        assert_eq!(again.warnings, before.warnings[..3]);
     }
 }

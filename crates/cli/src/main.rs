@@ -28,6 +28,7 @@ fn main() -> ExitCode {
     {
         return hostler_demo::host_main(args);
     }
+    no_core_dumps();
     let cli = match Cli::read(program.into_iter().chain(args)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -43,6 +44,17 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args),
     };
     ExitCode::from(exit as u8)
+}
+
+/// A crash must not write the passwords in memory to a file. A limit of children too, which may raise it again.
+fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = Rlimit {
+        current: Some(0),
+        ..getrlimit(Resource::Core)
+    };
+    // Lowering a limit of one's own is always allowed.
+    let _ = setrlimit(Resource::Core, limit);
 }
 
 /// Help and version are answers; anything else is a wrong command line, for which ansible-playbook ends with 5.

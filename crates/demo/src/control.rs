@@ -32,8 +32,6 @@ pub(crate) enum Message {
         command: Vec<u8>,
         streams: Vec<OwnedFd>,
     },
-    /// Fleet: hang up on what runs under this number.
-    HangUp(u32),
     /// Host: it ended. Exit status, or 128 + signal.
     Ended { id: u32, status: u32 },
 }
@@ -48,7 +46,6 @@ impl Message {
             Message::Ready(overlay) => vec![b'R', u8::from(*overlay)],
             Message::Failed(text) => [b"F", text.as_bytes()].concat(),
             Message::Run { id, command, .. } => numbered(b'C', *id, command),
-            Message::HangUp(id) => numbered(b'H', *id, &[]),
             Message::Ended { id, status } => numbered(b'E', *id, &status.to_le_bytes()),
         }
     }
@@ -66,7 +63,6 @@ impl Message {
                 command: rest.get(4..)?.to_vec(),
                 streams,
             },
-            b'H' => Message::HangUp(number(rest)?),
             b'E' => Message::Ended {
                 id: number(rest)?,
                 status: number(rest.get(4..)?)?,

@@ -133,7 +133,6 @@ pub(crate) struct Helper {
 
 /// A program that runs in a host.
 pub(crate) struct Program {
-    pub id: u32,
     pub stdin: pipe::Sender,
     pub stdout: pipe::Receiver,
     pub stderr: pipe::Receiver,
@@ -197,18 +196,11 @@ impl Helper {
         self.waiting().insert(id, sender);
         self.send(&message, &streams).await?;
         Ok(Program {
-            id,
             stdin: pipe::Sender::from_owned_fd(stdin.into())?,
             stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
             stderr: pipe::Receiver::from_owned_fd(stderr.into())?,
             ended,
         })
-    }
-
-    /// Sends a program and its children the signal that a lost line sends.
-    pub(crate) async fn hang_up(&self, id: u32) {
-        // If the host is gone, so is the program.
-        let _ = self.send(&Message::HangUp(id), &[]).await;
     }
 
     async fn send(

@@ -135,7 +135,6 @@ async fn run(channel: Channel<Msg>, helper: &Helper, command: &[u8]) {
         return;
     };
     let Program {
-        id,
         stdin,
         mut stdout,
         mut stderr,
@@ -158,10 +157,8 @@ async fn run(channel: Channel<Msg>, helper: &Helper, command: &[u8]) {
         tokio::select! {
             status = &mut ended => break status,
             () = &mut copied, if !all_copied => all_copied = true,
-            () = &mut fed => {
-                helper.hang_up(id).await;
-                return;
-            }
+            // As sshd does without a terminal: its streams are closed, and it goes on as it likes.
+            () = &mut fed => return,
         }
     };
     if !all_copied {

@@ -125,6 +125,10 @@ impl Store {
     /// If a named run is not there, or the store cannot be written.
     pub fn prune(&self, request: &PruneRequest) -> crate::Result<Pruned> {
         let bytes_before = self.size()?;
+        if !request.dry_run {
+            // It may be a full disk that room is wanted on; the next run lays it in again.
+            let _gone = std::fs::remove_file(self.dir().ballast());
+        }
         let mut pruned = self.with(|connection| {
             for run in &request.runs {
                 crate::query::number(connection, run)?;

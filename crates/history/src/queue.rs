@@ -15,9 +15,9 @@ use crate::{Result, RunEnd};
 /// What nobody waits for is written after this long.
 pub(crate) const LAZY: Duration = Duration::from_millis(200);
 /// Notes of this many bytes may wait; whoever gives more is held up until there is room.
-const NOTE_BYTES_MAX: usize = 64 << 20;
+const NOTE_BYTES_MAX: usize = 16 << 20;
 /// Events of this many bytes may wait; after [`PATIENCE`] without room they are dropped and counted.
-const EVENT_BYTES_MAX: usize = 32 << 20;
+const EVENT_BYTES_MAX: usize = 8 << 20;
 /// Events of this many bytes are written at once: they make one chunk.
 const CHUNK_BYTES: usize = 128 << 10;
 /// How long a slow disk may hold up the thread that shows events.
@@ -155,6 +155,13 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.state().batch.last = true;
         self.work.notify_one();
+    }
+
+    /// The writing thread is gone, by a panic perhaps: whoever waits, or will, is told.
+    pub(crate) fn end(&self) {
+        self.break_for("the run is not written any more");
+        let left = std::mem::take(&mut self.state().batch);
+        drop(left);
     }
 
     pub(crate) fn broken(&self) -> Option<String> {

@@ -305,3 +305,84 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     PathBuf::from(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(path: &Path) -> u32 {
+        let connection = connect(path).unwrap();
+        numbers(&connection).unwrap().1
+    }
+
+    #[test]
+    fn an_older_database_is_copied_and_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runs.sqlite");
+        assert!(prepare(&path, MIGRATIONS, b"key").unwrap());
+        let connection = connect(&path).unwrap();
+        connection
+            .execute("INSERT INTO owed VALUES ('h', 'b', 'p', 'n', 'r')", [])
+            .unwrap();
+        drop(connection);
+        let mut more = MIGRATIONS.to_vec();
+        // The second statement fails: nothing of it may stay.
+        more.push("ALTER TABLE owed ADD COLUMN note TEXT; CREATE TABLE owed (x);");
+        assert!(prepare(&path, &more, b"key").is_err());
+        assert_eq!(version(&path), 1);
+        let columns = |path: &Path| -> i64 {
+            let sql = "SELECT count(*) FROM pragma_table_info('owed')";
+            let connection = connect(path).unwrap();
+            connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(columns(&path), 5);
+
+        more.pop();
+        more.push("ALTER TABLE owed ADD COLUMN note TEXT;");
+        assert!(!prepare(&path, &more, b"key").unwrap());
+        assert_eq!((version(&path), columns(&path)), (2, 6));
+        let copy = with_suffix(&path, ".schema-1");
+        assert_eq!((version(&copy), columns(&copy)), (1, 5));
+        let rows: i64 = connect(&copy)
+            .unwrap()
+            .query_row("SELECT count(*) FROM owed", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 1);
+        // The program of before refuses it.
+        let refused = prepare(&path, MIGRATIONS, b"key");
+        assert!(matches!(
+            refused,
+            Err(DbError::Store(StoreError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            }))
+        ));
+    }
+
+    #[test]
+    fn every_question_finds_its_rows_by_an_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runs.sqlite");
+        prepare(&path, MIGRATIONS, b"key").unwrap();
+        let connection = connect(&path).unwrap();
+        for question in [
+            "SELECT * FROM changes WHERE host = 'h' AND subject = 's'",
+            "SELECT * FROM changes WHERE subject = 's'",
+            "SELECT * FROM changes WHERE run = 1",
+            "SELECT * FROM results WHERE run = 1",
+            "SELECT * FROM hosts WHERE host = 'h'",
+            "SELECT * FROM notes WHERE id BETWEEN 1 AND 2",
+            "SELECT * FROM replaced WHERE run = 1",
+            "SELECT * FROM uses WHERE content = 1",
+            "SELECT * FROM leases WHERE lock = 'l'",
+        ] {
+            let plan: String = connection
+                .query_row(&format!("EXPLAIN QUERY PLAN {question}"), [], |row| {
+                    row.get(3)
+                })
+                .unwrap();
+            assert!(plan.starts_with("SEARCH"), "{question}: {plan}");
+        }
+    }
+}

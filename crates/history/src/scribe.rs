@@ -76,6 +76,13 @@ impl Scribe {
 
     /// Until the queue is closed.
     pub(crate) fn write(mut self, queue: &Queue) {
+        struct AtEnd<'a>(&'a Queue);
+        impl Drop for AtEnd<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let _whatever_happens = AtEnd(queue);
         loop {
             let mut batch = queue.take(self.beaten + BEAT);
             self.lost_events += batch.lost_events;
@@ -224,7 +231,7 @@ impl Scribe {
                 let _gone = reply.send(taken);
             }
             Command::Finish { end, reply } => {
-                let ended = self.finish(&end, queue.broken());
+                let ended = self.finish(&end, queue.broken().as_deref());
                 let _gone = reply.send(ended);
             }
         }
@@ -256,7 +263,7 @@ impl Scribe {
     }
 
     /// Writes the end of the run, and what could not be written before it.
-    fn finish(&mut self, end: &RunEnd, broken: Option<String>) -> Result<()> {
+    fn finish(&mut self, end: &RunEnd, broken: Option<&str>) -> Result<()> {
         if self.disk_full {
             let _gone = fs::remove_file(self.store.dir().ballast());
         }
@@ -269,7 +276,7 @@ impl Scribe {
             transact(&mut self.connection, |transaction| {
                 lease::own(transaction, lock)?;
                 pen.notes(transaction, stranded)?;
-                prune::end(transaction, pen.run, end, broken.as_deref(), lost)?;
+                prune::end(transaction, pen.run, end, broken, lost)?;
                 lease::release(transaction, lock)?;
                 Ok(())
             })

@@ -43,6 +43,7 @@ impl StateDir {
             .create(path)
             .map_err(|error| failed("make", error))?;
         let path = path.canonicalize().map_err(|error| failed("use", error))?;
+        let kind = rustix::fs::statfs(&path).map_or(0, |it| it.f_type);
         let metadata = fs::metadata(&path).map_err(|error| failed("look at", error))?;
         let refuse = |why: String| {
             let path = path.display();
@@ -52,6 +53,12 @@ impl StateDir {
         };
         if !metadata.is_dir() {
             return refuse("is not a directory".into());
+        }
+        if is_network(kind) {
+            return refuse(
+                "is on a network file system, where several machines would damage the run store"
+                    .into(),
+            );
         }
         let mode = metadata.mode() & 0o7777;
         if mode & 0o022 != 0 {
@@ -87,6 +94,17 @@ impl StateDir {
     }
 }
 
+/// Is this file system NFS or SMB? `SQLite`'s locks cannot be relied on there, and its write-ahead log works on one machine
+/// alone (<https://sqlite.org/wal.html>).
+fn is_network(kind: rustix::fs::FsWord) -> bool {
+    /// As `statfs(2)` names them.
+    const NFS: rustix::fs::FsWord = 0x6969;
+    const SMB: rustix::fs::FsWord = 0x517b;
+    const CIFS: rustix::fs::FsWord = 0xff53_4d42;
+    const SMB2: rustix::fs::FsWord = 0xfe53_4d42;
+    [NFS, SMB, CIFS, SMB2].contains(&kind)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -108,5 +126,16 @@ mod tests {
         StateDir::open(&path).unwrap();
         fs::write(top.path().join("file"), "").unwrap();
         StateDir::open(&top.path().join("file")).unwrap_err();
+    }
+
+    #[test]
+    fn network_file_systems_are_known() {
+        assert!(is_network(0x6969) && is_network(0xfe53_4d42));
+        // ext4, tmpfs, overlayfs.
+        assert!(
+            ![0xef53, 0x0102_1994, 0x794c_7630]
+                .into_iter()
+                .any(is_network)
+        );
     }
 }

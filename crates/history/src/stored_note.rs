@@ -157,3 +157,62 @@ pub(crate) fn read(mut bytes: &[u8]) -> Result<Vec<StoredNote>> {
     }
     Ok(notes)
 }
+
+#[cfg(test)]
+mod tests {
+    use hostler_events::TaskKind;
+    use hostler_journal::Print;
+
+    use super::*;
+    use crate::event_text::hex;
+
+    /// Whoever has to change these bytes counts [`FORM`] up: journals of the old form are not understood any more. The
+    /// result in [`Finished`] is JSON, which may grow.
+    #[test]
+    fn the_form_is_what_its_number_says() {
+        let notes = [
+            Note::Task {
+                id: TaskId(3),
+                execution: Execution {
+                    play: 1,
+                    batch: 2,
+                    kind: TaskKind::Handler,
+                    print: Print([9; 16]),
+                    occurrence: 4,
+                },
+                name: "n".into(),
+                module: "m".into(),
+            },
+            Note::Intent(Intent {
+                task: TaskId(3),
+                host: "h".into(),
+                step: 1,
+                attempt: 2,
+                key: TaskKey([7; 16]),
+                place: "p".into(),
+                boot_id: "b".into(),
+                module: "m".into(),
+                request: Print([8; 16]),
+                items: vec![5],
+                repeatable: true,
+            }),
+            Note::Answer {
+                key: TaskKey([7; 16]),
+                outcomes: BTreeMap::from([(5, Outcome::failure("f"))]),
+                unknown: true,
+            },
+        ];
+        let bytes: Vec<u8> = notes
+            .into_iter()
+            .flat_map(|note| prepare(note).unwrap().bytes)
+            .collect();
+        assert_eq!(FORM, 1);
+        assert_eq!(hex(&bytes), FORM_1);
+        assert_eq!(read(&bytes).unwrap().len(), 3);
+        assert!(read(&bytes[..bytes.len() - 1]).is_err());
+    }
+
+    const FORM_1: &str = "00030102010909090909090909090909090909090904016e016d010301680102070707070707\
+        0707070707070707070701700162016d08080808080808080808080808080808010501020707\
+        070707070707070707070707070701050000010166000000000000000000000001";
+}

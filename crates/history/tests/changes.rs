@@ -1,4 +1,5 @@
 //! What changed on a host, at a path, by which run; and what goes when the history is pruned.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

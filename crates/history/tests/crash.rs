@@ -1,4 +1,5 @@
 //! SIGKILL around every commit, several processes, full disks, files that vanish.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

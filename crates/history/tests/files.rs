@@ -1,4 +1,5 @@
 //! The files of the state directory: private, sealed, refused when they are not ours.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
@@ -199,7 +200,7 @@ fn a_damaged_database_is_moved_aside_and_named() {
     drop(store);
     let mut bytes = fs::read(&path).unwrap();
     for (index, byte) in bytes.iter_mut().enumerate().skip(100) {
-        *byte ^= (index % 251) as u8;
+        *byte ^= u8::try_from(index % 251).unwrap();
     }
     fs::write(&path, &bytes).unwrap();
     let error = reopened(dir.path())

@@ -1,4 +1,5 @@
 //! One controller at a time.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

@@ -115,7 +115,9 @@ fn events_come_back_and_go_on_counting() {
     {
         let writer = store.begin(&new_run("run-1", &[])).unwrap();
         let mut reporter = writer.reporter();
-        told.iter().for_each(|event| reporter.event(event));
+        for event in &told {
+            reporter.event(event);
+        }
         writer.note(task(1));
         writer.note(task(2));
     }

@@ -126,34 +126,8 @@ impl Agent {
                 }
                 None => Ok(()),
             },
-            // What came of a task depends on the first byte of its key.
-            ToAgent::Resolve { task, key } => match key.0[0] {
-                0 => {
-                    Self::done(lane, task, 0, "before")?;
-                    Self::say(lane, &FromAgent::End { task })
-                }
-                1 => {
-                    Self::done(lane, task, 0, "before")?;
-                    let why = Unresolved::AgentDied;
-                    Self::say(lane, &FromAgent::Unresolved { task, why })
-                }
-                2 => Ok(()),
-                _ => {
-                    let why = Unresolved::NeverBegan;
-                    Self::say(lane, &FromAgent::Unresolved { task, why })
-                }
-            },
-            ToAgent::Lease { lease, breaks } => {
-                let held_by = (lease.run != "a" && breaks.is_none()).then(|| Lease {
-                    id: "lock\u{1b}[31m".to_owned(),
-                    run: "a".to_owned(),
-                    ..Lease::default()
-                });
-                match lease.run.as_str() {
-                    "silent" => Ok(()),
-                    _ => Self::say(lane, &FromAgent::Leased { held_by }),
-                }
-            }
+            ToAgent::Resolve { task, key } => Self::resolve(lane, task, key.0[0]),
+            ToAgent::Lease { lease, breaks } => Self::lease(lane, &lease.run, breaks.is_some()),
             ToAgent::Forget(keys) => {
                 self.forgotten += keys.len();
                 Ok(())
@@ -174,6 +148,33 @@ impl Agent {
                 Self::done(lane, task, 0, "cancelled")?;
                 Self::say(lane, &FromAgent::End { task })
             }
+        }
+    }
+
+    /// What came of a task depends on the first byte of its key.
+    fn resolve(lane: u16, task: u32, key: u8) -> std::io::Result<()> {
+        if key > 1 {
+            let why = Unresolved::NeverBegan;
+            return Self::say(lane, &FromAgent::Unresolved { task, why });
+        }
+        Self::done(lane, task, 0, "before")?;
+        if key == 0 {
+            return Self::say(lane, &FromAgent::End { task });
+        }
+        let why = Unresolved::AgentDied;
+        Self::say(lane, &FromAgent::Unresolved { task, why })
+    }
+
+    /// The run `a` has the lock; who is `silent` is not answered.
+    fn lease(lane: u16, run: &str, breaks: bool) -> std::io::Result<()> {
+        let held_by = (run != "a" && !breaks).then(|| Lease {
+            id: "lock\u{1b}[31m".to_owned(),
+            run: "a".to_owned(),
+            ..Lease::default()
+        });
+        match run {
+            "silent" => Ok(()),
+            _ => Self::say(lane, &FromAgent::Leased { held_by }),
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Exit {
     Status(i32),
     /// By a signal, named without `SIG`.
     Signal(String),
+    /// The server refused to run it.
+    Refused,
     /// Nobody said: the channel or connection went first.
     Unknown,
 }
@@ -45,6 +47,7 @@ impl std::fmt::Display for Exit {
         match self {
             Self::Status(status) => write!(f, "status {status}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::Refused => f.write_str("a refusal: the server runs no commands"),
             Self::Unknown => f.write_str("no status"),
         }
     }
@@ -229,6 +232,8 @@ impl CommandReader {
                     Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                         *exit = Exit::Signal(format!("{signal_name:?}"));
                     }
+                    // Nothing else is asked of the server on this channel.
+                    Some(ChannelMsg::Failure) => return Inbound::Ended(Exit::Refused),
                     Some(_) => {}
                     None => return Inbound::Ended(exit.clone()),
                 }

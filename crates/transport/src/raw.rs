@@ -1,6 +1,6 @@
 //! One command without an agent: what the `raw` module does.
 
-use crate::failure::Unreachable;
+use crate::failure::{Reason, Unreachable};
 use crate::link::{CommandReader, Exit, Inbound, Link};
 
 /// What a command left.
@@ -48,10 +48,14 @@ impl Link {
                 () = &mut feed, if !fed => fed = true,
             }
         };
-        if output.exit == Exit::Unknown {
-            return Err(self.lost("the connection was lost while the command ran"));
+        match output.exit {
+            Exit::Unknown => Err(self.lost("the connection was lost while the command ran")),
+            Exit::Refused => Err(Unreachable::new(
+                Reason::Agent,
+                format!("{}: the server refuses to run commands", self.peer()),
+            )),
+            Exit::Status(_) | Exit::Signal(_) => Ok(output),
         }
-        Ok(output)
     }
 }
 

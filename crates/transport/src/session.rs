@@ -329,15 +329,13 @@ impl Session {
             let answer = answer.await;
             answer.unwrap_or_else(|_| Err(LaneOpenError::Lost(self.why_over())))
         };
-        match timeout(limit, asked).await {
-            Ok(result) => result.map(|hello| (Lane(lane), hello)),
-            Err(_) => {
-                let lost = Unreachable::timeout(Phase::Agent, limit, self.link.peer());
-                // An agent that does not even say that sudo hangs cannot be trusted with a later answer.
-                self.core.end(&lost);
-                Err(LaneOpenError::Lost(lost))
-            }
+        if let Ok(result) = timeout(limit, asked).await {
+            return result.map(|hello| (Lane(lane), hello));
         }
+        let lost = Unreachable::timeout(Phase::Agent, limit, self.link.peer());
+        // An agent that does not even say that sudo hangs cannot be trusted with a later answer.
+        self.core.end(&lost);
+        Err(LaneOpenError::Lost(lost))
     }
 
     /// Has the agent of a lane hold its user's lock on the host until it ends. `breaks`: id of a lock that may be broken.

@@ -5,35 +5,67 @@
 
 use hostler_value::{Map, Value};
 
-/// Variables of connections that facts must not set, without `ansible_`.
-const RESERVED: [&str; 14] = [
+/// Variables that facts must not set, without `ansible_`: those of connections, and those that the engine sets itself
+/// (some of them only at times, such as `ansible_limit` or `ansible_loop`).
+const RESERVED: [&str; 41] = [
+    "check_mode",
+    "config_file",
     "connection",
     "connection_user",
+    "delegated_vars",
+    "dependent_role_names",
+    "diff_mode",
     "facts",
+    "failed_result",
+    "failed_task",
+    "forks",
     "host",
+    "host_key_checking",
+    "index_var",
+    "inventory_sources",
+    "limit",
+    "loop",
+    "loop_var",
+    "managed",
     "module_compression",
     "network_os",
+    "parent_role_names",
     "password",
     "pipelining",
+    "play_batch",
+    "play_hosts",
+    "play_hosts_all",
+    "play_name",
+    "play_role_names",
     "playbook_python",
     "port",
     "private_key_file",
+    "role_names",
     "rsync_path",
+    "run_tags",
+    "search_path",
+    "skip_tags",
     "timeout",
     "user",
+    "verbosity",
+    "version",
 ];
 
 /// Connection and become variables that come in families.
-const RESERVED_STARTS: [&str; 10] = [
+const RESERVED_STARTS: [&str; 14] = [
     "become",
+    "doas_",
     "docker_",
     "local_",
     "paramiko_",
+    "private_key_",
     "psrp_",
     "scp_",
     "sftp_",
     "shell_",
     "ssh_",
+    "su_",
+    "sudo_",
     "winrm_",
 ];
 
@@ -108,7 +140,13 @@ mod tests {
             "ansible_become_password",
             "ansible_ssh_common_args",
             "ansible_python_interpreter",
+            "ansible_host_key_checking",
+            "ansible_sudo_pass",
+            "ansible_private_key_passphrase",
+            "ansible_limit",
+            "ansible_loop_var",
         ] {
+            assert!(!can_be_fact(name), "{name}");
             assert!(variable(&facts, name).is_none(), "{name}");
         }
         assert_eq!(super::names(&facts).count(), 2);

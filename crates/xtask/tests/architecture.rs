@@ -32,6 +32,7 @@ const HOUSE: &str = "
     reporters      L2  sync   : diag value change events preview record
     app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record transport executor history reporters
     demo           dev async  : agent-image
+    faults         dev async  : value change protocol
     cli            L4  async  : diag value events preview record app reporters demo
     xtask          dev sync   :
     real-hosts     dev sync   : xtask
@@ -39,13 +40,21 @@ const HOUSE: &str = "
 
 /// Libraries that only these crates may name: everything else sees them through our own types.
 const FENCED: &[(&str, &[&str])] = &[
-    ("russh", &["transport", "demo"]),
+    ("russh", &["transport", "demo", "faults"]),
     ("minijinja", &["template"]),
     ("libyaml-rs", &["yaml"]),
     ("fancy-regex", &["python-regex"]),
     ("rusqlite", &["history"]),
     ("indicatif", &["reporters", "cli"]),
     ("clap", &["cli", "xtask"]),
+];
+
+/// Files whose code may start a shell: what the user wrote as a command line, and the demo's login shell.
+const SHELLS: &[&str] = &[
+    "crates/agent/src/process.rs",
+    "crates/demo/src/host/serve.rs",
+    "crates/transport/src/connect/stream.rs",
+    "crates/transport/src/link.rs",
 ];
 
 struct Room {
@@ -169,4 +178,32 @@ fn fenced_libraries_stay_behind_their_crates() {
             );
         }
     }
+}
+
+/// Everything else that is started gets its arguments as a vector, so that no text of a host or file is a command.
+#[test]
+fn shells_are_started_in_few_places() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut waiting = vec![root.join("crates")];
+    let mut found = BTreeSet::new();
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let entries = std::fs::read_dir(&path).expect("a directory");
+            let paths = entries.map(|it| it.expect("an entry").path());
+            waiting.extend(paths.filter(|it| !it.ends_with("tests") && !it.ends_with("xtask")));
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            let code = text.split("\nmod tests {").next().unwrap_or_default();
+            let shells = ["\"sh\"", "\"/bin/sh\"", "\"bash\"", "\"/bin/bash\""];
+            if shells
+                .iter()
+                .any(|it| code.contains(&format!("Command::new({it})")))
+            {
+                let name = path.strip_prefix(&root).expect("below the top");
+                found.insert(name.display().to_string());
+            }
+        }
+    }
+    let allowed: BTreeSet<String> = SHELLS.iter().map(|it| (*it).to_owned()).collect();
+    assert_eq!(found, allowed);
 }

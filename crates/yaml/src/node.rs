@@ -9,7 +9,18 @@ use hostler_value::{Map, Value};
 ///
 /// This type is the trust boundary (`docs/design`): it can only be made from text that lies in a registered source,
 /// that is, from what the user's own files say. Facts, results, prompts and web input are [`Value`]s; there is no
-/// conversion from a `Value` to a `TemplateSource`.
+/// conversion from a `Value` to a `TemplateSource`:
+///
+/// ```compile_fail,E0277
+/// let said_by_a_host = hostler_value::Value::str("{{ lookup('pipe', 'id') }}");
+/// let template: hostler_yaml::TemplateSource = said_by_a_host.into();
+/// ```
+///
+/// nor can one be put together from text that is not in a source:
+///
+/// ```compile_fail
+/// let template = hostler_yaml::TemplateSource { text: "{{ x }}".into() };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateSource {
     text: Arc<str>,

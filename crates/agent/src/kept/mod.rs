@@ -105,11 +105,15 @@ impl Kept {
         Ok(record.map_or(Begin::Known, Begin::New))
     }
 
-    /// The controller has these.
+    /// The controller has these. One that this connection was asked about may still come in late on the connection
+    /// that was given up, so its file stays, and says that it must not begin.
     pub(crate) fn forget(&self, keys: &[TaskKey]) {
         for key in keys {
+            let stays = self.asked().contains(key);
             for path in self.paths(*key) {
-                let _ = fs::remove_file(path);
+                if !stays || record::bar(&path).is_err() {
+                    let _ = fs::remove_file(path);
+                }
             }
         }
     }

@@ -96,6 +96,13 @@ pub(super) fn create(path: &Path, content: &[u8]) -> io::Result<Option<Record>> 
     }
 }
 
+/// Leaves nothing in a file but that its task must not begin.
+pub(super) fn bar(path: &Path) -> io::Result<()> {
+    let file = place::open(path, true)?;
+    file.set_len(0)?;
+    file.write_all_at(&never_began(0), 0)
+}
+
 /// Takes over the file of a task of which this connection was told that it never began; `None` if it has begun meanwhile.
 pub(super) fn claim(path: &Path) -> Option<Record> {
     let mut file = place::open(path, true).ok()?;

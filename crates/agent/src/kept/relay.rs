@@ -29,6 +29,12 @@ enum Found {
 }
 
 impl Kept {
+    /// Tells what came of a task; this connection may begin it now, if it never began.
+    pub(crate) fn resolve(&self, key: TaskKey, task: &Task, outbox: &Outbox) {
+        self.promise(key);
+        self.relay(key, task, outbox);
+    }
+
     /// Answers for a task from its file, and waits for it as long as another process works on it.
     pub(crate) fn relay(&self, key: TaskKey, task: &Task, outbox: &Outbox) {
         let number = task.number();
@@ -49,10 +55,7 @@ impl Kept {
                 match place::open(path, false) {
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(_) => return Found::Unreadable,
-                    Ok(file) => {
-                        self.promise(key);
-                        return Found::File(file);
-                    }
+                    Ok(file) => return Found::File(file),
                 }
             }
             let mark = never_began(0);
@@ -60,7 +63,6 @@ impl Kept {
             // If somebody was faster, there is a file now.
             let was_faster = matches!(first.map(|path| create(path, &mark)), Some(Ok(None)));
             if !was_faster {
-                self.promise(key);
                 return Found::Nothing;
             }
         }

@@ -22,6 +22,8 @@ pub struct Session {
     next_task: u32,
     /// Reads of the output that gave something.
     pub reads: usize,
+    /// Is progress a message too? A slow machine makes a short task long.
+    pub hears_progress: bool,
 }
 
 impl Session {
@@ -47,6 +49,7 @@ impl Session {
             frames: Frames::new(),
             next_task: 1,
             reads: 0,
+            hears_progress: false,
         }
     }
 
@@ -81,7 +84,11 @@ impl Session {
         let mut buffer = vec![0; 256 << 10];
         loop {
             if let Some((lane, body)) = self.frames.next_frame().unwrap() {
-                return Some((lane, decode(&body).unwrap()));
+                let message = decode(&body).unwrap();
+                if self.hears_progress || !matches!(message, FromAgent::Progress { .. }) {
+                    return Some((lane, message));
+                }
+                continue;
             }
             match self.output.read(&mut buffer).unwrap() {
                 0 => return None,

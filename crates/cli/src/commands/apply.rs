@@ -64,7 +64,8 @@ pub(super) fn run_args(args: RunArgs) -> ExitCode {
 
 /// Ansible's `--check`: its output, then what it comes to.
 fn check_mode(request: ApplyRequest, console: &Console) -> ExitCode {
-    let (sources, done) = previews::run(request, |sources| vec![console.reporter(sources)]);
+    let (sources, done) =
+        previews::run(request, console, |sources| vec![console.reporter(sources)]);
     match done {
         Ok(draft) => {
             if console.is_json() || console.sums_up() {

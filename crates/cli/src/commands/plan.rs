@@ -88,7 +88,7 @@ pub(crate) fn run(args: PlanArgs) -> ExitCode {
         Ok(request) => request,
         Err(problem) => return problem.tell(&SourceMap::new(), &console),
     };
-    let (sources, done) = previews::run(request, |sources| console.progress(sources));
+    let (sources, done) = previews::run(request, &console, |sources| console.progress(sources));
     let draft = match done {
         Ok(draft) => draft,
         Err(problem) => return problem.tell(&sources, &console),

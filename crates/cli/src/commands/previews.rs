@@ -17,6 +17,7 @@ use crate::signals;
 /// Runs a preview; `reporters` see its events.
 pub(super) fn run(
     request: ApplyRequest,
+    console: &Console,
     reporters: impl FnOnce(&SourceMap) -> Vec<Box<dyn Reporter>>,
 ) -> (SourceMap, Result<Draft, Problem>) {
     let sources = SourceMap::new();
@@ -30,7 +31,7 @@ pub(super) fn run(
         let audience = Audience {
             reporters: reporters(&sources),
             interrupts,
-            tell: Box::new(|_| {}),
+            tell: console.teller(),
         };
         let draft = hostler_app::preview(request, &sources, audience).await;
         draft.map_err(Problem::from)

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
+use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use super::tell;
 use crate::control::{self, Message};
@@ -60,17 +60,6 @@ pub(super) fn serve(socket: &OwnedFd) {
                             status: NOT_STARTED,
                         },
                     ),
-                }
-            }
-            Message::HangUp(id) => {
-                let pid = running
-                    .lock()
-                    .iter()
-                    .find(|(_, it)| **it == id)
-                    .and_then(|(pid, _)| Pid::from_raw(*pid));
-                if let Some(pid) = pid {
-                    // It may have ended just now.
-                    let _ = kill_process_group(pid, Signal::HUP);
                 }
             }
             _ => return,

@@ -406,3 +406,24 @@ impl HostSession {
         self.session.hello().maker.uid == 0 && matches!(request.user.as_str(), "root" | "0")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// A host must not redirect its own connection, nor turn off the look at its key: no variable that is read here can come
+    /// from its facts.
+    #[test]
+    fn no_variable_of_a_connection_can_be_a_fact() {
+        let files = [include_str!("target.rs"), include_str!("become_user.rs")];
+        let mut names = Vec::new();
+        for file in files {
+            let parts = file.split("\"ansible_").skip(1);
+            names.extend(parts.filter_map(|it| it.split('"').next()));
+        }
+        assert!(names.len() > 20, "{names:?}");
+        names.extend(["sudo_pass", "su_pass", "doas_pass"]);
+        for name in names.iter().filter(|it| !it.contains('{')) {
+            let name = format!("ansible_{name}");
+            assert!(!hostler_vars::can_be_fact(&name), "{name}");
+        }
+    }
+}

@@ -389,7 +389,8 @@ impl HostTask<'_> {
     ) -> Taken {
         let (task, host) = (self.id, self.host.to_owned());
         match message {
-            Some(Ok(TaskMessage::Done { index, outcome })) => {
+            Some(Ok(TaskMessage::Done { index, mut outcome })) => {
+                outcome.bound_words();
                 outcomes.insert(index, *outcome);
                 Taken::More
             }

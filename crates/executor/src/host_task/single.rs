@@ -241,7 +241,7 @@ impl HostTask<'_> {
         };
         let rc = match output.exit {
             Exit::Status(status) => status,
-            Exit::Signal(_) | Exit::Unknown => -1,
+            Exit::Signal(_) | Exit::Refused | Exit::Unknown => -1,
         };
         let mut fields = Map::new();
         fields.insert("rc", rc);

@@ -92,7 +92,7 @@ pub(crate) fn task(id: u32) -> Note {
 pub(crate) fn key(task: u32, host: &str, step: u32, attempt: u32) -> TaskKey {
     let mut key = [0; 16];
     key[..4].copy_from_slice(&task.to_le_bytes());
-    key[4..6].copy_from_slice(&[step as u8, attempt as u8]);
+    key[4..6].copy_from_slice(&[step, attempt].map(|it| u8::try_from(it).expect("small")));
     for (to, from) in key[6..].iter_mut().zip(host.bytes()) {
         *to = from;
     }

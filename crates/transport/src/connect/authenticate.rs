@@ -303,13 +303,13 @@ impl<'a> Authentication<'a> {
                 remaining_methods,
                 partial_success,
             }) => {
+                self.note_remaining(remaining_methods)?;
                 let word = if partial_success {
                     "accepted, but the server wants more"
                 } else {
                     "refused"
                 };
                 self.log.push(format!("{shown} {word}"));
-                self.note_remaining(remaining_methods)?;
                 Ok(false)
             }
             Err(error) => {
@@ -365,13 +365,13 @@ impl<'a> Authentication<'a> {
                     remaining_methods,
                     partial_success,
                 } => {
+                    self.note_remaining(remaining_methods)?;
                     let word = if partial_success {
                         "accepted, but the server wants more"
                     } else {
                         "refused"
                     };
                     self.log.push(format!("password {word}"));
-                    self.note_remaining(remaining_methods)?;
                     Ok(false)
                 }
             };
@@ -444,24 +444,32 @@ impl<'a> Authentication<'a> {
         }
     }
 
-    /// The server hung up during authentication; "too many authentication failures" is an answer, not a fault.
+    /// The connection ended in the authentication. "Too many authentication failures" is an answer; a line that is cut
+    /// is none, and says nothing about the credentials.
     fn lost(&self, fallback: &str) -> Unreachable {
-        let words = self
+        let (words, dismissed) = self
             .notes
-            .with(|notes| notes.ended.clone())
-            .unwrap_or_else(|| fallback.to_owned());
+            .with(|notes| (notes.ended.clone(), notes.dismissed));
+        let words = words.unwrap_or_else(|| fallback.to_owned());
         let tried = if self.log.is_empty() {
             String::new()
         } else {
             format!(": {}", self.log.join("; "))
         };
-        Unreachable::new(
-            Reason::Auth,
-            format!(
-                "the server ended the authentication as `{}` ({words}){tried}",
-                self.host.user
-            ),
-        )
+        let user = &self.host.user;
+        if dismissed {
+            Unreachable::new(
+                Reason::Auth,
+                format!("the server ended the authentication as `{user}` ({words}){tried}"),
+            )
+        } else {
+            Unreachable::new(
+                Reason::Reset,
+                format!(
+                    "the connection was cut in the authentication as `{user}` ({words}){tried}"
+                ),
+            )
+        }
     }
 }
 

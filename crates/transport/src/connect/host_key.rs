@@ -25,6 +25,8 @@ pub(crate) struct Notes {
     pub(crate) identity_doubtful: bool,
     /// The server's or the library's words when the connection ended.
     pub(crate) ended: Option<String>,
+    /// The server said goodbye, rather than being cut off.
+    pub(crate) dismissed: bool,
 }
 
 /// The callbacks' shared memory.
@@ -179,7 +181,10 @@ impl client::Handler for Callbacks {
             }
             DisconnectReason::Error(error) => (error.to_string(), Err(error)),
         };
-        self.notes.with(|notes| notes.ended = Some(words));
+        self.notes.with(|notes| {
+            notes.ended = Some(words);
+            notes.dismissed = result.is_ok();
+        });
         result
     }
 

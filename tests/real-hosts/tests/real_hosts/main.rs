@@ -2,6 +2,7 @@
 
 mod agreement;
 mod apply;
+mod canaries;
 mod lifecycle;
 mod packages;
 mod preview;
