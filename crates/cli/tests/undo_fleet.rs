@@ -40,10 +40,14 @@ fn all(fleet: &Fleet) -> Vec<Seen> {
 async fn hostler(fleet: &Fleet, args: &[&str]) -> (Option<i32>, String) {
     let state = fleet.directory().join("state");
     let mut command = Command::new(PROGRAM);
-    command.args(args).env("NO_COLOR", "1").env("HOSTLER_STATE_DIR", state);
+    command
+        .args(args)
+        .env("NO_COLOR", "1")
+        .env("HOSTLER_STATE_DIR", state);
     let out = tokio::task::spawn_blocking(move || command.output().unwrap());
     let out = out.await.unwrap();
-    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    let text =
+        String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
     (out.status.code(), text)
 }
 
@@ -56,7 +60,10 @@ fn playbook(word: &str, second: bool) -> String {
         "    - copy: {dest: /srv/gone, content: \"was here\\n\", mode: \"0611\"}\n"
     };
     // Larger than what travels in a message with its task.
-    let big = format!("{word} {}", "{{ inventory_hostname }} and more\\n".repeat(4000));
+    let big = format!(
+        "{word} {}",
+        "{{ inventory_hostname }} and more\\n".repeat(4000)
+    );
     format!(
         "- hosts: all\n  gather_facts: false\n  tasks:\n\
          \x20   - copy: {{dest: /srv/app.ini, content: \"{word} {{{{ inventory_hostname }}}}\\n\", mode: \"{mode}\"}}\n\
@@ -79,7 +86,10 @@ async fn hosts_are_as_they_were() {
     let (code, text) = hostler(&fleet, &apply).await;
     assert_eq!(code, Some(0), "{text}");
     let first = all(&fleet);
-    assert!(first.iter().filter(|it| it.is_some()).count() == 3 * HOSTS, "{text}");
+    assert!(
+        first.iter().filter(|it| it.is_some()).count() == 3 * HOSTS,
+        "{text}"
+    );
     std::fs::write(&book, playbook("second", true)).unwrap();
     let (code, text) = hostler(&fleet, &apply).await;
     assert_eq!(code, Some(0), "{text}");
@@ -96,7 +106,10 @@ async fn hosts_are_as_they_were() {
     assert_eq!(all(&fleet), second, "a preview changes nothing");
     let (code, text) = hostler(&fleet, &["undo", &ids[1], "--output", "plain"]).await;
     assert_eq!(code, Some(2), "{text}");
-    assert!(text.contains(&format!("/srv/app.ini was changed again by run {}", ids[0])), "{text}");
+    assert!(
+        text.contains(&format!("/srv/app.ini was changed again by run {}", ids[0])),
+        "{text}"
+    );
     assert_eq!(all(&fleet), second, "everything was changed again");
     let (code, text) = hostler(&fleet, &["undo", &ids[0]]).await;
     assert_eq!(code, Some(0), "{text}");

@@ -192,10 +192,15 @@ impl Page<'_> {
         if self.all {
             line.push_str(&format!("  {}", words::duration(result.duration_us)));
         }
-        out.push(self.clip(&line));
         if group.mixed {
+            out.push(self.clip(&line));
             return;
         }
+        let named = |it: &hostler_change::Delta| it.subject.contains(&result.host);
+        if group.hosts.len() > 1 && result.all_deltas().any(named) {
+            line.push_str(&format!("  (shown: {})", sanitize::name(&result.host)));
+        }
+        out.push(self.clip(&line));
         let telling = !matches!(result.status, Status::Ok | Status::Changed);
         if telling || self.options.verbosity > 0 {
             let text = full_message(result);
