@@ -55,7 +55,7 @@ impl<'a> Item<'a> {
 
 /// What the run of the undoing is called where a run has its playbooks.
 pub(super) fn title(run: &str) -> PathBuf {
-    PathBuf::from(format!("undo of run {run}"))
+    PathBuf::from(format!("undo {run}"))
 }
 
 /// Adds the play to the inputs.

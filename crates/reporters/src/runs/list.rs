@@ -79,14 +79,11 @@ pub fn runs_text(rows: &[RunRow], options: &Options, when: When<'_>) -> String {
             let text = format!("{first}{books}{}  {}", " ".repeat(pad), rest(row));
             lines.push(sanitize::clip(&text, options.width));
         } else {
-            let marks: String = marks(row).iter().map(|it| format!("  {it}")).collect();
-            let used = console::measure_text_width(&first) + marks.len();
-            let room = options.width.saturating_sub(used);
-            first.push_str(&sanitize::clip(&books, room.max(8)));
-            first.push_str(&marks);
+            first.push_str(&books);
             lines.push(sanitize::clip(&first, options.width));
             let mut second = " ".repeat(id_width);
-            for part in [by(row), hosts_words(row)] {
+            let marks = marks(row).into_iter().map(str::to_owned);
+            for part in [by(row)].into_iter().chain(marks).chain([hosts_words(row)]) {
                 if !part.is_empty() {
                     second.push_str("  ");
                     second.push_str(&part);
