@@ -1,6 +1,7 @@
 //! The history of runs: lists, exports, replays, and undoing; on hosts that are directories of this machine.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use std::fs;
@@ -47,16 +48,16 @@ struct Ran {
 impl Site {
     fn new() -> Self {
         let site = Site(tempfile::tempdir().unwrap());
-        let mut inventory = String::new();
+        let mut inventory = Vec::new();
         for host in ["web1", "web2", "web3"] {
             let directory = site.path(host);
             fs::create_dir(&directory).unwrap();
             let shown = directory.display();
-            inventory.push_str(&format!("{host} ansible_connection=local dir={shown}\n"));
+            inventory.push(format!("{host} ansible_connection=local dir={shown}\n"));
             site.write(&format!("{host}/conf"), "{{ 7*7 }} old\n", 0o640);
             site.write(&format!("{host}/removed"), "gone\n", 0o644);
         }
-        site.write("hosts", &inventory, 0o644);
+        site.write("hosts", &inventory.concat(), 0o644);
         site.write("site.yml", PLAYBOOK, 0o644);
         site
     }

@@ -136,10 +136,9 @@ fn playbook(run: &str) -> String {
     let arguments = [
         "left", "sha256", "uid", "gid", "mode", "refuse", "run", "hidden",
     ];
-    let arguments: String = arguments
-        .iter()
+    let arguments = arguments
         .map(|name| format!("        {name}: \"{{{{ item.{name} | default(omit) }}}}\"\n"))
-        .collect();
+        .concat();
     format!(
         "- name: Undo run {run}
   hosts: all
