@@ -144,7 +144,7 @@ impl Runs {
         let mut rows = Vec::new();
         for summary in self.store.runs(&filter)? {
             let RunRecord { hosts, .. } = self.store.run(&summary.run)?;
-            rows.push(row(summary, hosts));
+            rows.push(row(summary, &hosts));
         }
         Ok(rows)
     }
@@ -279,7 +279,7 @@ fn change_row(it: ChangeRecord) -> ChangeRow {
     }
 }
 
-fn row(summary: RunSummary, hosts: Vec<(String, Option<hostler_events::Counts>)>) -> RunRow {
+fn row(summary: RunSummary, hosts: &[(String, Option<hostler_events::Counts>)]) -> RunRow {
     let known = hosts
         .iter()
         .filter_map(|(name, counts)| Some(HostRecord::new(name, counts.as_ref()?)))

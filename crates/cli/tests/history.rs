@@ -1,6 +1,7 @@
 //! The history of runs: lists, exports, replays, and undoing; on hosts that are directories of this machine.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod support;
 
 use std::fs;
@@ -47,16 +48,16 @@ struct Ran {
 impl Site {
     fn new() -> Self {
         let site = Site(tempfile::tempdir().unwrap());
-        let mut inventory = String::new();
+        let mut inventory = Vec::new();
         for host in ["web1", "web2", "web3"] {
             let directory = site.path(host);
             fs::create_dir(&directory).unwrap();
             let shown = directory.display();
-            inventory.push_str(&format!("{host} ansible_connection=local dir={shown}\n"));
+            inventory.push(format!("{host} ansible_connection=local dir={shown}\n"));
             site.write(&format!("{host}/conf"), "{{ 7*7 }} old\n", 0o640);
             site.write(&format!("{host}/removed"), "gone\n", 0o644);
         }
-        site.write("hosts", &inventory, 0o644);
+        site.write("hosts", &inventory.concat(), 0o644);
         site.write("site.yml", PLAYBOOK, 0o644);
         site
     }
@@ -94,7 +95,8 @@ impl Site {
     }
 
     fn apply(&self, more: &[&str]) -> String {
-        let mut args = vec!["apply", "site.yml", "-i", "hosts"];
+        // All "hosts" are this machine, and so are those of tests that run at the same time.
+        let mut args = vec!["apply", "site.yml", "-i", "hosts", "--wait", "60"];
         args.extend(more);
         self.expect(2, &args)
     }
@@ -133,7 +135,7 @@ fn runs_are_listed_shown_and_compared() {
         list.contains(&first) && list.contains("failed") && list.contains("site.yml"),
         "{list}"
     );
-    assert!(list.contains("3 hosts: 1 failed, 2 changed"), "{list}");
+    assert!(list.contains("1 failed, 2 changed"), "{list}");
     assert!(
         list.lines().all(|line| line.chars().count() <= 80),
         "{list}"
@@ -242,11 +244,16 @@ fn undoing_puts_everything_back_and_can_be_undone() {
     let run = site.last();
     assert_eq!(site.mode("web1/conf"), 0o600);
     let before = site.read("web1/conf");
-    let preview = site.expect(0, &["undo", &run, "--check", "--diff", "--output", "plain"]);
+    let preview = site.expect(
+        0,
+        &[
+            "undo", &run, "--wait", "60", "--check", "--diff", "--output", "plain",
+        ],
+    );
     assert!(preview.contains("+{{ 7*7 }} old"), "{preview}");
     assert_eq!(site.read("web1/conf"), before, "a preview changes nothing");
     assert_eq!(site.read("web1/removed"), None);
-    let undone = site.expect(0, &["undo", &run, "--output", "plain"]);
+    let undone = site.expect(0, &["undo", &run, "--wait", "60", "--output", "plain"]);
     assert!(undone.contains("stays as it is"), "{undone}");
     for host in ["web1", "web2", "web3"] {
         assert_eq!(
@@ -262,14 +269,14 @@ fn undoing_puts_everything_back_and_can_be_undone() {
             assert_eq!(site.read(&format!("{host}/{made}")), None);
         }
     }
-    let again = site.expect(0, &["undo", &run, "--output", "plain"]);
+    let again = site.expect(0, &["undo", &run, "--wait", "60", "--output", "plain"]);
     assert!(
         !again.contains("changed: ["),
         "nothing is left to do: {again}"
     );
     let undoing = site.expect(0, &["runs", "list"]);
     assert!(
-        undoing.contains(&format!("undo of run {run}")[..20]),
+        undoing.contains(&format!("undo {}", &run[..10])),
         "{undoing}"
     );
 }
@@ -283,9 +290,9 @@ fn undoing_is_undone() {
         site.read("web2/made"),
         site.mode("web2/conf"),
     );
-    site.expect(0, &["undo", "last"]);
+    site.expect(0, &["undo", "last", "--wait", "60"]);
     assert_eq!(site.read("web2/made"), None);
-    site.expect(0, &["undo", "last"]);
+    site.expect(0, &["undo", "last", "--wait", "60"]);
     let now = (
         site.read("web2/conf"),
         site.read("web2/made"),
@@ -301,7 +308,16 @@ fn what_changed_since_is_refused_by_name_and_the_rest_goes_on() {
     site.apply(&[]);
     let run = site.last();
     site.write("web1/conf", "by hand\n", 0o600);
-    let ran = site.run(&["undo", &run, "--output", "plain", "--limit", "web1,web2"]);
+    let ran = site.run(&[
+        "undo",
+        &run,
+        "--wait",
+        "60",
+        "--output",
+        "plain",
+        "--limit",
+        "web1,web2",
+    ]);
     assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
     assert!(
         ran.out.contains("/web1/conf has changed since run"),
@@ -327,7 +343,7 @@ fn a_later_run_is_named() {
     site.write("site.yml", &other, 0o644);
     site.apply(&[]);
     let second = site.last();
-    let ran = site.run(&["undo", &first, "--output", "plain"]);
+    let ran = site.run(&["undo", &first, "--wait", "60", "--output", "plain"]);
     assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
     assert!(
         ran.out
@@ -338,20 +354,24 @@ fn a_later_run_is_named() {
     assert!(site.read("web1/conf").unwrap().starts_with("newer"));
     assert_eq!(site.read("web1/made"), None);
     // The later one first, then the earlier one.
-    site.expect(0, &["undo", &second]);
+    site.expect(0, &["undo", &second, "--wait", "60"]);
     assert!(site.read("web1/conf").unwrap().starts_with("new for"));
-    site.expect(0, &["undo", &first]);
+    site.expect(0, &["undo", &first, "--wait", "60"]);
     assert_eq!(site.read("web1/conf").as_deref(), Some("{{ 7*7 }} old\n"));
 }
 
 #[test]
 fn there_is_nothing_to_undo_of_a_preview_or_of_a_run_without_files() {
     let site = Site::new();
-    site.apply(&["--check"]);
+    site.expect(0, &["apply", "site.yml", "-i", "hosts", "--check"]);
     let ran = site.run(&["undo", &site.last()]);
     assert_eq!(ran.code, Some(4), "{}", ran.err);
     assert!(ran.err.contains("check mode"), "{}", ran.err);
-    assert_eq!(site.run(&["undo", "last"]).code, Some(5), "a preview is none");
+    assert_eq!(
+        site.run(&["undo", "last", "--wait", "60"]).code,
+        Some(5),
+        "a preview is none"
+    );
     assert_eq!(site.run(&["undo", "0123456789"]).code, Some(5));
 }
 
@@ -361,7 +381,7 @@ fn old_runs_are_pruned() {
     let empty = "- hosts: all\n  gather_facts: false\n  tasks: [{ping: }]\n";
     site.write("ping.yml", empty, 0o644);
     for _ in 0..3 {
-        site.expect(0, &["apply", "ping.yml", "-i", "hosts"]);
+        site.expect(0, &["apply", "ping.yml", "-i", "hosts", "--wait", "60"]);
     }
     let dry = site.expect(0, &["runs", "prune", "--keep-runs", "1", "--dry-run"]);
     assert!(dry.contains("2 runs would go"), "{dry}");

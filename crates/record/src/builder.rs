@@ -83,40 +83,19 @@ impl Builder {
                 handler,
                 run,
                 runs_now,
-            } => {
-                let owed = OwedRecord {
+            } => self.owed(
+                OwedRecord {
                     handler: handler.clone(),
                     host: host.clone(),
                     run: run.0.clone(),
-                };
-                if *runs_now {
-                    self.owed.remove(&owed);
-                } else {
-                    self.owed.insert(owed);
-                }
-            }
+                },
+                *runs_now,
+            ),
             RunEvent::HostDropped { host, reason } => {
                 self.dropped.insert(host.clone(), reason.clone());
             }
             RunEvent::Stopping { reason } => self.record.stopped.push(reason.clone()),
-            RunEvent::RunFinished {
-                recap,
-                exit_code,
-                elapsed_us,
-                resumable,
-                ..
-            } => {
-                self.recap = Some(recap.clone());
-                self.record.exit_code = Some(*exit_code);
-                self.record.elapsed_us = self.record.elapsed_us.saturating_add(*elapsed_us);
-                self.record.resumable = *resumable;
-                self.record.state = match exit_code {
-                    0 => State::Finished,
-                    6 => State::JournalBroken,
-                    99 => State::Interrupted,
-                    _ => State::Failed,
-                };
-            }
+            RunEvent::RunFinished { .. } => self.ended(&stamped.event),
             RunEvent::HostChanged { .. }
             | RunEvent::TaskRetried { .. }
             | RunEvent::TaskEnded { .. }
@@ -124,6 +103,37 @@ impl Builder {
             | RunEvent::TaskProgress { .. }
             | RunEvent::TaskOutput { .. } => {}
         }
+    }
+
+    fn owed(&mut self, owed: OwedRecord, runs_now: bool) {
+        if runs_now {
+            self.owed.remove(&owed);
+        } else {
+            self.owed.insert(owed);
+        }
+    }
+
+    fn ended(&mut self, event: &RunEvent) {
+        let RunEvent::RunFinished {
+            recap,
+            exit_code,
+            elapsed_us,
+            resumable,
+            ..
+        } = event
+        else {
+            return;
+        };
+        self.recap = Some(recap.clone());
+        self.record.exit_code = Some(*exit_code);
+        self.record.elapsed_us = self.record.elapsed_us.saturating_add(*elapsed_us);
+        self.record.resumable = *resumable;
+        self.record.state = match exit_code {
+            0 => State::Finished,
+            6 => State::JournalBroken,
+            99 => State::Interrupted,
+            _ => State::Failed,
+        };
     }
 
     fn started(&mut self, stamped: &Stamped) {

@@ -16,7 +16,9 @@ use synthetic::{Recorder, config_change, failure, hosts, map, result, unreachabl
 
 fn record(events: &[Stamped]) -> Record {
     let mut builder = Builder::default();
-    events.iter().for_each(|it| builder.event(it));
+    for event in events {
+        builder.event(event);
+    }
     builder.finish()
 }
 
@@ -285,7 +287,9 @@ fn an_export_while_it_runs_equals_one_afterwards() {
     for (form, name) in forms() {
         let mut out = Vec::new();
         let mut live = hostler_reporters::Exporter::new(&mut out, form, when);
-        events.iter().for_each(|it| live.event(it));
+        for event in &events {
+            live.event(event);
+        }
         let text = String::from_utf8(out).unwrap();
         assert!(text == export(&record(&events), form, &when), "{name}");
     }

@@ -57,7 +57,7 @@ pub(super) fn left_out(
         subjects.truncate(SUBJECTS_MAX);
         let mut what = subjects.join(", ");
         if more > 0 {
-            what.push_str(&format!(" and {more} more"));
+            what = format!("{what} and {more} more");
         }
         if what.is_empty() {
             what = format!("what `{}` did", task.module);

@@ -55,7 +55,7 @@ impl<'a> Item<'a> {
 
 /// What the run of the undoing is called where a run has its playbooks.
 pub(super) fn title(run: &str) -> PathBuf {
-    PathBuf::from(format!("undo of run {run}"))
+    PathBuf::from(format!("undo {run}"))
 }
 
 /// Adds the play to the inputs.
@@ -136,10 +136,9 @@ fn playbook(run: &str) -> String {
     let arguments = [
         "left", "sha256", "uid", "gid", "mode", "refuse", "run", "hidden",
     ];
-    let arguments: String = arguments
-        .iter()
+    let arguments = arguments
         .map(|name| format!("        {name}: \"{{{{ item.{name} | default(omit) }}}}\"\n"))
-        .collect();
+        .concat();
     format!(
         "- name: Undo run {run}
   hosts: all

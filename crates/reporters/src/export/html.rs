@@ -69,7 +69,7 @@ fn facts(record: &Record, when: When<'_>) -> Markup {
         state.push_str(", can be resumed");
     }
     if let Some(code) = record.exit_code {
-        state.push_str(&format!(" (exit status {code})"));
+        state = format!("{state} (exit status {code})");
     }
     let mut rows = vec![
         ("State", state),

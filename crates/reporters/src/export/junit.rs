@@ -123,9 +123,9 @@ impl Counts {
 
 fn suite(out: &mut String, record: &Record, host: &str, cases: &[Case<'_>]) -> Counts {
     let mut counts = Counts::default();
-    cases
-        .iter()
-        .for_each(|case| counts.count(case.verdict(record.check)));
+    for case in cases {
+        counts.count(case.verdict(record.check));
+    }
     let took = cases
         .iter()
         .filter_map(|case| case.result)

@@ -1,4 +1,4 @@
-//! A run for other programs and for keeping: JUnit, CSV, one HTML page, JSON.
+//! A run for other programs and for keeping: `JUnit`, CSV, one HTML page, JSON.
 //!
 //! Each form is a function from a [`Record`]; [`Exporter`] makes one from a run's events, as they happen or as they
 //! were stored.

@@ -12,7 +12,7 @@ use crate::{Options, sanitize, words};
 const WIDE: usize = 130;
 
 /// Columns of a state.
-const STATE: usize = 14;
+const STATE: usize = 11;
 /// Columns of the playbooks' names on a wide terminal.
 const BOOKS: usize = 30;
 
@@ -73,24 +73,22 @@ pub fn runs_text(rows: &[RunRow], options: &Options, when: When<'_>) -> String {
             when(row.started_us),
         );
         let books = books(row);
-        let by = if row.by.is_empty() {
-            String::new()
-        } else {
-            format!("  by {}", sanitize::name(&row.by))
-        };
         if wide {
             let books = sanitize::clip(&books, BOOKS);
             let pad = BOOKS.saturating_sub(console::measure_text_width(&books));
-            let text = format!("{first}{books}{}  {}{by}", " ".repeat(pad), rest(row));
+            let text = format!("{first}{books}{}  {}", " ".repeat(pad), rest(row));
             lines.push(sanitize::clip(&text, options.width));
         } else {
-            let room = options
-                .width
-                .saturating_sub(console::measure_text_width(&first));
-            let books = sanitize::clip(&books, room.max(8));
-            first.push_str(&format!("{books}{by}"));
+            first.push_str(&books);
             lines.push(sanitize::clip(&first, options.width));
-            let second = format!("{:id_width$}  {}", "", rest(row));
+            let mut second = " ".repeat(id_width);
+            let marks = marks(row).into_iter().map(str::to_owned);
+            for part in [by(row)].into_iter().chain(marks).chain([hosts_words(row)]) {
+                if !part.is_empty() {
+                    second.push_str("  ");
+                    second.push_str(&part);
+                }
+            }
             lines.push(paint.dim(&sanitize::clip(&second, options.width)));
         }
     }
@@ -110,20 +108,31 @@ fn hosts_words(row: &RunRow) -> String {
     let tally = tally(row.hosts.iter(), row.check);
     if tally.is_empty() {
         words::hosts(row.host_count)
-    } else {
+    } else if row.hosts.len() < row.host_count {
         format!("{}: {tally}", words::hosts(row.host_count))
+    } else {
+        tally
     }
 }
 
-/// What became of the hosts, and what can be done.
+fn by(row: &RunRow) -> String {
+    if row.by.is_empty() {
+        String::new()
+    } else {
+        format!("by {}", sanitize::name(&row.by))
+    }
+}
+
+fn marks(row: &RunRow) -> Vec<&'static str> {
+    let all = [(row.check, "(check)"), (row.resumable, "resumable")];
+    all.iter().filter(|it| it.0).map(|it| it.1).collect()
+}
+
+/// What became of the hosts, what can be done, and by whom.
 fn rest(row: &RunRow) -> String {
     let mut parts = vec![hosts_words(row)];
-    if row.check {
-        parts.push("(check)".to_owned());
-    }
-    if row.resumable {
-        parts.push("resumable".to_owned());
-    }
+    parts.extend(marks(row).into_iter().map(str::to_owned));
+    parts.push(by(row));
     parts.join("  ")
 }
 

@@ -61,7 +61,7 @@ impl Page<'_> {
         let record = self.record;
         let mut state = record.state.word().to_owned();
         if let Some(code) = record.exit_code.filter(|code| *code != 0) {
-            state.push_str(&format!(" (exit status {code})"));
+            state = format!("{state} (exit status {code})");
         }
         if record.check {
             state.push_str(", check mode: nothing was changed");
@@ -187,15 +187,20 @@ impl Page<'_> {
         let status = self.paint.status(result.status, &format!("{word:<12}"));
         let mut line = format!("  {status} {}", who(&group.hosts, task.results.len()));
         if let Some(host) = &result.delegated_to {
-            line.push_str(&format!("  by {}", sanitize::name(host)));
+            line = format!("{line}  by {}", sanitize::name(host));
         }
         if self.all {
-            line.push_str(&format!("  {}", words::duration(result.duration_us)));
+            line = format!("{line}  {}", words::duration(result.duration_us));
         }
-        out.push(self.clip(&line));
         if group.mixed {
+            out.push(self.clip(&line));
             return;
         }
+        let named = |it: &hostler_change::Delta| it.subject.contains(&result.host);
+        if group.hosts.len() > 1 && result.all_deltas().any(named) {
+            line = format!("{line}  (shown: {})", sanitize::name(&result.host));
+        }
+        out.push(self.clip(&line));
         let telling = !matches!(result.status, Status::Ok | Status::Changed);
         if telling || self.options.verbosity > 0 {
             let text = full_message(result);
