@@ -48,6 +48,8 @@ pub(crate) struct Terms {
     pub(crate) mask: Mask,
     /// How it is kept in the run store.
     pub(crate) keeping: Keeping,
+    /// Contents for `restore`, by the hexadecimal digits of their SHA-256.
+    pub(crate) contents: std::collections::HashMap<String, Arc<[u8]>>,
 }
 
 /// What came of a run.
@@ -183,7 +185,7 @@ pub(crate) async fn run(
     if let Some(recording) = kept.recording(request.check, &request.locks) {
         run = run.recorded(recording);
     }
-    let run = Arc::new(run);
+    let run = Arc::new(run.with_contents(terms.contents));
     let guard = kept.guard(&interrupts, events.clone());
     let done = watched(&run, inputs, &mut state).await;
     guard.abort();

@@ -43,18 +43,7 @@ impl Inputs {
         text: &str,
         request: &ApplyRequest,
     ) -> Result<(), Vec<Diagnostic>> {
-        let mut problems = Vec::new();
-        let inventory = &self.loaded.inventory;
-        let (pattern, _) = limit(text, inventory, request, &mut problems);
-        if problems.iter().any(Diagnostic::is_error) {
-            return Err(problems);
-        }
-        let within: HashSet<String> = inventory
-            .select(&pattern)
-            .hosts
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let within = self.selected(text, request)?;
         let mut any = false;
         for play in self.playbooks.iter_mut().flat_map(|book| &mut book.plays) {
             play.hosts.retain(|host| within.contains(host));
@@ -65,6 +54,25 @@ impl Inputs {
         }
         let text = format!("`--limit {text}` selects no host of the run");
         Err(vec![Diagnostic::error("limit-matches-nothing", text)])
+    }
+
+    /// Names of the hosts that a limit selects.
+    ///
+    /// # Errors
+    /// It names something that is not there, or selects no host.
+    pub(crate) fn selected(
+        &self,
+        text: &str,
+        request: &ApplyRequest,
+    ) -> Result<HashSet<String>, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let inventory = &self.loaded.inventory;
+        let (pattern, _) = limit(text, inventory, request, &mut problems);
+        if problems.iter().any(Diagnostic::is_error) {
+            return Err(problems);
+        }
+        let selection = inventory.select(&pattern);
+        Ok(selection.hosts.iter().map(ToString::to_string).collect())
     }
 }
 

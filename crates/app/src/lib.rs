@@ -3,6 +3,7 @@
 //! - [`apply`]: run playbooks, for real or in check mode.
 //! - [`preview`], [`read_plan`], [`apply_plan`]: see first, keep it, do exactly that.
 //! - [`resume`], [`abandon`]: go on with a run that did not get to its end, or give it up.
+//! - [`Runs`]: the history; [`undo`]: put back the files that a run replaced.
 //! - [`list`]: what playbooks would visit, without a connection.
 //! - [`check`]: every problem that can be found without a connection.
 
@@ -24,11 +25,13 @@ mod refusal;
 mod reporting;
 mod request;
 mod resume;
+mod runs;
 mod scripts;
 mod settings;
 mod static_check;
 mod stored_request;
 mod undiffed;
+mod undo;
 
 pub use apply::{Audience, apply};
 pub use check::{CheckReport, check};
@@ -40,4 +43,6 @@ pub use request::{
     ApplyRequest, BecomeRequest, ConnectRequest, ExitCode, LockRequest, StateRequest,
 };
 pub use resume::{Abandoned, ResumeRequest, Unfinished, abandon, find_unfinished, resume};
+pub use runs::{ListRequest, LogRequest, PruneRequest, RunState, Runs, short_time_words};
 pub use stored_request::Passwords;
+pub use undo::{UndoRequest, undo};

@@ -306,6 +306,7 @@ pub async fn apply_plan(
         refused: refused(plan, &now, &key),
         mask,
         keeping: Keeping::New { by_plan: true },
+        ..Terms::default()
     };
     request.check = false;
     let ran = run(&request, &inputs, sources, audience, terms).await?;

@@ -26,7 +26,8 @@ fn is_text(delta: &Delta) -> bool {
     matches!(delta.change, Change::Text { .. })
 }
 
-fn without_texts(event: &Stamped) -> Cow<'_, Stamped> {
+/// The event without texts of files.
+pub(crate) fn without_texts(event: &Stamped) -> Cow<'_, Stamped> {
     let deltas = match &event.event {
         RunEvent::TaskFinished { result, .. } => &result.deltas,
         RunEvent::ItemFinished { item, .. } => &item.deltas,

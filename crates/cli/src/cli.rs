@@ -11,6 +11,7 @@ use crate::commands::plan::PlanArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::runs::RunsArgs;
 use crate::commands::show::ShowArgs;
+use crate::commands::undo::UndoArgs;
 
 /// Configuration management that runs Ansible playbooks over SSH, with nothing on the hosts but sshd.
 #[derive(Debug, Parser)]
@@ -32,8 +33,10 @@ pub(crate) enum Command {
     Apply(Box<ApplyArgs>),
     /// Go on with a run that did not get to its end: each host where it stopped, nothing is done twice.
     Resume(Box<ResumeArgs>),
-    /// Runs that were kept.
+    /// The history: what runs changed, when, where and by whom.
     Runs(RunsArgs),
+    /// Put back the files that a run replaced, where they still are as it left them.
+    Undo(Box<UndoArgs>),
     /// Preview playbooks: what `apply` would change, with differences. Nothing is changed.
     Plan(Box<PlanArgs>),
     /// Show a plan file, without a connection.

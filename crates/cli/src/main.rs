@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Command::Apply(args) => commands::apply::run(*args),
         Command::Resume(args) => commands::resume::run(*args),
         Command::Runs(args) => commands::runs::run(args),
+        Command::Undo(args) => commands::undo::run(*args),
         Command::Plan(args) => commands::plan::run(*args),
         Command::Show(args) => commands::show::run(&args),
         Command::Check(args) => commands::check::run(&args),

@@ -136,7 +136,7 @@ impl Console {
         })
     }
 
-    fn has_live_view(&self) -> bool {
+    pub(crate) fn has_live_view(&self) -> bool {
         self.screen && matches!(self.form, Output::Terminal | Output::Auto)
     }
 

@@ -230,6 +230,13 @@ impl RunContext {
         self
     }
 
+    /// Gives it contents for `restore`, by their SHA-256 in hex digits.
+    #[must_use]
+    pub fn with_contents(mut self, contents: std::collections::HashMap<String, Arc<[u8]>>) -> Self {
+        self.files.give(contents);
+        self
+    }
+
     /// A password is about to be used.
     pub(crate) fn tell_secret(&self, secret: Option<&Secret>) {
         if let (Some(sink), Some(secret)) = (&self.secrets, secret) {

@@ -36,6 +36,8 @@ pub(crate) struct ControllerFiles {
     sources: SourceMap,
     templates: Mutex<HashMap<PathBuf, TemplateSource>>,
     contents: Mutex<HashMap<PathBuf, Sent>>,
+    /// Contents that are no files, by their SHA-256 in hex digits.
+    given: HashMap<String, Arc<[u8]>>,
 }
 
 impl ControllerFiles {
@@ -44,7 +46,18 @@ impl ControllerFiles {
             sources,
             templates: Mutex::default(),
             contents: Mutex::default(),
+            given: HashMap::new(),
         }
+    }
+
+    /// Takes contents that are no files, by their SHA-256 in hex digits.
+    pub(crate) fn give(&mut self, contents: HashMap<String, Arc<[u8]>>) {
+        self.given.extend(contents);
+    }
+
+    /// A content that was given.
+    pub(crate) fn given(&self, sha256: &str) -> Option<&Arc<[u8]>> {
+        self.given.get(sha256)
     }
 
     /// The files that were sent so far, with the hash of their content.

@@ -51,6 +51,7 @@ modules! {
     package,
     ping,
     replace,
+    restore,
     service,
     setup,
     shell,

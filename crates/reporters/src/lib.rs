@@ -1,4 +1,4 @@
-//! Events in, bytes out: terminal, plain lines, JSON lines; and diagnostics for people and machines.
+//! Events in, bytes out: terminal, plain lines, JSON lines; exports of a run; and diagnostics for people and machines.
 //!
 //! Reporters read [`hostler_events::RunEvent`]s and write; they never fail a run. Everything that comes from a host,
 //! an inventory or a file passes [`sanitize`] before it reaches a terminal or a log.
@@ -6,6 +6,7 @@
 mod diagnostics;
 mod diff;
 mod dump;
+mod export;
 mod fold;
 mod hosts;
 mod json_lines;
@@ -13,6 +14,7 @@ mod options;
 mod owed;
 mod plain;
 mod preview;
+mod runs;
 pub mod sanitize;
 mod streams;
 mod style;
@@ -20,10 +22,15 @@ mod terminal;
 mod words;
 
 pub use diagnostics::{diagnostics_as_json, render_diagnostics};
+pub use export::{Exporter, Form, When, csv, export, junit, run_json, run_page, run_schema};
 pub use json_lines::JsonLines;
 pub use options::Options;
 pub use plain::Plain;
 pub use preview::{
     PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,
+};
+pub use runs::{
+    ChangeRow, PrunedRows, RunRow, comparison_json, comparison_text, log_json, log_text,
+    pruned_text, run_text, runs_json, runs_text,
 };
 pub use terminal::{Control, LateHost, Terminal};

@@ -23,16 +23,17 @@ const HOUSE: &str = "
     modules        L1t sync   : value change module-api probes python-regex
     playbook       L1  sync   : diag value yaml template module-api
     preview        L1  sync   : diag value change events module-api
+    record         L1  sync   : value change events preview
     agent          L1t sync   : value change protocol module-api probes modules
     agent-image    L1t sync   :
     transport      L2  async  : diag value change protocol
     executor       L2  async  : diag value change events protocol journal yaml template inventory vars playbook module-api transport
     history        L2  sync   : diag value change events protocol journal
-    reporters      L2  sync   : diag value change events preview
-    app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview transport executor history reporters
+    reporters      L2  sync   : diag value change events preview record
+    app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record transport executor history reporters
     demo           dev async  : agent-image
     faults         dev async  : value change protocol
-    cli            L4  async  : diag value events preview app reporters demo
+    cli            L4  async  : diag value events preview record app reporters demo
     xtask          dev sync   :
     real-hosts     dev sync   : xtask
 ";

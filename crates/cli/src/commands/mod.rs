@@ -10,6 +10,7 @@ mod previews;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod show;
+pub(crate) mod undo;
 
 use std::io::Write;
 

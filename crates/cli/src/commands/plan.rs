@@ -37,7 +37,7 @@ pub(crate) struct PlanArgs {
 }
 
 /// `90s`, `30m`, `24h`, `7d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a number with s, m, h or d");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds: u64 = match unit {

@@ -9,6 +9,7 @@ mod fail;
 pub(crate) mod meta;
 pub(crate) mod pause;
 mod raw;
+mod restore;
 mod set_fact;
 mod setup;
 pub(crate) mod template;
@@ -49,6 +50,7 @@ const ACTIONS: &[(&str, Prepare)] = &[
     ("debug", debug::prepare),
     ("fail", fail::prepare),
     ("raw", raw::prepare),
+    ("restore", restore::prepare),
     ("set_fact", set_fact::prepare),
     ("setup", setup::prepare),
     ("template", template::prepare),

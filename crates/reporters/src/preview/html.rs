@@ -229,7 +229,7 @@ fn changes(outcome: &Outcome) -> Markup {
     }
 }
 
-fn kind(kind: Kind) -> &'static str {
+pub(crate) fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Header => "head",
         Kind::Hunk => "hunk",
@@ -288,7 +288,7 @@ fn class(fate: Fate) -> &'static str {
     }
 }
 
-const STYLE: &str = "
+pub(crate) const STYLE: &str = "
 body{font:15px/1.45 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:1.8rem;border-bottom:1px solid #d0d7de}
 table{border-collapse:collapse;font-size:.9rem}th,td{text-align:left;padding:.15rem .8rem .15rem 0;vertical-align:top}

@@ -1,9 +1,9 @@
 //! What a preview found, for people: text for a terminal or a log, and one HTML page.
 
 mod diff_text;
-mod html;
+pub(crate) mod html;
 mod text;
-mod words;
+pub(crate) mod words;
 
 pub use diff_text::plan_diff;
 pub use html::{PageFacts, page};

@@ -11,13 +11,13 @@ const VALUE_MAX: usize = 120;
 
 /// One thing with what changes about it: `/etc/motd`, `mode 0644 -> 0640, +3 -1 lines`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     pub subject: String,
     pub what: String,
 }
 
 /// Neighbours about the same thing share a line.
-pub(super) fn lines<'a>(deltas: impl IntoIterator<Item = &'a Delta>) -> Vec<Line> {
+pub(crate) fn lines<'a>(deltas: impl IntoIterator<Item = &'a Delta>) -> Vec<Line> {
     let mut lines: Vec<(String, Vec<String>)> = Vec::new();
     for delta in deltas {
         let subject = sanitize::line(&delta.subject, 300);
