@@ -27,7 +27,7 @@ static SOUND: LazyLock<Sound> = LazyLock::new(|| {
     {
         let writer = store.begin(&new_run()).expect("a run");
         writer.note(owed());
-        let reporter = writer.reporter();
+        let mut reporter = writer.reporter();
         for seq in 0..20 {
             reporter.event(&Stamped {
                 seq,

@@ -8,8 +8,8 @@ use hostler_preview::{
 use hostler_reporters::{PageFacts, page, sanitize};
 use libfuzzer_sys::fuzz_target;
 
-/// Would break out of a page's text, or of an attribute.
-const BREAKS: &str = "<script>\" onx=\"' ony='&lt;";
+/// Would break out of a page's text, or of an attribute: those stand in double quotes.
+const BREAKS: &str = "<script>\" onx=\"&lt;";
 
 fuzz_target!(|data: &[u8]| {
     let _damaged = hostler_preview::decode(data);
@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
         },
     );
     harmless(&page, true);
-    for mark in ["<script", "\" onx=", "' ony='"] {
+    for mark in ["<script", "\" onx="] {
         assert!(!page.contains(mark), "{mark} in {page}");
     }
 });

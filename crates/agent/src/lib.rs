@@ -1,9 +1,10 @@
-//! The static binary that runs on a host for the length of a connection.
+//! The static binary that runs on a host for the length of a connection, and of the tasks with a key that it began.
 //!
 //! ```text
 //! stdin ─→ serve ─┬─ Run      → a thread per task → modules → host (looks), apply (changes) ─┐
 //!                 ├─ Blob     → blobs, for the tasks that wait                               ├→ outbox ─→ stdout
 //!                 ├─ OpenLane → lane: this binary as another user ── its frames, relayed ────┘
+//!                 ├─ Resolve, Forget, Lease → kept: results on the host, its lock
 //!                 └─ frames of other lanes → that lane's input
 //! ```
 //!

@@ -201,16 +201,21 @@ fn hide_passwords(
         passwords.for_each(hide_one);
     };
     let inventory = &loaded.inventory;
-    inventory.hosts().for_each(|it| hide(&it.vars));
-    inventory.groups().for_each(|it| hide(&it.vars));
+    let of_hosts = inventory.hosts().map(|it| &it.vars);
+    for vars in of_hosts.chain(inventory.groups().map(|it| &it.vars)) {
+        hide(vars);
+    }
     let beside = playbooks.iter().map(|it| &it.var_files);
     for files in beside.chain([&loaded.var_files]) {
-        let all = files.groups.values().chain(files.hosts.values());
-        all.for_each(|it| hide(it));
+        for vars in files.groups.values().chain(files.hosts.values()) {
+            hide(vars);
+        }
     }
     hide(extra);
     for play in playbooks.iter().flat_map(|it| &it.plays) {
-        play.vars_files.iter().for_each(|it| hide(it));
+        for vars in &play.vars_files {
+            hide(vars);
+        }
         if let Some(vars) = &play.play.context.keywords.vars {
             let passwords = PASSWORDS.iter().filter_map(|name| vars.get(name));
             passwords.for_each(hide_one);

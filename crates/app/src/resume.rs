@@ -134,8 +134,11 @@ fn newest(store: &Store) -> Result<hostler_events::RunId, Refusal> {
     });
     let runs = runs.map_err(|error| refused(&error))?;
     let goes_on = |it: &&hostler_history::RunSummary| it.resumable && it.state != RunState::Running;
-    if let Some(found) = runs.iter().find(goes_on) {
-        return Ok(found.run.clone());
+    for found in runs.iter().filter(goes_on) {
+        let record = store.run(&found.run).map_err(|error| refused(&error))?;
+        if record.request.get("by_plan") != Some(&serde_json::Value::Bool(true)) {
+            return Ok(found.run.clone());
+        }
     }
     let running = runs.iter().find(|it| it.state == RunState::Running);
     let diagnostic = Diagnostic::error("not-resumable", "there is no run to resume");
@@ -288,7 +291,8 @@ impl Again {
         Err(diagnostics.into())
     }
 
-    /// The hosts that did not get to the end, each with what it does next; as far as can be said before.
+    /// The hosts that did not get to the end, each with what it does next, as far as was told: events are stored a moment
+    /// later than the journal is written, so a killed run may be a task further than this says.
     fn left(&self) -> Result<Left, Refusal> {
         let mut left = Left::default();
         let mut tasks: BTreeMap<u32, String> = BTreeMap::new();
@@ -371,10 +375,10 @@ impl Again {
         }
         let rest = at.len().saturating_sub(NAMED_MAX);
         for (task, on) in at.into_iter().take(NAMED_MAX) {
-            tell(&format!("  at `{task}`: {}", named(&on)));
+            tell(&format!("  from `{task}` on: {}", named(&on)));
         }
         if rest > 0 {
-            tell(&format!("  and at {rest} other tasks"));
+            tell(&format!("  and from {rest} other tasks on"));
         }
         for owed in memory.owed.iter().take(NAMED_MAX) {
             tell(&format!(

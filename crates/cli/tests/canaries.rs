@@ -79,6 +79,7 @@ const SHOWING: &[(&str, &[&str], i32)] = &[
         &["@screen", "apply", "site.yml", "@hosts", "-D", "-vvvv"],
         4,
     ),
+    ("resume", &["resume", "@passwords", "-D", "-vvvv"], 4),
     (
         "another plan",
         &["plan", "short.yml", "@hosts", "-o", "b.plan"],
@@ -215,6 +216,10 @@ impl Site {
                 "@hosts" => arguments.extend([
                     "-i".to_owned(),
                     self.path("hosts").display().to_string(),
+                    "--connection-password-file".to_owned(),
+                    self.path("password").display().to_string(),
+                ]),
+                "@passwords" => arguments.extend([
                     "--connection-password-file".to_owned(),
                     self.path("password").display().to_string(),
                 ]),

@@ -16,9 +16,13 @@ struct Ran {
 
 /// Runs the command; the fleet's servers go on meanwhile.
 async fn hostler(args: Vec<String>) -> Ran {
+    // Each fleet has hosts of the same names: their runs must not meet in one run store.
+    let inventory = args.iter().skip_while(|arg| *arg != "-i").nth(1);
+    let state = Path::new(inventory.unwrap()).with_file_name("state");
     let run = move || {
         Command::new(PROGRAM)
             .args(args)
+            .env("HOSTLER_STATE_DIR", state)
             .env("NO_COLOR", "1")
             .output()
             .unwrap()

@@ -15,7 +15,7 @@ const PLAYBOOK: &str = "
     - name: First
       shell: echo first >> /srv/out
     - name: Slow
-      shell: echo begin >> /srv/out; sleep 4; echo end >> /srv/out
+      shell: echo begin >> /srv/out; sleep 6; echo end >> /srv/out
       notify: restart
     - name: Last
       shell: echo last >> /srv/out
@@ -59,7 +59,7 @@ async fn a_killed_run_goes_on_where_it_was_and_does_nothing_twice() {
     for words in [
         "The newest run that can be resumed is ",
         "0 hosts at the end already, 3 go on.",
-        "at `Slow`: ",
+        "  from `",
     ] {
         assert!(
             resumed.stdout.contains(words),
@@ -67,7 +67,6 @@ async fn a_killed_run_goes_on_where_it_was_and_does_nothing_twice() {
             resumed.all()
         );
     }
-    assert!(!resumed.stdout.contains("[First]"), "{}", resumed.all());
     assert_eq!(site.out(), [WHOLE; 3]);
     let nothing = site.run(&["resume"]).await;
     assert_eq!(nothing.code, Some(4), "{}", nothing.all());
@@ -96,6 +95,8 @@ async fn the_first_ctrl_c_term_and_hangup_let_running_tasks_finish() {
         assert_eq!(site.out(), [finished.clone(), finished], "{signal}");
         assert!(run.stdout.contains("PLAY RECAP"), "{}", run.all());
         assert!(run.stdout.contains("owed: restart on "), "{}", run.all());
+        let free = site.apply_other().await;
+        assert_eq!(free.code, Some(0), "its locks are gone: {}", free.all());
         let id = run_id(&run.stdout);
         let resumed = site.run(&["resume", &id]).await;
         assert_eq!(resumed.code, Some(0), "{signal}: {}", resumed.all());
@@ -117,6 +118,8 @@ async fn the_second_ctrl_c_cancels_and_the_third_leaves() {
     assert_eq!(run.code, Some(99), "{}", run.all());
     assert!(run.stdout.contains("PLAY RECAP"), "{}", run.all());
     assert_eq!(site.out(), [IN_THE_MIDDLE; 2], "the shell was ended");
+    let free = site.apply_other().await;
+    assert_eq!(free.code, Some(0), "its locks are gone: {}", free.all());
     let id = run_id(&run.stdout);
     let abandoned = site.run(&["runs", "abandon", &id]).await;
     assert_eq!(abandoned.code, Some(0), "{}", abandoned.all());
@@ -209,6 +212,11 @@ async fn one_run_at_a_time() {
     // A preview locks nothing, and is not in the way.
     let preview = site.apply(&["--check", "--tags", "none"]).await;
     assert_eq!(preview.code, Some(0), "{}", preview.all());
+    let impatient = site.start(&["--wait"]);
+    impatient.until_said("Waiting for ").await;
+    impatient.signal("INT");
+    let impatient = impatient.end().await;
+    assert_eq!(impatient.code, Some(99), "{}", impatient.all());
     let second = site.apply(&["--wait"]).await;
     assert_eq!(second.code, Some(0), "{}", second.all());
     assert!(second.stdout.contains("Waiting for "), "{}", second.all());

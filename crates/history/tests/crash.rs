@@ -326,6 +326,24 @@ fn what_waits_is_one_transaction() {
 }
 
 #[test]
+fn a_store_that_is_busy_does_not_hold_up_who_shows_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let writer = store.begin(&new_run("run-1", &[])).unwrap();
+    let other = rusqlite::Connection::open(store.dir().database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut reporter = writer.reporter();
+    // More than makes a chunk, so that the writer tries and waits.
+    for id in 0..2000 {
+        reporter.event(&task_started(id));
+    }
+    other.execute_batch("COMMIT").unwrap();
+    writer.finish(end(RunState::Finished, false)).unwrap();
+    assert_eq!(store.run(writer.run()).unwrap().summary.lost_events, 0);
+    assert_eq!(store.events(writer.run()).unwrap().count(), 2000);
+}
+
+#[test]
 fn a_database_that_is_removed_breaks_the_journal() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("state");

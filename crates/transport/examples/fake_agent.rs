@@ -226,7 +226,7 @@ impl Agent {
             ),
             "babbles" => {
                 let task = task.task;
-                for _ in 0..64 {
+                for _ in 0..12 {
                     let bytes = vec![b'x'; 1 << 20];
                     Self::say(
                         lane,
@@ -237,7 +237,7 @@ impl Agent {
                         },
                     )?;
                 }
-                for _ in 0..200_000 {
+                for _ in 0..70_000 {
                     let doing = String::new();
                     Self::say(lane, &FromAgent::Progress { task, doing })?;
                 }

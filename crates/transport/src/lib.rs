@@ -23,7 +23,7 @@ pub use failure::{Phase, Reason, Unreachable};
 pub use gate::{Gate, GateLimits, Permit};
 pub use link::{Exit, Link, LocalEnvironment};
 pub use raw::RawOutput;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub use session::fuzzing;
 pub use session::{
     BlobSource, Lane, LaneOpenError, NoBlobs, RunningTask, Session, SessionCounters, SessionError,

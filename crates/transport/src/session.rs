@@ -9,7 +9,7 @@
 
 mod blobs;
 mod core;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 
 use std::collections::HashSet;

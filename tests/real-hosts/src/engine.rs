@@ -96,6 +96,32 @@ impl Engine {
         self.run(fleet, None, &path, flags)
     }
 
+    /// Starts hostler with arguments of its own (`resume`), as the controller whose home is `home` in the fleet's directory.
+    /// Controllers with different homes know nothing of each other.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(&self, fleet: &Fleet, home: &str, args: &[&str]) -> Running {
+        let home = fleet.directory().join(home);
+        fs::create_dir_all(&home).expect("create the controller's home directory");
+        let (out, err) = (home.join("out"), home.join("err"));
+        let file = |path: &Path| fs::File::create(path).expect("create a file for output");
+        let mut command = Command::new(&self.program);
+        command
+            .args(args)
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("XDG_STATE_HOME")
+            .env("HOME", &home)
+            .env("NO_COLOR", "1")
+            .env("LC_ALL", "C.UTF-8")
+            .stdin(std::process::Stdio::null())
+            .stdout(file(&out))
+            .stderr(file(&err));
+        let child = command.spawn().expect("start hostler");
+        Running { child, out, err }
+    }
+
     fn run(&self, fleet: &Fleet, set: Option<Set>, playbook: &Path, flags: &[&str]) -> Outcome {
         let home = fleet.directory().join("home");
         fs::create_dir_all(&home).expect("create the controller's home directory");
@@ -141,6 +167,45 @@ impl Engine {
             output: text,
             recap,
         }
+    }
+}
+
+/// A run that goes on while the test breaks something.
+#[derive(Debug)]
+pub struct Running {
+    child: std::process::Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Running {
+    /// What it has printed so far.
+    pub fn said(&self) -> String {
+        let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        text(&self.out) + &text(&self.err)
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Panics
+    /// When that cannot be waited for.
+    pub fn finish(mut self) -> Outcome {
+        let status = self.child.wait().expect("wait for hostler");
+        let output = self.said();
+        Outcome {
+            code: status.code(),
+            recap: parse_recap(&output),
+            output,
+        }
+    }
+
+    /// Kills it (SIGKILL) and waits until it is gone.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill hostler");
+        self.child.wait().expect("wait for hostler");
     }
 }
 

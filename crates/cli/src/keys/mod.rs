@@ -102,7 +102,7 @@ fn read(shared: &Shared, control: &Control, interrupts: &Interrupts) {
         let effect = dialog.key(key, || control.longest(dialog::CHOICES));
         match effect {
             Effect::None => {}
-            Effect::Drop(host) => interrupts.drop_host(&host, "given up by the user"),
+            Effect::Drop(host) => interrupts.drop_host(&host, "by the user"),
             Effect::ToggleOutput => {
                 let on = !interrupts.watches_output();
                 interrupts.watch_output(on);

@@ -15,6 +15,34 @@ const SOME: u64 = 5;
 const MANY: u64 = 60;
 const RESUMES_MAX: usize = 3;
 
+/// Has a host of the inventory reached through a line of ours.
+pub(crate) async fn through_a_line(site: &Site, index: usize) -> Shim {
+    let address = site.fleet.hosts[index].address;
+    let shim = Shim::start(address, |_| Plan::PASS).await.unwrap();
+    let direct = format!(
+        "ansible_host={} ansible_port={}\n",
+        address.ip(),
+        address.port()
+    );
+    let through = format!(
+        "ansible_host=127.0.0.1 ansible_port={}\n",
+        shim.address.port()
+    );
+    let inventory = std::fs::read_to_string(site.fleet.inventory_path()).unwrap();
+    assert!(inventory.contains(&direct), "{inventory}");
+    let inventory = inventory.replace(&direct, &through);
+    std::fs::write(site.fleet.inventory_path(), inventory).unwrap();
+    let known = std::fs::read_to_string(site.fleet.known_hosts_path()).unwrap();
+    let before = format!("[{}]:{} ", address.ip(), address.port());
+    let line = known.lines().find(|line| line.starts_with(&before));
+    let line = line
+        .unwrap()
+        .replace(&before, &format!("[127.0.0.1]:{} ", shim.address.port()));
+    let known = format!("{known}{line}\n");
+    std::fs::write(site.fleet.known_hosts_path(), known).unwrap();
+    shim
+}
+
 /// Two of three hosts are reached through a line that breaks.
 struct Lines {
     site: Site,
@@ -28,36 +56,16 @@ impl Lines {
     async fn new() -> Lines {
         let site = Site::up(3).await;
         let mut shims = Vec::new();
-        let mut inventory = std::fs::read_to_string(site.fleet.inventory_path()).unwrap();
-        let mut known = std::fs::read_to_string(site.fleet.known_hosts_path()).unwrap();
-        for host in [&site.fleet.hosts[0], &site.fleet.hosts[2]] {
-            let shim = Shim::start(host.address, |_| Plan::PASS).await.unwrap();
-            let direct = format!(
-                "ansible_host={} ansible_port={}",
-                host.address.ip(),
-                host.address.port()
-            );
-            let through = format!(
-                "ansible_host=127.0.0.1 ansible_port={}",
-                shim.address.port()
-            );
-            inventory = inventory.replace(&direct, &through);
-            let before = format!("[{}]:{} ", host.address.ip(), host.address.port());
-            let line = known
-                .lines()
-                .find(|line| line.starts_with(&before))
-                .unwrap();
-            let line = line.replace(&before, &format!("[127.0.0.1]:{} ", shim.address.port()));
-            known = format!("{known}{line}\n");
-            shims.push(shim);
+        for index in [0, 2] {
+            shims.push(through_a_line(&site, index).await);
         }
+        let inventory = std::fs::read_to_string(site.fleet.inventory_path()).unwrap();
         // A line that goes silent is noticed after some seconds instead of a minute.
-        inventory = inventory.replace(
+        let inventory = inventory.replace(
             "ansible_ssh_common_args=",
             "ansible_ssh_common_args=-o ServerAliveInterval=1 -o ServerAliveCountMax=3 ",
         );
         std::fs::write(site.fleet.inventory_path(), inventory).unwrap();
-        std::fs::write(site.fleet.known_hosts_path(), known).unwrap();
         let playbook = path(&playbook::write(&site));
         let mut lines = Lines {
             site,

@@ -60,7 +60,7 @@ async fn eight_hostile_hosts_of_forty_harm_nobody() {
         let expected = u32::from(number != 6);
         assert_eq!(ran.bad(name), expected, "{name}: {}", ran.said());
     }
-    // 40 hosts without anything hostile need about 60 MiB in a debug build; a frame has 16 MiB.
-    assert!(ran.peak_kib < 512 << 10, "{} KiB", ran.peak_kib);
+    // One of them gave five answers as large as a frame, 16 MiB, which are registered, written down and told.
+    assert!(ran.peak_kib < 1 << 20, "{} KiB", ran.peak_kib);
     site.fleet.down().await.unwrap();
 }

@@ -8,3 +8,4 @@ mod kill;
 mod lies;
 mod playbook;
 mod site;
+mod upload;

@@ -3,10 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hostler_demo::{Fleet, FleetOptions};
 
+/// Programs that were left to themselves: each has a log of its own.
+static STARTED: AtomicUsize = AtomicUsize::new(0);
 /// How long anything is waited for: machines that build and test are slow.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -90,6 +93,14 @@ impl Site {
         self.run(&args).await
     }
 
+    /// Another playbook on the same hosts, which changes nothing.
+    pub(crate) async fn apply_other(&self) -> Ran {
+        let text = "- hosts: all\n  gather_facts: false\n  tasks:\n    - debug: {msg: hello}\n";
+        self.write("other.yml", text);
+        self.run(&["apply", "other.yml", "-i", &self.inventory])
+            .await
+    }
+
     /// Any command, to its end; the fleet's servers go on meanwhile.
     pub(crate) async fn run(&self, args: &[&str]) -> Ran {
         let mut command = command(self.directory.path(), args);
@@ -106,7 +117,8 @@ impl Site {
     pub(crate) fn start(&self, more: &[&str]) -> Underway {
         let mut args = vec!["apply", "site.yml", "-i", &self.inventory];
         args.extend(more);
-        let log = self.directory.path().join("log");
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let log = self.directory.path().join(format!("log{number}"));
         let out = std::fs::File::create(&log).unwrap();
         let err = out.try_clone().unwrap();
         let child = command(self.directory.path(), &args)

@@ -126,7 +126,9 @@ impl HostTask<'_> {
         // In a preview a later task may look into a file that this one would have written.
         if !self.run.settings.check {
             let link = self.run.fleet.link(&keywords.route);
-            contents.iter().for_each(|it| link.blobs().withdraw(it));
+            for sha256 in &contents {
+                link.blobs().withdraw(sha256);
+            }
         }
         outcomes
     }

@@ -8,6 +8,10 @@ use super::Mask;
 
 impl Mask {
     /// Takes the secrets out of an event.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one list of all events and their fields"
+    )]
     pub fn event(&self, event: &mut RunEvent) {
         if self.is_empty() {
             return;
@@ -46,25 +50,10 @@ impl Mask {
                 location: _,
                 host: _,
             } => self.diagnostic(diagnostic),
-            RunEvent::PlayStarted {
-                name,
-                number: _,
-                hosts: _,
-                batch: _,
-            } => self.text(name),
             RunEvent::PlaySkipped { name, reason } => {
                 self.text(name);
                 self.text(reason);
             }
-            RunEvent::TaskStarted(TaskInfo {
-                id: _,
-                name,
-                module: _,
-                kind: _,
-                location: _,
-                hosts: _,
-                position: _,
-            }) => self.text(name),
             RunEvent::ItemFinished {
                 task: _,
                 host: _,
@@ -75,18 +64,33 @@ impl Mask {
                 host: _,
                 result,
             } => self.result(result),
-            RunEvent::HandlerNotified {
+            RunEvent::PlayStarted {
+                name: text,
+                number: _,
+                hosts: _,
+                batch: _,
+            }
+            | RunEvent::TaskStarted(TaskInfo {
+                id: _,
+                name: text,
+                module: _,
+                kind: _,
+                location: _,
+                hosts: _,
+                position: _,
+            })
+            | RunEvent::HandlerNotified {
                 host: _,
-                handler,
+                handler: text,
                 certain: _,
             }
             | RunEvent::HandlerOwed {
                 host: _,
-                handler,
+                handler: text,
                 run: _,
                 runs_now: _,
-            } => self.text(handler),
-            RunEvent::TaskProgress {
+            }
+            | RunEvent::TaskProgress {
                 task: _,
                 host: _,
                 doing: text,

@@ -37,6 +37,7 @@ pub struct Control(Arc<Mutex<View>>);
 
 impl Control {
     pub(super) fn new(view: &Arc<Mutex<View>>) -> Self {
+        lock(view).set_keys();
         Control(Arc::clone(view))
     }
 

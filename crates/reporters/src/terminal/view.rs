@@ -36,6 +36,8 @@ pub(super) struct View {
     owed: Owed,
     /// What somebody who reads keys has to say.
     notice: Vec<String>,
+    /// Somebody does.
+    keys: bool,
 }
 
 impl View {
@@ -59,6 +61,7 @@ impl View {
             paid: Owed::default(),
             owed: Owed::default(),
             notice: Vec::new(),
+            keys: false,
         }
     }
 
@@ -214,6 +217,10 @@ impl View {
         );
         let (options, paint) = (&context.options, context.paint);
         let mut waiting = live::waiting(&self.late(), now_us, self.notice.len(), options, paint);
+        if self.keys && self.notice.is_empty() && !waiting.is_empty() {
+            waiting.push('\n');
+            waiting.push_str(&paint.dim("  (d gives a host up, ? shows keys)"));
+        }
         for line in &self.notice {
             waiting.push('\n');
             waiting.push_str(&sanitize::clip(line, options.width.saturating_sub(1)));
@@ -251,6 +258,11 @@ impl View {
             .collect();
         late.sort_by(|(host, it), (other, that)| (it.since_us, host).cmp(&(that.since_us, other)));
         late
+    }
+
+    /// Somebody reads keys: that is said where hosts are waited for.
+    pub(super) fn set_keys(&mut self) {
+        self.keys = true;
     }
 
     /// Shows these lines below the live view.

@@ -18,10 +18,18 @@ pub enum Fault {
     WrongKey,
     /// Not one byte is free on the host's disk. What the host writes while the fault lasts is lost when it is healed.
     FullDisk,
+    /// The host's system is mounted read-only.
+    ReadOnly,
+    /// No program can be started from /tmp, /var/tmp and root's cache.
+    Noexec,
     /// Nothing any more: whatever was broken is repaired.
     Heal,
 }
 
+const NOEXEC: &str = "for d in /tmp /var/tmp /root/.cache; do mkdir -p $d; mount -t tmpfs -o noexec,mode=1777 hostler-fault $d; done; \
+                      chmod 700 /root/.cache";
+const MOUNTS_BACK: &str = "mount -o remount,rw /; \
+                           for d in $(sed -n 's/^hostler-fault \\([^ ]*\\) .*/\\1/p' /proc/mounts); do umount $d; done";
 const STOP_SSHD: &str = "[ ! -e /run/sshd.pid ] || { kill -CONT $(cat /run/sshd.pid); kill $(cat /run/sshd.pid); } || true; \
                          while [ -e /run/sshd.pid ]; do sleep 0.02; done";
 
@@ -40,6 +48,8 @@ impl Fleet {
                 fs::write(host.directory.join("full-disk"), "").context("note the fault")?;
                 self.restart(host)
             }
+            Fault::ReadOnly => host.shell("mount -o remount,ro /").map(drop),
+            Fault::Noexec => host.shell(NOEXEC).map(drop),
             Fault::Heal => self.heal(host),
         }
     }
@@ -48,6 +58,7 @@ impl Fleet {
         if fs::remove_file(host.directory.join("full-disk")).is_ok() {
             self.restart(host)?;
         }
+        host.shell(MOUNTS_BACK)?;
         stop_sshd(host)?;
         install_key(host, &keys::host_key(&self.store, &host.name))?;
         start_sshd(host)

@@ -28,8 +28,6 @@ const TASKS: &str = "
     - name: A file
       copy: {dest: /root/secret, content: \"{{ marked }}\\n\", mode: \"0600\"}
       no_log: true
-    - name: A user with a password
-      user: {name: canary, password: \"{{ marked | password_hash('sha512') }}\"}
     - name: Another user, by the same password
       command: id
       become_user: games

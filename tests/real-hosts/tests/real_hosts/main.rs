@@ -3,6 +3,7 @@
 mod agreement;
 mod apply;
 mod canaries;
+mod faults;
 mod lifecycle;
 mod packages;
 mod preview;
