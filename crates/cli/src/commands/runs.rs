@@ -32,7 +32,7 @@ pub(crate) struct RunsArgs {
 enum RunsCommand {
     /// List runs, newest first
     List(list::ListArgs),
-    /// Show a run: what changed where, what failed, what is left open; or write it as HTML, JUnit, CSV or JSON
+    /// Show a run: what changed where, what failed, what is left open; or write it as HTML, XML, CSV or JSON
     Show(show::ShowArgs),
     /// Show what changed over all runs: of a host, a path, a task
     Log(log::LogArgs),

@@ -48,8 +48,11 @@ struct FormArgs {
     /// Write one HTML page to this file; - is standard output
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write JUnit XML to this file, a suite for each host
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write JUnit XML to this file, a suite for each host"
+    )]
     junit: Option<PathBuf>,
     /// Write CSV to this file, a row for each task and host
     #[arg(long, value_name = "FILE")]
