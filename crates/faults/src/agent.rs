@@ -142,7 +142,7 @@ impl Agent {
             clock_us: if self.lie == Lie::FarClock {
                 i64::MAX
             } else {
-                0
+                now_us()
             },
             pid: 1,
             keeps_results: true,
@@ -355,6 +355,11 @@ impl Agent {
             self.say(lane, &message).await?;
         }
     }
+}
+
+fn now_us() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.unwrap_or_default().as_micros()).unwrap_or_default()
 }
 
 fn need(number: u8) -> FromAgent {

@@ -27,15 +27,11 @@ const PLAYBOOK: &str = "
 /// How a host with this lie ends: true, well (what it says is its own business); false, not; none, either way.
 fn ends_well(lie: Lie) -> Option<bool> {
     match lie {
-        Lie::None
-        | Lie::OtherTasks
-        | Lie::HugeValue
-        | Lie::ManyWarnings
-        | Lie::OtherHost
-        | Lie::FarClock
-        | Lie::Replaced => Some(true),
+        Lie::None | Lie::OtherTasks | Lie::OtherHost | Lie::FarClock | Lie::Replaced => Some(true),
         // Whether they matter depends on what is asked of the host.
         Lie::Locked | Lie::Forgets => None,
+        // How long megabytes take is the machine's business.
+        Lie::HugeValue | Lie::ManyWarnings => None,
         _ => Some(false),
     }
 }
@@ -73,6 +69,12 @@ async fn every_lie_hurts_its_own_host_alone() {
             None => {}
         }
     }
+    assert!(
+        !ran.said().contains("yyyy"),
+        "output that nobody asked for is shown"
+    );
+    let broke = ran.said().matches("broke the protocol").count();
+    assert!(broke > 5, "{broke}");
     let harmful = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
     let said = ran.said();
     let found: Vec<char> = said.chars().filter(|c| harmful(*c)).collect();

@@ -296,6 +296,12 @@ impl Exchange<'_> {
                 session.forget_lane(lane).await;
                 self.resolver().resolve(&intent).await?
             }
+            // A host that breaks the protocol is not asked what it did: it would not be believed.
+            Some(Lapse::Lost(lost)) if lost.reason == Reason::AgentProtocol => {
+                let detail = lost.detail;
+                let msg = format!("sent, but not answered: {detail}");
+                return Err(Failure::NoAnswer(msg));
+            }
             Some(Lapse::Lost(_)) => self.resolver().resolve(&intent).await?,
             Some(Lapse::Stopped { failure, ended }) => {
                 if ended {

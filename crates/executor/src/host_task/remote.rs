@@ -401,8 +401,9 @@ impl HostTask<'_> {
                 Taken::More
             }
             Some(Ok(TaskMessage::Output { is_stderr, bytes })) => {
-                // A task that hides its result hides what its programs say, too.
-                if !self.hides() {
+                // A task that hides its result hides what its programs say, too. A host that says what nobody asked for
+                // is not listened to.
+                if !self.hides() && self.run.interrupts.watches_output() {
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     self.run.emit(RunEvent::TaskOutput {
                         task,
