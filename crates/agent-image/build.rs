@@ -67,6 +67,9 @@ const SMALLER: &[&str] = &[
     "-Clink-arg=-Wl,-z,pack-relative-relocs",
 ];
 
+/// The linker script of the flags above.
+const SCRIPT: &str = "crates/agent-image/agent.ld";
+
 /// What an agent greets with.
 const MAGIC: &[u8] = b"\xffhostler-agent";
 
@@ -182,6 +185,15 @@ fn cargo_once(
         format!("--remap-path-prefix={}=cargo", home.unwrap_or_default()),
     ];
     flags.extend(more_flags.iter().map(|flag| (*flag).to_owned()));
+    if more_flags.iter().any(|flag| flag.ends_with(SCRIPT)) {
+        // Cargo does not look into files that flags name: a changed script has to change the flags.
+        let script = fs::read(root.join(SCRIPT)).expect("the linker script is there");
+        let hash = Sha256::digest(&script);
+        flags.push(format!(
+            "--cfg=script_{:02x}{:02x}{:02x}{:02x}",
+            hash[0], hash[1], hash[2], hash[3]
+        ));
+    }
     command
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .current_dir(root)
