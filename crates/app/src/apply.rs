@@ -8,7 +8,8 @@ use std::time::Instant;
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Recap, Reporter, Reporters, RunEvent};
 use hostler_executor::{
-    Bound, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext, RunState, run_play,
+    Bound, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext, RunState, SecretSink,
+    run_play,
 };
 use hostler_preview::{Mask, Origin};
 use hostler_value::{Map, Secret};
@@ -166,8 +167,7 @@ pub(crate) async fn run(
     let mut state = RunState::default();
     refuse(&terms.refused, &mut state, &emit);
     let vars = Arc::new(var_store(inputs, &settings, request));
-    let mask = terms.mask;
-    let mut run = RunContext::new(
+    let run = RunContext::new(
         settings,
         inputs.catalog.clone(),
         vars,
@@ -175,10 +175,8 @@ pub(crate) async fn run(
         sources.clone(),
         events.clone(),
         interrupts.clone(),
-    )
-    .telling_secrets(Arc::new(move |secret: &Secret| {
-        mask.learn([secret.clone()]);
-    }));
+    );
+    let mut run = run.telling_secrets(learning(terms.mask));
     if let Some(bound) = terms.bound {
         run = run.bound_by(bound);
     }
@@ -186,16 +184,14 @@ pub(crate) async fn run(
         run = run.recorded(recording);
     }
     let run = Arc::new(run.with_contents(terms.contents));
-    let guard = kept.guard(&interrupts, events.clone());
-    let done = watched(&run, inputs, &mut state).await;
-    guard.abort();
+    let done = watched(&run, inputs, &mut state, &kept).await;
     let (sent, received, round_trips) = run.close().await;
     let broken = run.journal_broken().or(state.journal_broken.take());
-    let exit = match (&done, broken) {
-        (_, Some(_)) => ExitCode::JournalBroken,
-        (Err(_), None) => ExitCode::Unexpected,
-        (Ok(_), None) if kept.lost_lock() => ExitCode::Locked,
-        (Ok(_), None) => exit_code(&state.recap, request.check, &interrupts),
+    let exit = match () {
+        () if broken.is_some() => ExitCode::JournalBroken,
+        () if done.is_err() => ExitCode::Unexpected,
+        () if kept.lost_lock() => ExitCode::Locked,
+        () => exit_code(&state.recap, request.check, &interrupts),
     };
     let unfinished = state.resumable || done.is_err();
     let end = keeping::End {
@@ -211,18 +207,20 @@ pub(crate) async fn run(
     // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
     let _reporter_panicked = reporting.join();
     // Events are stored, too: the end of the run comes after the last of them.
-    let exit = match kept.finish(end).filter(|_| !request.check) {
-        Some(why) => {
-            tell(&format!("The end of the run could not be written: {why}"));
-            ExitCode::JournalBroken
-        }
-        None => exit,
-    };
+    let unwritten = kept.finish(end).filter(|_| !request.check);
+    if let Some(why) = &unwritten {
+        tell(&format!("The end of the run could not be written: {why}"));
+    }
     Ok(Ran {
-        exit,
+        exit: unwritten.map_or(exit, |_| ExitCode::JournalBroken),
         files,
         origins: done.unwrap_or_default(),
     })
+}
+
+/// Passwords that the run comes upon are hidden from then on.
+fn learning(mask: Mask) -> SecretSink {
+    Arc::new(move |secret: &Secret| mask.learn([secret.clone()]))
 }
 
 /// Runs the plays, and listens to the user meanwhile. A panic is told, and is the error.
@@ -230,11 +228,14 @@ async fn watched(
     run: &Arc<RunContext>,
     inputs: &Inputs,
     state: &mut RunState,
+    kept: &Kept,
 ) -> Result<Vec<Origin>, String> {
     let events = run.events.clone();
+    let guard = kept.guard(&run.interrupts, events.clone());
     let watch = tokio::spawn(tell_of_interrupts(run.interrupts.clone(), events.clone()));
     let done = caught(plays(run, inputs, state)).await;
     watch.abort();
+    guard.abort();
     if let Err(panic) = &done {
         let reason = format!("a defect of hostler ended the run: {panic}");
         let _nobody_listens = events.send(RunEvent::Stopping { reason });

@@ -44,8 +44,11 @@ pub(crate) fn with_wait_closed(args: impl Iterator<Item = OsString>) -> Vec<OsSt
 /// Where runs are kept.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct StateArgs {
-    /// Keep runs, locks and keys in this directory [env: HOSTLER_STATE_DIR] [default: ~/.local/state/hostler]
-    #[arg(long, value_name = "DIR")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "Keep runs, locks and keys in this directory [env: HOSTLER_STATE_DIR] [default: ~/.local/state/hostler]"
+    )]
     pub state_dir: Option<PathBuf>,
 }
 
@@ -87,8 +90,11 @@ pub(crate) struct LimitArgs {
     /// Seconds to try again to connect when a connection is lost while a task runs [default: 300]
     #[arg(long, value_name = "SECONDS")]
     pub reconnect: Option<u64>,
-    /// Seconds for a task on a host that has no `timeout` of its own; 0 is for ever [env: ANSIBLE_TASK_TIMEOUT] [default: 14400]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help = "Seconds for a task on a host that has no `timeout` of its own; 0 is for ever [env: ANSIBLE_TASK_TIMEOUT] [default: 14400]"
+    )]
     pub task_timeout: Option<u64>,
     /// Seconds for all work on a host in the run, waiting for other hosts not counted; 0 is for ever [default: 43200]
     #[arg(long, value_name = "SECONDS")]

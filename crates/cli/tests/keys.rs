@@ -1,5 +1,4 @@
 //! Keys in the live view, on a terminal of its own (script(1) makes one).
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod support;

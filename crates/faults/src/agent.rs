@@ -219,7 +219,7 @@ impl Agent {
             Lie::UnknownMessage => {
                 self.stream
                     .write_all(&[3, 0, 0, 0, 0, 0, 200, 1, 0])
-                    .await?
+                    .await?;
             }
             Lie::Garbage => self.stream.write_all(&[0xaa; 4096]).await?,
             Lie::OtherTasks => {

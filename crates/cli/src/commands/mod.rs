@@ -88,6 +88,5 @@ fn run_once(request: ApplyRequest, console: &Console) -> ExitCode {
     });
     // A name look-up that hangs must not keep a finished program.
     runtime.shutdown_background();
-    done.map(loud)
-        .unwrap_or_else(|problem| problem.tell(&sources, console))
+    done.map_or_else(|problem| problem.tell(&sources, console), loud)
 }

@@ -40,7 +40,7 @@ impl Dialog {
                 *self = Dialog::Said(format!("{} is given up", sanitize::name(&host.host)));
                 return Effect::Drop(host.host);
             }
-            (Dialog::Choosing(_) | Dialog::Confirming(_), _) => {}
+            (Dialog::Choosing(_) | Dialog::Confirming(_), _) | (Dialog::Help, b'?') => {}
             (_, b'd' | b'D') => {
                 let hosts = late();
                 *self = if hosts.is_empty() {
@@ -50,7 +50,6 @@ impl Dialog {
                 };
             }
             (_, b'o' | b'O') => return Effect::ToggleOutput,
-            (Dialog::Help, b'?') => {}
             (_, b'?' | b'h' | b'H') => *self = Dialog::Help,
             _ => {}
         }

@@ -28,10 +28,9 @@ const PLAYBOOK: &str = "
 fn ends_well(lie: Lie) -> Option<bool> {
     match lie {
         Lie::None | Lie::OtherTasks | Lie::OtherHost | Lie::FarClock | Lie::Replaced => Some(true),
-        // Whether they matter depends on what is asked of the host.
-        Lie::Locked | Lie::Forgets => None,
-        // How long megabytes take is the machine's business.
-        Lie::HugeValue | Lie::ManyWarnings => None,
+        // Whether the first two matter depends on what is asked of the host; how long megabytes take is the machine's
+        // business.
+        Lie::Locked | Lie::Forgets | Lie::HugeValue | Lie::ManyWarnings => None,
         _ => Some(false),
     }
 }

@@ -1,6 +1,7 @@
 //! A playbook whose every step leaves a line on its host, so that a step that was done twice or not at all shows.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::site::{Ran, Site};
@@ -100,13 +101,17 @@ pub(crate) fn difference(wanted: &State, found: &State) -> String {
     let once = found.values().filter_map(|files| files.get("once"));
     let once: Vec<&String> = once.flatten().collect();
     if once != ["once"] {
-        text += &format!("run once: {once:?}\n");
+        writeln!(text, "run once: {once:?}").unwrap();
     }
     for (host, files) in wanted {
         for (file, lines) in files.iter().filter(|(file, _)| **file != "once") {
             let here = found.get(host).and_then(|files| files.get(file));
             if here != Some(lines) {
-                text += &format!("{host} {file}:\n  wanted {lines:?}\n  found  {here:?}\n");
+                writeln!(
+                    text,
+                    "{host} {file}:\n  wanted {lines:?}\n  found  {here:?}"
+                )
+                .unwrap();
             }
         }
     }
