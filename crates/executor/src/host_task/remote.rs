@@ -292,7 +292,9 @@ impl HostTask<'_> {
             });
         }
         if let (true, Ok(session)) = (new, &session) {
-            if let Some(words) = skew(before_us, session.session.hello().clock_us, now_us()) {
+            // Said once: it will not be right on the next connection either.
+            let words = skew(before_us, session.session.hello().clock_us, now_us());
+            if let Some(words) = words.filter(|_| !link.was_connected()) {
                 let warning = Diagnostic::warning("clock", format!("{}: {words}", self.host));
                 self.run.warn(warning, Some(self.host));
             }
