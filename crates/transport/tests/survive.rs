@@ -286,7 +286,8 @@ async fn a_cut_is_noticed_at_once() {
         .expect("sent");
     let (near, far) = way.ends.recv().expect("ends");
     near.shutdown(Shutdown::Both).expect("shutdown");
-    far.shutdown(Shutdown::Both).expect("shutdown");
+    // Whoever copies between the two may have passed it on already.
+    let _passed_on = far.shutdown(Shutdown::Both);
     let start = Instant::now();
     assert_eq!(lost(task).await.reason, Reason::Lost);
     assert!(start.elapsed() < Duration::from_secs(5));
