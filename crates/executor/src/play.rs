@@ -338,6 +338,8 @@ impl PlayRun {
     async fn run_written(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
         self.remember_owed(run);
         let stop = self.run_batch(run, state).await;
+        // Also those that were given up in the last task.
+        self.let_go(run, state);
         self.tell_owed(run);
         state.lost.extend(self.lost());
         state.journal_broken = run.journal_broken();
