@@ -11,7 +11,7 @@ use crate::fleet::{Fleet, Host};
 use crate::process::{Context, Result};
 
 /// Trees that are not looked at, and why. A `*` stands for the rest of one part of a path.
-const LEFT_OUT: [(&str, &str); 24] = [
+const LEFT_OUT: [(&str, &str); 25] = [
     ("proc", "the kernel's, not files"),
     ("sys", "the kernel's, not files"),
     ("dev", "made anew at each start; terminals of logins"),
@@ -35,6 +35,10 @@ const LEFT_OUT: [(&str, &str); 24] = [
     ),
     ("var/tmp/.hostler-*", "the agent, where there is no home"),
     ("tmp/.hostler-*", "the agent, where there is no home"),
+    (
+        "var/tmp/hostler-*",
+        "the result store and lock of a user who is not root",
+    ),
     ("root/.ansible", "ansible-core's modules"),
     ("home/*/.ansible", "ansible-core's modules"),
     ("var/log/wtmp", "a line for each login"),
