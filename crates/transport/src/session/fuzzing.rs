@@ -41,6 +41,7 @@ pub fn receive(bytes: &[u8]) {
             items: HashSet::from([0, 1, 2]),
             asks,
             talk: TALK,
+            results: TALK,
             sender,
         };
         core.expect_task(task, waiting).expect("the session stands");
