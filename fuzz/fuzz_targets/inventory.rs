@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hostler_diag::SourceMap;
-use hostler_inventory::{Loader, NoScripts, Pattern, load_inventory};
+use hostler_inventory::{Loader, NoScripts, NoSets, Pattern, load_inventory};
 use libfuzzer_sys::fuzz_target;
 
 /// One file, whatever it is called.
@@ -40,6 +40,6 @@ fuzz_target!(|data: &str| {
         let (loaded, _) = load_inventory(&given, &sources, &One(text), &NoScripts);
         loaded.inventory.select(&Pattern::parse(pattern));
     }
-    let (limit, _) = Pattern::parse_limit(pattern, &One(text));
+    let (limit, _) = Pattern::parse_limit(pattern, &One(text), &NoSets);
     limit.is_empty();
 });
