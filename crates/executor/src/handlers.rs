@@ -62,8 +62,10 @@ impl PlayRun {
                 .flags()
                 .get_mut(host)
                 .is_some_and(|it| add(&mut it.notified, *index, maybe));
-            let owed = self.owed(run, &self.play.handlers[*index], host);
-            if let Some(owed) = owed.filter(|_| is_new && maybe.is_none()) {
+            if is_new
+                && maybe.is_none()
+                && let Some(owed) = self.owed(run, &self.play.handlers[*index], host)
+            {
                 run.note(Note::Owed(owed));
             }
             if is_new && !told {

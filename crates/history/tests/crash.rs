@@ -57,7 +57,7 @@ fn held(memory: &Memory) -> Vec<String> {
 
 /// Not a test: what the other tests start as a process of its own.
 #[test]
-#[ignore = "started by others"]
+#[ignore = "the process that the tests of this file start and kill; it proves nothing by itself"]
 fn child() {
     let dir = std::env::var("CHILD_DIR").unwrap();
     let name = std::env::var("CHILD_RUN").unwrap();

@@ -162,6 +162,9 @@ impl HostTask<'_> {
 
 impl Exchange<'_> {
     async fn remember(&mut self, attempts: Vec<Attempt>) -> Result<(), Failure> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
         let now = print::of_request(&self.request.module, &self.request.items);
         for attempt in attempts {
             let Attempt { intent, answer } = attempt;
