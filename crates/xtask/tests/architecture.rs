@@ -13,27 +13,32 @@ const HOUSE: &str = "
     events         L0  sync   : diag value change
     protocol       L0  sync   : value change
     journal        L0  sync   : value change events protocol
+    updates        L0  sync   :
     python-regex   L1  sync   :
+    schedule       L1  sync   :
     yaml           L1  sync   : diag value
     template       L1  sync   : diag value yaml python-regex
     inventory      L1  sync   : diag value yaml python-regex
     vars           L1  sync   : diag value yaml template inventory
     module-api     L1t sync   : value change
     probes         L1t sync   : value change module-api
-    modules        L1t sync   : value change module-api probes python-regex
+    package-managers L1t sync : value change module-api probes updates
+    modules        L1t sync   : value change module-api probes python-regex updates package-managers
     playbook       L1  sync   : diag value yaml template module-api
     preview        L1  sync   : diag value change events module-api
     record         L1  sync   : value change events preview
+    patch          L1  sync   : diag value yaml updates schedule
     agent          L1t sync   : value change protocol module-api probes modules
     agent-image    L1t sync   :
     transport      L2  async  : diag value change protocol
     executor       L2  async  : diag value change events protocol journal yaml template inventory vars playbook module-api transport
     history        L2  sync   : diag value change events protocol journal
-    reporters      L2  sync   : diag value change events preview record
-    app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record transport executor history reporters
+    rollout        L2  async  : diag value change events journal yaml playbook vars updates schedule patch executor
+    reporters      L2  sync   : diag value change events preview record updates schedule patch
+    app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record updates schedule patch transport executor history rollout reporters
     demo           dev async  : agent-image
     faults         dev async  : value change protocol
-    cli            L4  async  : diag value events preview record app reporters demo
+    cli            L4  async  : diag value events preview record updates schedule patch app reporters demo
     xtask          dev sync   :
     real-hosts     dev sync   : xtask
 ";

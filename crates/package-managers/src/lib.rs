@@ -1,0 +1,105 @@
+//! apt, dnf, zypper, apk and pacman behind one trait, on the host.
+//!
+//! A package manager looks through [`Inspect`] and gives programs for what is to be done; the modules `patch_*` make
+//! edits of those, and the agent's applier runs them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hostler_change::Program;
+use hostler_module_api::{Inspect, ModuleError};
+use hostler_updates::{
+    Action, Conffile, Conffiles, DatabaseState, Finding, Hold, Manager, PackageName, PatchLock,
+    Repository, Resolution, Update,
+};
+
+/// What a package manager knows: its part of a [`hostler_updates::Scan`].
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// Where updates come from.
+    pub repositories: Vec<Repository>,
+    /// What it would update today, holds and phasing told apart.
+    pub updates: Vec<Update>,
+    /// Packages that are kept.
+    pub holds: Vec<Hold>,
+    /// Changed configuration files of packages with updates.
+    pub conffiles: Vec<Conffile>,
+    /// What an engineer should know.
+    pub findings: Vec<Finding>,
+}
+
+/// An exact version that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The package.
+    pub package: PackageName,
+    /// The version; `None`: it is to be removed.
+    pub version: Option<String>,
+}
+
+/// One package manager. Methods that take `metadata` keep the indexes of repositories in that directory, which is
+/// Hostler's own: what the host's own tools see stays as it is.
+pub trait PackageManager: Sync {
+    /// Which.
+    fn kind(&self) -> Manager;
+
+    /// Does it manage this host?
+    fn is_here(&self, host: &dyn Inspect) -> bool;
+
+    /// Every installed package with its version.
+    fn installed(&self, host: &dyn Inspect) -> Result<BTreeMap<PackageName, String>, ModuleError>;
+
+    /// Refreshes the indexes in `metadata` (if wanted) and says what is there.
+    fn survey(
+        &self,
+        host: &dyn Inspect,
+        metadata: &Path,
+        refresh: bool,
+    ) -> Result<Survey, ModuleError>;
+
+    /// Simulates a transaction that brings exactly the wanted versions.
+    fn resolve(
+        &self,
+        host: &dyn Inspect,
+        metadata: &Path,
+        wanted: &[Wanted],
+    ) -> Result<Resolution, ModuleError>;
+
+    /// Is the package database whole?
+    fn database(&self, host: &dyn Inspect) -> Result<DatabaseState, ModuleError>;
+
+    /// Who holds a lock that a transaction needs, if somebody does.
+    fn lock_holder(&self, host: &dyn Inspect) -> Option<PatchLock>;
+
+    /// Programs that bring an interrupted database in order.
+    fn repair(&self) -> Vec<Program>;
+
+    /// Programs that download the new versions of a transaction into a directory, verified by the package manager.
+    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program>;
+
+    /// Programs that download the versions that are installed now into a directory, where they can be had.
+    /// A program that fails says that its package cannot be had.
+    fn download_old(
+        &self,
+        actions: &[Action],
+        metadata: &Path,
+        to: &Path,
+    ) -> Vec<(PackageName, Program)>;
+
+    /// Programs that carry out a transaction from package files in a directory, without the network, asking nothing,
+    /// waiting for locks so many seconds.
+    fn install(
+        &self,
+        actions: &[Action],
+        from: &Path,
+        conffiles: Conffiles,
+        locks_wait_s: u64,
+    ) -> Vec<Program>;
+
+    /// Configuration files that lie beside others (`*.dpkg-dist`, `*.rpmnew`).
+    fn conffiles_left(&self, host: &dyn Inspect) -> Result<Vec<String>, ModuleError>;
+
+    /// Can exact versions be asked for? Where mirrors keep only the newest (Alpine, Arch), a plan cannot be held
+    /// against later waves.
+    fn pins_versions(&self) -> bool;
+}

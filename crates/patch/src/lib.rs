@@ -1,0 +1,12 @@
+//! Patch policies and plans.
+//!
+//! ```text
+//! policy (YAML) ─┐
+//! scans of hosts ─┼─ select ─> what is wanted on each host ─ (hosts simulate it) ─> planner ─> Plan ─> forecast, explain
+//! ledger ─────────┘
+//! ```
+//!
+//! Pure: hosts are asked elsewhere, and the time now is an argument. A [`plan::Plan`] is immutable and holds everything that
+//! carrying it out needs: execution makes no choices.
+
+pub mod plan;

@@ -1,0 +1,1 @@
+//! Carries out a patch plan: waves, budgets, gates, windows, the way back.
