@@ -9,10 +9,13 @@
 //! ```
 
 pub(crate) mod baseline;
+#[cfg(test)]
+pub(crate) mod fake;
 pub(crate) mod glob;
+pub(crate) mod manager;
 mod mounts;
 mod ports;
-mod units;
+pub(crate) mod units;
 
 use std::path::PathBuf;
 
