@@ -37,7 +37,7 @@ pub(crate) enum Wanted {
 }
 
 /// Units that start updates, and whether they only wait for their time (so that stopping them interrupts nothing).
-const KNOWN: &[(&str, bool)] = &[
+pub(crate) const KNOWN: &[(&str, bool)] = &[
     ("apt-daily.timer", true),
     ("apt-daily-upgrade.timer", true),
     ("apt-daily.service", false),
@@ -167,13 +167,14 @@ impl State {
             plan.write(Vec::new(), private_file(self.memory.clone(), json));
         }
         for unit in self.units.iter().filter(|it| it.is_free()) {
-            if !unit.masked && !unit.of_admin {
-                let delta = Delta::field(subject(unit.name), "masked", false, true);
-                plan.run(delta, self.words(&["mask", "--runtime", unit.name]));
-            }
+            // In this order: a unit that is masked while it is active has failed when it is stopped.
             if unit.active && unit.waits {
                 let delta = Delta::field(subject(unit.name), "state", "started", "stopped");
                 plan.run(delta, self.words(&["stop", unit.name]));
+            }
+            if !unit.masked && !unit.of_admin {
+                let delta = Delta::field(subject(unit.name), "masked", false, true);
+                plan.run(delta, self.words(&["mask", "--runtime", unit.name]));
             }
         }
         plan
@@ -339,8 +340,8 @@ mod tests {
         assert_eq!(
             done.host.ran,
             [
-                "systemctl mask --runtime apt-daily.timer",
                 "systemctl stop apt-daily.timer",
+                "systemctl mask --runtime apt-daily.timer",
                 "systemctl mask --runtime apt-daily.service",
             ]
         );

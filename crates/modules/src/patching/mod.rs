@@ -11,7 +11,9 @@
 pub(crate) mod baseline;
 #[cfg(test)]
 pub(crate) mod fake;
+pub(crate) mod files;
 pub(crate) mod glob;
+pub(crate) mod job;
 pub(crate) mod manager;
 mod mounts;
 mod ports;

@@ -105,7 +105,12 @@ fn parse(shown: &str) -> (BTreeSet<String>, BTreeSet<String>) {
         let Some(name) = unit.get("Id").filter(|it| !it.is_empty()) else {
             continue;
         };
-        let passes = is(unit, "Transient", "yes")
+        // Updaters are kept still by ourselves meanwhile.
+        let ours = crate::patch_competitors::KNOWN
+            .iter()
+            .any(|it| it.0 == *name);
+        let passes = ours
+            || is(unit, "Transient", "yes")
             || OF_USERS.iter().any(|it| name.starts_with(it))
             || per_connection
                 .iter()
@@ -173,6 +178,7 @@ mod tests {
             unit("a@1-10.0.0.1:22-10.0.0.2:5.service", "Type=simple\n"),
             unit("a.socket", "Accept=yes\nWantedBy=sockets.target\n"),
             unit("apt-daily.timer", "WantedBy=timers.target\n"),
+            unit("logrotate.timer", "WantedBy=timers.target\n"),
             unit(
                 "srv.mount",
                 "FragmentPath=/run/systemd/generator/srv.mount\n",
@@ -188,8 +194,8 @@ mod tests {
             active,
             set(&[
                 "a.socket",
-                "apt-daily.timer",
                 "by-hand.service",
+                "logrotate.timer",
                 "srv.mount",
                 "ssh.service"
             ])
