@@ -52,6 +52,8 @@ modules! {
     package,
     patch_baseline,
     patch_competitors,
+    patch_download,
+    patch_install,
     patch_reboot,
     patch_verify,
     ping,

@@ -14,9 +14,12 @@ pub(crate) mod fake;
 pub(crate) mod files;
 pub(crate) mod glob;
 pub(crate) mod job;
+pub(crate) mod locks;
 pub(crate) mod manager;
+pub(crate) mod mismatch;
 mod mounts;
 mod ports;
+pub(crate) mod transaction;
 pub(crate) mod units;
 
 use std::path::PathBuf;
