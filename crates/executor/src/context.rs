@@ -199,6 +199,11 @@ impl RunContext {
         self.may_fall_behind.load(Ordering::Relaxed)
     }
 
+    /// A host that is lost is waited for, as long as [`Limits::reconnect`] says: nobody else waits meanwhile.
+    pub fn never_leave_behind(&self) {
+        self.set_may_fall_behind(false);
+    }
+
     pub(crate) fn set_may_fall_behind(&self, may: bool) {
         self.may_fall_behind.store(may, Ordering::Relaxed);
     }

@@ -1,0 +1,7 @@
+//! Patching: scan, plan, carry out.
+
+mod asking;
+mod crew;
+mod scan;
+
+pub use scan::{Scanned, scan as patch_scan};
