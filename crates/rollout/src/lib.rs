@@ -19,5 +19,5 @@ mod note;
 pub use call::{CommandOutcome, Job, Step, StepCall, StepOutcome, StepWork};
 pub use drive::{Clock, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders};
 pub use note::{
-    Entry, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,
+    Entry, FORM, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,
 };
