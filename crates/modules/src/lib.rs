@@ -11,6 +11,7 @@ mod edited;
 mod files;
 mod local_time;
 mod patching;
+mod patch_values;
 mod presence;
 mod unique;
 mod words;
@@ -56,6 +57,8 @@ modules! {
     patch_install,
     patch_reboot,
     patch_verify,
+    patch_resolve,
+    patch_scan,
     ping,
     replace,
     restore,
