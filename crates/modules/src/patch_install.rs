@@ -165,6 +165,14 @@ impl Module for This {
                 plan.write(Vec::new(), private_file(now.dir.join(name), text));
             }
         }
+        if now.has_after {
+            let path = now.dir.join("after.txt");
+            let recursive = false;
+            plan.push_all(
+                Vec::new(),
+                Edit::Remove(hostler_change::Remove { path, recursive }),
+            );
+        }
         // Going back once more in this run is a new piece of work.
         now.rollback.0.forget(&mut plan, &now.rollback.1);
         let programs = now.manager.install(

@@ -208,6 +208,11 @@ impl Packages {
         };
         match why {
             Some(why) => self.left.push((package.clone(), why)),
+            // What is there in part is not among the installed ones; to the package manager it is the new version.
+            None if self.interrupted.is_some() => {
+                self.back
+                    .push(back(action, is.or(action.to.as_ref()), Some(old)));
+            }
             None => self.back.push(back(action, is, Some(old))),
         }
         Ok(())

@@ -135,6 +135,7 @@ fn what_was_installed_in_part_is_repaired_as_far_as_it_goes() {
     assert_eq!(outcome.failed, None);
     let script = host.text(&format!("{DIR}/rollback.sh")).unwrap();
     assert!(script.contains("env 'tin' 'repair' || true\n"), "{script}");
+    assert!(script.contains("'tin' 'install-older'"), "{script}");
 }
 
 #[test]

@@ -112,7 +112,15 @@ if ! read -r status _ <"$base.rc"; then
     echo "it ended without saying how; $base.log has what it said" >&2
     exit 70
 fi
-[ "$status" = 0 ] || grep -v '^== ' "$base.log" | tail -n 5 >&2
+if [ "$status" != 0 ]; then
+    # Of the last program: its last lines, and then what most likely is the reason.
+    from=$(grep -n '^== ' "$base.log" | tail -n 1 | cut -d: -f1)
+    said() { tail -n +"$((${from:-0} + 1))" "$base.log"; }
+    said | tail -n 10 >&2
+    {
+        said | grep -m 1 -A 1 '^dpkg: error' || said | grep -m 1 '^E: ' || said | grep -i -m 1 'error'
+    } | tr -s '\n ' ' ' >&2
+fi
 exit "$status"
 "#;
 
@@ -310,9 +318,13 @@ mod tests {
         for (program, status, said) in [
             (Program::new(["sh", "-c", "echo it works"]), 0, ""),
             (
-                Program::new(["sh", "-c", "echo it fails >&2; exit 3"]),
+                Program::new([
+                    "sh",
+                    "-c",
+                    "echo 'dpkg: error processing x:'; echo ' it fails'; echo E: more >&2; exit 3",
+                ]),
                 3,
-                "it fails\n",
+                "E: more\ndpkg: error processing x: it fails ",
             ),
         ] {
             let _ = std::fs::remove_file(base.with_extension("rc"));
@@ -336,7 +348,7 @@ mod tests {
             assert!(String::from_utf8_lossy(&waited.stderr).ends_with(said));
         }
         let log = std::fs::read_to_string(base.with_extension("log")).unwrap();
-        assert!(log.contains("it works\n") && log.contains("it fails\n"));
+        assert!(log.contains("it works\n") && log.contains(" it fails\nE: more\n"));
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }
