@@ -256,12 +256,12 @@ pub fn occurrences(
         if whole.start_us >= until_us || found.len() >= MOST {
             break;
         }
-        // A whole day that a zone leaves out (Samoa, 2011-12-30) would put two starts on one instant.
+        // A whole day that a zone leaves out (Samoa, 2011-12-30) would put two starts on one instant: the later date has it.
         if found
             .last()
             .is_some_and(|(_, last, _)| last.end_us > whole.start_us)
         {
-            continue;
+            found.pop();
         }
         if whole.end_us > from_us {
             found.push((date, whole, remarks));
