@@ -1,7 +1,5 @@
 //! What a scheduler opens, and what it has missed.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeSet;
 
 use hostler_schedule::{Due, Interval, MissedRule, Occurrence, Watch, due};
