@@ -73,6 +73,8 @@ impl Fleet {
         if disk_was_full || supervisor::leader(host)?.is_none() {
             self.restart(host)?;
         }
+        // It may be in the middle of a reboot.
+        host.started();
         host.shell(MOUNTS_BACK)?;
         stop_sshd(host)?;
         install_key(host, &keys::host_key(&self.store, &host.name))?;
