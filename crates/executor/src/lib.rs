@@ -29,6 +29,7 @@ mod past;
 mod play;
 mod preflight;
 mod print;
+mod probe;
 mod recording;
 mod result;
 mod strategy;

@@ -155,12 +155,15 @@ pub async fn run_play(
     let count = u32::try_from(batches.len()).unwrap_or(u32::MAX);
     for (batch, number) in batches.into_iter().zip(1..) {
         tell_hosts(&layer, &all, &hosts, &batch);
-        run.emit(RunEvent::PlayStarted {
-            name: name.clone(),
-            number: state.plays_started,
-            hosts: batch.clone(),
-            batch: (count > 1).then_some((number, count)),
-        });
+        // Of a part, the whole has told.
+        if state.seen.is_none() {
+            run.emit(RunEvent::PlayStarted {
+                name: name.clone(),
+                number: state.plays_started,
+                hosts: batch.clone(),
+                batch: (count > 1).then_some((number, count)),
+            });
+        }
         let total = selected(run, &play.pre_tasks)
             + selected(run, &play.tasks)
             + selected(run, &play.post_tasks);

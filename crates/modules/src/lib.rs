@@ -10,6 +10,7 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
+mod patching;
 mod presence;
 mod unique;
 mod words;
@@ -49,6 +50,10 @@ modules! {
     hostname,
     lineinfile,
     package,
+    patch_baseline,
+    patch_competitors,
+    patch_reboot,
+    patch_verify,
     ping,
     replace,
     restore,

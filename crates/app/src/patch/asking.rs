@@ -42,6 +42,7 @@ pub(crate) async fn scan(
         number,
         title: "Scan for updates",
         module: "patch_scan",
+        lenient: false,
         arguments: arguments.collect(),
     };
     typed(crew.ask(work).await, "scan")
@@ -60,6 +61,7 @@ pub(crate) async fn resolve(
         number,
         title: "Simulate the updates",
         module: "patch_resolve",
+        lenient: false,
         arguments: arguments.collect(),
     };
     typed(crew.ask(work).await, "resolution")
@@ -79,7 +81,11 @@ fn typed<T: DeserializeOwned>(
             read.map_err(|why| NoAnswer::Failed(format!("its answer cannot be read: {why}")))
         }
         Answer::Failed(why) => Err(NoAnswer::Failed(why)),
-        Answer::Unreachable(why) | Answer::Unknown(why) => Err(NoAnswer::Unreachable(why)),
+        Answer::Unreachable(why) => Err(NoAnswer::Unreachable(format!(
+            "{}: {}",
+            why.reason, why.detail
+        ))),
+        Answer::Unknown(why) => Err(NoAnswer::Unreachable(why)),
     };
     answers
         .into_iter()

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_diag::Diagnostic;
-use hostler_events::{Status, TaskResult};
+use hostler_events::{Status, TaskResult, Unreachable};
 use hostler_executor::{PlayInputs, RunContext, RunState, Seen, TaskNumbers, run_play};
 use hostler_inventory::{FsLoader, Loader, VarFiles};
 use hostler_module_api::Catalog;
 use hostler_playbook::Play;
 use hostler_value::{Map, Value};
 use hostler_vars::PlayLayer;
+use sha2::Digest;
 
 /// Name of the variable that has the arguments of each host.
 const ARGUMENTS: &str = "hostler_patch";
@@ -25,10 +26,10 @@ const ARGUMENTS: &str = "hostler_patch";
 pub(crate) enum Answer {
     /// The return values of the module.
     Done(serde_json::Value),
-    /// It failed there.
+    /// It failed there, with this message.
     Failed(String),
     /// The host could not be reached.
-    Unreachable(String),
+    Unreachable(Unreachable),
     /// The connection was lost, and the host does not know what came of it.
     Unknown(String),
 }
@@ -51,6 +52,8 @@ pub(crate) struct Work<'a> {
     pub(crate) title: &'a str,
     /// The module.
     pub(crate) module: &'a str,
+    /// Its failure is an answer like others: the return values are looked at.
+    pub(crate) lenient: bool,
     /// Arguments by host, each a JSON object.
     pub(crate) arguments: BTreeMap<String, serde_json::Value>,
 }
@@ -88,7 +91,7 @@ impl Crew {
     pub(crate) async fn ask(&self, work: Work<'_>) -> BTreeMap<String, Answer> {
         let hosts: Vec<String> = work.arguments.keys().cloned().collect();
         let names = names(&work.arguments);
-        let text = playbook(work.title, work.module, &names);
+        let text = playbook(&work, &names);
         let play = match self.play(&text, |crew, text| crew.parse("<patch>", text)) {
             Ok(play) => play,
             Err(problem) => return all_failed(&hosts, &problem),
@@ -110,12 +113,23 @@ impl Crew {
     }
 
     /// Runs a tasks file on a host. The first task that failed is the answer; where none did, nothing is returned.
-    pub(crate) async fn run_tasks(&self, number: u32, host: &str, path: &str) -> Answer {
-        let title = format!("Tasks of {path}");
+    pub(crate) async fn run_tasks(
+        &self,
+        number: u32,
+        host: &str,
+        title: &str,
+        path: &str,
+        sha256: &str,
+    ) -> Answer {
         let text = match FsLoader.read(Path::new(path)) {
             Ok(text) => text,
             Err(error) => return Answer::Failed(format!("cannot read {path}: {error}")),
         };
+        if crate::plan::hex(&<[u8; 32]>::from(sha2::Sha256::digest(text.as_bytes()))) != sha256 {
+            return Answer::Failed(format!(
+                "{path} has changed since the plan was made: it is not run"
+            ));
+        }
         let key = format!("{path}\0{text}");
         let play = match self.play(&key, |crew, _| crew.tasks_play(path, &text)) {
             Ok(play) => play,
@@ -205,11 +219,16 @@ fn names(arguments: &BTreeMap<String, serde_json::Value>) -> Vec<String> {
     names
 }
 
-fn playbook(title: &str, module: &str, names: &[String]) -> String {
+fn playbook(work: &Work<'_>, names: &[String]) -> String {
+    let (module, title) = (work.module, serde_json::Value::from(work.title));
     let mut text = format!(
         "- name: {title}\n  hosts: all\n  gather_facts: false\n  become: true\n  tasks:\n    - name: {title}\n"
     );
+    if work.lenient {
+        text.push_str("      failed_when: false\n");
+    }
     if names.is_empty() {
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "      {module}: {{}}");
         return text;
     }
@@ -264,10 +283,12 @@ impl From<Seen> for Answer {
                 }
             }
             Status::Failed => Answer::Failed(message()),
-            Status::Unreachable => Answer::Unreachable(match &result.unreachable {
-                Some(it) => format!("{}: {}", it.reason, message()),
-                None => message(),
-            }),
+            Status::Unreachable => {
+                Answer::Unreachable(result.unreachable.clone().unwrap_or_else(|| Unreachable {
+                    reason: "lost".to_owned(),
+                    detail: message(),
+                }))
+            }
             Status::Unknown => Answer::Unknown(message()),
         }
     }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod crew;
+mod hosts;
 mod scan;
 
 pub use scan::{Scanned, scan as patch_scan};
