@@ -10,6 +10,8 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
+mod patching;
+mod patch_values;
 mod presence;
 mod unique;
 mod words;
@@ -49,6 +51,12 @@ modules! {
     hostname,
     lineinfile,
     package,
+    patch_baseline,
+    patch_competitors,
+    patch_reboot,
+    patch_verify,
+    patch_resolve,
+    patch_scan,
     ping,
     replace,
     restore,

@@ -9,4 +9,6 @@
 //! Pure: hosts are asked elsewhere, and the time now is an argument. A [`plan::Plan`] is immutable and holds everything that
 //! carrying it out needs: execution makes no choices.
 
+pub mod ledger;
 pub mod plan;
+pub mod report;

@@ -12,6 +12,7 @@ mod hosts;
 mod json_lines;
 mod options;
 mod owed;
+mod patch;
 mod plain;
 mod preview;
 mod runs;
@@ -19,12 +20,14 @@ pub mod sanitize;
 mod streams;
 mod style;
 mod terminal;
+mod web;
 mod words;
 
 pub use diagnostics::{diagnostics_as_json, render_diagnostics};
 pub use export::{Exporter, Form, When, csv, export, junit, run_json, run_page, run_schema};
 pub use json_lines::JsonLines;
 pub use options::Options;
+pub use patch::{scan_json, scan_text};
 pub use plain::Plain;
 pub use preview::{
     PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,
