@@ -9,7 +9,7 @@ use super::catalog::{RELEASES, Release};
 use crate::process::{Context, Result, run};
 
 /// Raise it when a package's content changes, so that they are made anew.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// Makes all package files in `STORE/made`, unless they are there, and returns that directory. Beside each `.deb` is its
 /// control paragraph, for indexes.
@@ -85,6 +85,8 @@ fn contents(tree: &Path, release: &Release) -> Result<()> {
                 .replace("@VERSION@", version)
                 .replace("@SICK@", sick);
             put(tree, "usr/lib/hostler-made/service.py", &program, 0o755)?;
+            let check = "usr/bin/hostler-made-healthy";
+            put(tree, check, include_str!("healthy.sh"), 0o755)?;
             let unit = "usr/lib/systemd/system/hostler-made.service";
             put(tree, unit, include_str!("service.unit"), 0o644)
         }
