@@ -3,6 +3,13 @@
 //! A package manager looks through [`Inspect`] and gives programs for what is to be done; the modules `patch_*` make
 //! edits of those, and the agent's applier runs them.
 
+mod ask;
+mod conffiles;
+mod dnf;
+mod locks;
+mod repomd;
+mod rpm;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,6 +19,8 @@ use hostler_updates::{
     Action, Conffile, Conffiles, DatabaseState, Finding, Hold, Manager, PackageName, PatchLock,
     Repository, Resolution, Update,
 };
+
+pub use dnf::{DNF4, DNF5, Dnf};
 
 /// What a package manager knows: its part of a [`hostler_updates::Scan`].
 #[derive(Clone, Debug, Default)]
