@@ -11,6 +11,7 @@ mod edited;
 mod files;
 mod local_time;
 mod patching;
+mod patch_values;
 mod presence;
 mod unique;
 mod words;
@@ -54,6 +55,8 @@ modules! {
     patch_competitors,
     patch_reboot,
     patch_verify,
+    patch_resolve,
+    patch_scan,
     ping,
     replace,
     restore,

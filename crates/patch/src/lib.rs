@@ -11,3 +11,4 @@
 
 pub mod ledger;
 pub mod plan;
+pub mod report;

@@ -20,6 +20,7 @@ pub mod sanitize;
 mod streams;
 mod style;
 mod terminal;
+mod web;
 mod words;
 
 pub use diagnostics::{diagnostics_as_json, render_diagnostics};
