@@ -11,7 +11,6 @@ mod edited;
 mod files;
 mod local_time;
 mod patching;
-mod patch_values;
 mod presence;
 mod unique;
 mod words;

@@ -19,7 +19,7 @@ pub(crate) fn manager(host: &dyn Inspect) -> Result<&'static dyn PackageManager,
 }
 
 #[cfg(not(test))]
-const MANAGERS: &[&dyn PackageManager] = &[];
+use hostler_package_managers::MANAGERS;
 #[cfg(test)]
 const MANAGERS: &[&dyn PackageManager] = &[&super::fake::Tin];
 
