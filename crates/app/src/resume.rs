@@ -246,7 +246,10 @@ impl Again {
         let left = self.left()?;
         let reopened = self.store.reopen(&run, &keeping::who(), breaks);
         let (writer, memory, _) = reopened.map_err(|error| refused(&error))?;
-        self.tell(subject, &left, &memory, tell);
+        // How far a patch run is stands in its own notes.
+        if self.stored.patch.is_none() {
+            self.tell(subject, &left, &memory, tell);
+        }
         locks::acquire(&self.store, &writer, subject, interrupts, tell).await?;
         let mine: BTreeSet<&String> = subject.hosts.iter().collect();
         Ok(Open {

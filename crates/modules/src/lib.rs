@@ -10,6 +10,8 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
+mod patch_values;
+mod patching;
 mod presence;
 mod unique;
 mod words;
@@ -49,6 +51,15 @@ modules! {
     hostname,
     lineinfile,
     package,
+    patch_baseline,
+    patch_competitors,
+    patch_download,
+    patch_install,
+    patch_reboot,
+    patch_resolve,
+    patch_restart,
+    patch_scan,
+    patch_verify,
     ping,
     replace,
     restore,
