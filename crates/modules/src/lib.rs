@@ -10,6 +10,7 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
+mod patch_values;
 mod patching;
 mod presence;
 mod unique;
@@ -52,7 +53,12 @@ modules! {
     package,
     patch_baseline,
     patch_competitors,
+    patch_download,
+    patch_install,
     patch_reboot,
+    patch_resolve,
+    patch_restart,
+    patch_scan,
     patch_verify,
     ping,
     replace,

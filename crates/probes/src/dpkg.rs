@@ -209,6 +209,18 @@ impl Dpkg {
         self.provided.contains(name)
     }
 
+    /// Every package that is installed, with its name, sorted.
+    pub fn all_installed(&self) -> impl Iterator<Item = (&str, &Package)> {
+        let each = self.packages.iter();
+        let each = each.flat_map(|(name, all)| all.iter().map(move |it| (name.as_str(), it)));
+        each.filter(|(_, it)| it.state == PackageState::Installed)
+    }
+
+    /// The architecture of dpkg itself; empty if dpkg is not installed.
+    pub fn native(&self) -> &str {
+        &self.native
+    }
+
     /// Names of all packages of which something is there.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let there =
