@@ -406,20 +406,18 @@ fn every_host_is_in_each_table_once() {
 /// Everything that a host can send, in every place.
 const HOSTILE: &str = "=cmd|'/C calc'!A0 <script>alert(1)</script> ]]> &amp; \u{0}\u{1b}[31m\u{202e}\u{ffff}\u{85}\r\n\"' --> ![x](javascript:y) @all \\ {a=\"b\"}";
 
-fn hostile() -> Report {
-    let long = format!("{HOSTILE}{}", "x".repeat(1 << 16));
-    let name = format!("{HOSTILE}web1");
+fn hostile_hosts(name: &String, long: &String) -> Vec<HostMaterial> {
     let mut host = host(20);
-    host.host.clone_from(&name);
+    host.host.clone_from(name);
     let scan = &mut host.scan.as_mut().unwrap().1;
-    scan.os.id = long.clone();
+    scan.os.id.clone_from(long);
     scan.reboot = Reboot {
         need: RebootNeed::Yes,
         reasons: vec![long.clone(); 1000],
     };
     for update in &mut scan.updates {
-        update.package.name = long.clone();
-        update.to = long.clone();
+        update.package.name.clone_from(long);
+        update.to.clone_from(long);
         update.from = Some(long.clone());
         update.cves = vec![long.clone()];
     }
@@ -442,16 +440,20 @@ fn hostile() -> Report {
         ..HostMaterial::default()
     };
     gone.exposure.open = vec![evil];
+    vec![host, gone]
+}
+
+fn hostile_run(name: &String, long: &String) -> RunOutcome {
     let mut outcome = run(1);
     outcome.run = HOSTILE.into();
     outcome.reason = Some(long.clone());
-    outcome.gates[0].evidence = long.clone();
+    outcome.gates[0].evidence.clone_from(long);
     outcome.waves[0].name = HOSTILE.into();
     let it = &mut outcome.hosts[0];
-    it.host.clone_from(&name);
+    it.host.clone_from(name);
     it.end = HostEnd::RolledBack;
     it.cause = Some(long.clone());
-    it.message.clone_from(&long);
+    it.message.clone_from(long);
     it.rolled_back = Some(long.clone());
     it.kept_in = Some(HOSTILE.into());
     it.conffiles_left = vec![long.clone()];
@@ -466,6 +468,12 @@ fn hostile() -> Report {
         version: long.clone(),
         reason: long.clone(),
     }];
+    outcome
+}
+
+fn hostile() -> Report {
+    let long = format!("{HOSTILE}{}", "x".repeat(1 << 16));
+    let name = format!("{HOSTILE}web1");
     let drift = Drift {
         after_us: 0,
         installed_before: 0,
@@ -484,22 +492,22 @@ fn hostile() -> Report {
             critical: Some(7),
             ..Sla::default()
         },
-        hosts: vec![host, gone],
+        hosts: hostile_hosts(&name, &long),
         exceptions: vec![Exception {
             owner: long.clone(),
             reason: long.clone(),
             ticket: Some(long.clone()),
             hosts: vec![name.clone()],
-            packages: vec![long],
+            packages: vec![long.clone()],
             expires_us: Some(i64::MIN),
         }],
         fixed: Vec::new(),
-        drift: vec![(name, NOW, drift)],
+        drift: vec![(name.clone(), NOW, drift)],
         figures: vec![
             (i64::MIN, Figures::default()),
             (i64::MAX, Figures::default()),
         ],
-        runs: vec![outcome],
+        runs: vec![hostile_run(&name, &long)],
     })
 }
 

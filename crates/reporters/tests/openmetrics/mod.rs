@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Families> {
         if let Some(rest) = line.strip_prefix("# ") {
             metadata(rest, &mut now, &mut families).map_err(told)?;
         } else {
-            sample(line, &now, &mut families).map_err(told)?;
+            sample(line, now.as_ref(), &mut families).map_err(told)?;
         }
     }
     match families.iter().find(|(_, samples)| samples.is_empty()) {
@@ -73,13 +73,13 @@ fn metadata<'a>(
 
 fn sample(
     line: &str,
-    now: &Option<(String, BTreeSet<&str>)>,
+    now: Option<&(String, BTreeSet<&str>)>,
     families: &mut Families,
 ) -> Result<()> {
     let end = line.find(['{', ' ']).ok_or("no value")?;
     let (name, mut rest) = line.split_at(end);
     name_of(name, true)?;
-    let (family, _) = now.as_ref().ok_or("a sample without a family")?;
+    let (family, _) = now.ok_or("a sample without a family")?;
     if family != name {
         return Err(format!("it belongs to no family: {family} is open"));
     }
