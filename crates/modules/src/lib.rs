@@ -10,8 +10,8 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
-mod patching;
 mod patch_values;
+mod patching;
 mod presence;
 mod unique;
 mod words;
@@ -53,10 +53,13 @@ modules! {
     package,
     patch_baseline,
     patch_competitors,
+    patch_download,
+    patch_install,
     patch_reboot,
-    patch_verify,
     patch_resolve,
+    patch_restart,
     patch_scan,
+    patch_verify,
     ping,
     replace,
     restore,

@@ -36,23 +36,16 @@ pub(crate) enum Wanted {
     Released,
 }
 
-/// Units that start updates, and whether they only wait for their time (so that stopping them interrupts nothing).
-pub(crate) const KNOWN: &[(&str, bool)] = &[
-    ("apt-daily.timer", true),
-    ("apt-daily-upgrade.timer", true),
-    ("apt-daily.service", false),
-    ("apt-daily-upgrade.service", false),
-    ("unattended-upgrades.service", false),
-    ("dnf-automatic.timer", true),
-    ("dnf-automatic-download.timer", true),
-    ("dnf-automatic-install.timer", true),
-    ("dnf-automatic-notifyonly.timer", true),
-    ("dnf5-automatic.timer", true),
-    ("dnf-makecache.timer", true),
-    ("transactional-update.timer", true),
-    ("packagekit.service", false),
-    ("packagekit-background.timer", true),
-];
+/// Units that start updates or are one, besides those that a scan tells of.
+const MORE: &[&str] = &["dnf-makecache.timer", "dnf-automatic-notifyonly.timer"];
+
+/// Units that start updates, or are one.
+pub(crate) fn known() -> impl Iterator<Item = &'static str> {
+    hostler_package_managers::UPDATERS
+        .iter()
+        .chain(MORE)
+        .copied()
+}
 
 /// Where systemd looks for units that hold until the next boot, and for those of the administrator, which go first.
 const RUNTIME: &str = "/run/systemd/system";
@@ -77,6 +70,7 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 struct Unit {
     name: &'static str,
+    /// It only waits for its time, so that stopping it interrupts nothing.
     waits: bool,
     loaded: bool,
     active: bool,
@@ -231,10 +225,9 @@ fn look(host: &dyn Inspect) -> Result<Vec<Unit>, ModuleError> {
         return Ok(Vec::new());
     }
     let words = ["show", "--property=Id,LoadState,ActiveState"];
-    let names = KNOWN.iter().map(|it| it.0);
     let ask = Program {
         timeout_s: Some(units::TIMEOUT_S),
-        ..systemctl(host, Scope::System, words.into_iter().chain(names))
+        ..systemctl(host, Scope::System, words.into_iter().chain(known()))
     };
     let output = host.look(&ask)?;
     if !output.success() {
@@ -250,13 +243,13 @@ fn look(host: &dyn Inspect) -> Result<Vec<Unit>, ModuleError> {
             .find(|unit| unit.lines().any(|line| line == id))
     };
     let mut found = Vec::new();
-    for &(name, waits) in KNOWN {
+    for name in known() {
         let Some(unit) = of(name) else { continue };
         let has = |line: &str| unit.lines().any(|it| it == line);
         let null = host.read_link(&PathBuf::from(RUNTIME).join(name))?;
         found.push(Unit {
             name,
-            waits,
+            waits: name.ends_with(".timer"),
             loaded: has("LoadState=loaded") || null.is_some(),
             active: has("ActiveState=active"),
             masked: null.is_some_and(|it| it.as_os_str() == "/dev/null"),
@@ -276,7 +269,7 @@ mod tests {
     const MEMORY: &str = "/var/lib/hostler/patch/runs/r1/competitors.json";
 
     fn show() -> String {
-        let names: Vec<&str> = KNOWN.iter().map(|it| it.0).collect();
+        let names: Vec<&str> = known().collect();
         format!(
             "systemctl show --property=Id,LoadState,ActiveState {}",
             names.join(" ")
@@ -349,7 +342,11 @@ mod tests {
             assert_eq!(names(outcome), "['apt-daily.timer', 'apt-daily.service']");
         }
         assert_eq!(done.host.at(MEMORY).unwrap().mode, 0o600);
-        assert_eq!(done.host.at("/var/lib/hostler").unwrap().mode, 0o700);
+        assert_eq!(done.host.at("/var/lib/hostler/patch").unwrap().mode, 0o711);
+        assert_eq!(
+            done.host.at("/var/lib/hostler/patch/runs").unwrap().mode,
+            0o700
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hostler_module_api::{Inspect, ModuleError};
 use hostler_package_managers::{PackageManager, Survey, Wanted};
 use hostler_probes::{exists, text};
 use hostler_updates::{
-    Action, ActionKind, Class, Conffiles, DatabaseState, Manager, PackageName, PatchLock,
+    Action, ActionKind, Class, Conffile, Conffiles, DatabaseState, Manager, PackageName, PatchLock,
     Resolution,
 };
 
@@ -66,6 +66,14 @@ impl PackageManager for Tin {
             let from = installed.get(&package).map(String::as_str);
             resolution.actions.push(action(&package.name, from, to));
         }
+        let changed = text(host, "/changed").unwrap_or_default();
+        resolution.conffiles = changed
+            .lines()
+            .map(|path| Conffile {
+                path: path.to_owned(),
+                package: "a".into(),
+            })
+            .collect();
         Ok(resolution)
     }
 

@@ -5,23 +5,15 @@ use std::path::{Path, PathBuf};
 use hostler_module_api::{Inspect, ModuleError};
 use hostler_updates::{Action, Located, Manager, PackageName};
 
-use super::ROOT;
-
 /// Where package files are.
 pub(crate) fn dir() -> PathBuf {
-    Path::new(ROOT).join("packages")
+    hostler_package_managers::PACKAGES.into()
 }
 
 /// Where a package manager's private indexes are.
 pub(crate) fn metadata(manager: Manager) -> PathBuf {
-    let name = match manager {
-        Manager::Apt => "apt",
-        Manager::Dnf => "dnf",
-        Manager::Zypper => "zypper",
-        Manager::Apk => "apk",
-        Manager::Pacman => "pacman",
-    };
-    Path::new(ROOT).join("metadata").join(name)
+    let name = hostler_package_managers::metadata_name(manager);
+    Path::new(hostler_package_managers::METADATA).join(name)
 }
 
 /// The file of a package in a version, if it is there: as the package managers name what they download.

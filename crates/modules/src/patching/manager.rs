@@ -14,14 +14,12 @@ pub(crate) type InstalledVersions = BTreeMap<PackageName, String>;
 /// # Errors
 /// There is none that is known.
 pub(crate) fn manager(host: &dyn Inspect) -> Result<&'static dyn PackageManager, ModuleError> {
-    let here = MANAGERS.iter().copied().find(|it| it.is_here(host));
-    here.ok_or_else(|| ModuleError::new("no package manager that Hostler knows manages this host"))
+    #[cfg(test)]
+    if super::fake::Tin.is_here(host) {
+        return Ok(&super::fake::Tin);
+    }
+    hostler_package_managers::manager_of(host)
 }
-
-#[cfg(not(test))]
-const MANAGERS: &[&dyn PackageManager] = &[];
-#[cfg(test)]
-const MANAGERS: &[&dyn PackageManager] = &[&super::fake::Tin];
 
 /// Is what an action brings about so?
 pub(crate) fn is_done(action: &Action, installed: &InstalledVersions) -> bool {

@@ -2,7 +2,7 @@
 //! goes on without its connection.
 //!
 //! ```text
-//! /var/lib/hostler/patch/          root, 0700
+//! /var/lib/hostler/patch/          root, 0711, what is below 0700
 //!     metadata/<manager>/          private indexes
 //!     packages/                    downloads of this run, and the versions that they replace
 //!     runs/RUN/                    log, before.txt, after.txt, what was masked; removed by a run 30 days later
@@ -14,19 +14,23 @@ pub(crate) mod fake;
 pub(crate) mod files;
 pub(crate) mod glob;
 pub(crate) mod job;
+pub(crate) mod locks;
 pub(crate) mod manager;
+pub(crate) mod mismatch;
 mod mounts;
 mod ports;
+pub(crate) mod transaction;
 pub(crate) mod units;
 
 use std::path::PathBuf;
 
 use hostler_change::MakeDir;
 use hostler_module_api::prelude::*;
-use serde::Serialize;
+
+pub(crate) use crate::patch_values::returned as value_of;
 
 /// Everything of patching that is kept on a host.
-pub(crate) const ROOT: &str = "/var/lib/hostler/patch";
+pub(crate) const ROOT: &str = hostler_package_managers::PATCH;
 
 /// Longest run id.
 const RUN_MAX: usize = 64;
@@ -48,11 +52,13 @@ pub(crate) fn run_dir(run: &str) -> Result<PathBuf, ModuleError> {
     Ok([ROOT, "runs", run].iter().collect())
 }
 
-/// Makes a directory below [`ROOT`] and those above it, as far as they are not there, for root alone.
+/// Makes a directory below [`ROOT`] and those above it, as far as they are not there. Below [`ROOT`] they are root's
+/// alone; what is above is passed through by the user as whom apt reads its private indexes.
 pub(crate) fn make_dirs(plan: &mut Plan, missing: &[PathBuf]) {
     for path in missing {
+        let of_root = path.starts_with(ROOT) && path.as_os_str() != ROOT;
         let attrs = Attrs {
-            mode: Some(0o700),
+            mode: Some(if of_root { 0o700 } else { 0o711 }),
             ..Attrs::default()
         };
         let subject = path.display().to_string();
@@ -98,13 +104,6 @@ pub(crate) fn private_file(path: PathBuf, content: impl Into<Vec<u8>>) -> WriteF
         validate: None,
         unsafe_writes: false,
     }
-}
-
-/// A structure as a return value.
-pub(crate) fn value_of(it: &impl Serialize) -> Value {
-    // Plain data: neither direction can fail. If one did, null says so to who reads it.
-    let text = serde_json::to_string(it).unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 /// What a host says, in one line that is not long and moves no terminal.

@@ -106,9 +106,7 @@ fn parse(shown: &str) -> (BTreeSet<String>, BTreeSet<String>) {
             continue;
         };
         // Updaters are kept still by ourselves meanwhile.
-        let ours = crate::patch_competitors::KNOWN
-            .iter()
-            .any(|it| it.0 == *name);
+        let ours = crate::patch_competitors::known().any(|it| it == *name);
         let passes = ours
             || is(unit, "Transient", "yes")
             || OF_USERS.iter().any(|it| name.starts_with(it))
