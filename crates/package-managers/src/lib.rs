@@ -25,7 +25,7 @@ use hostler_updates::{
 };
 
 pub use apt::Apt;
-pub use detect::{manager, manager_of, metadata_name};
+pub use detect::{MANAGERS, manager, manager_of, metadata_name};
 pub use host::{
     UPDATERS, boot_class, competitors, has_older, installed_kernels, is_container, kernel,
     kernel_package, mapping, reboot, snapshot_provider, stale, unit_of,

@@ -93,6 +93,11 @@ pub fn report(material: &Material) -> Report {
     report
 }
 
+/// The JSON schema of [`Report`].
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}
+
 /// The figures of a report, for the trend of later ones.
 pub fn figures(report: &Report) -> Figures {
     let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);

@@ -1,7 +1,9 @@
 //! Patching, for people and programs.
 
+mod report;
 mod run;
 mod scan;
 
+pub use report::{Reader, ReportForm, patch_exceptions, patch_report, patch_report_schema};
 pub use run::{PatchView, TimeOfDay};
 pub use scan::{scan_json, scan_text};
