@@ -27,7 +27,11 @@ use std::path::PathBuf;
 use hostler_change::MakeDir;
 use hostler_module_api::prelude::*;
 
-pub(crate) use crate::patch_values::returned as value_of;
+/// A typed value of `hostler-updates` as a return value.
+pub(crate) fn value_of(value: &impl serde::Serialize) -> Value {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
 
 /// Everything of patching that is kept on a host.
 pub(crate) const ROOT: &str = hostler_package_managers::PATCH;

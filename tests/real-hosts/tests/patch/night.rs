@@ -17,17 +17,17 @@ use xtask::made::Archive;
 use xtask::process::{checkout, run, wait_for};
 
 /// Hosts, their archive, and a controller.
-pub struct Night {
-    pub fleet: Guard,
-    pub hosts: Vec<Host>,
-    pub archive: Archive,
+pub(crate) struct Night {
+    pub(crate) fleet: Guard,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) archive: Archive,
     engine: Engine,
 }
 
 impl Night {
     /// `count` booted hosts with version 1.0 of everything, or `None` where hosts cannot be raised. The last three are the
     /// group `db`, all are `web`.
-    pub fn raise(name: &str, count: usize) -> Option<Self> {
+    pub(crate) fn raise(name: &str, count: usize) -> Option<Self> {
         let engine = Engine::under_test();
         if !engine.is_hostler() {
             return None;
@@ -53,20 +53,20 @@ impl Night {
         self.fleet.directory().join("groups.ini")
     }
 
-    pub fn publish(&self, releases: &[&str]) {
+    pub(crate) fn publish(&self, releases: &[&str]) {
         done(self.archive.publish(releases));
     }
 
-    pub fn withdraw(&self, releases: &[&str]) {
+    pub(crate) fn withdraw(&self, releases: &[&str]) {
         done(self.archive.withdraw(releases));
     }
 
-    pub fn fault(&self, host: &Host, fault: Fault) {
+    pub(crate) fn fault(&self, host: &Host, fault: Fault) {
         done(self.fleet.fault(host, fault));
     }
 
     /// A policy of `playbooks/patching`, changed and written beside copies of its hooks and calendars.
-    pub fn policy(&self, example: &str, changes: &[(&str, &str)]) -> String {
+    pub(crate) fn policy(&self, example: &str, changes: &[(&str, &str)]) -> String {
         let from = checkout().join("playbooks/patching");
         let to = self.fleet.directory().join("patching");
         run(Command::new("cp").arg("-rT").args([&from, &to])).expect("copy the policies");
@@ -81,12 +81,12 @@ impl Night {
     }
 
     /// Runs `hostler patch ARGS` to its end. Commands that talk to hosts get the inventory.
-    pub fn patch(&self, args: &[&str]) -> Outcome {
+    pub(crate) fn patch(&self, args: &[&str]) -> Outcome {
         self.start_patch(args).finish()
     }
 
     /// Starts `hostler patch ARGS`.
-    pub fn start_patch(&self, args: &[&str]) -> Running {
+    pub(crate) fn start_patch(&self, args: &[&str]) -> Running {
         let (hosts, groups) = (self.fleet.inventory_file(None), self.groups());
         let (hosts, groups) = (hosts.display().to_string(), groups.display().to_string());
         let mut all = vec!["patch"];
@@ -98,7 +98,7 @@ impl Night {
     }
 
     /// Makes a plan and returns the file and what is in it.
-    pub fn plan(&self, policy: &str) -> (String, Value) {
+    pub(crate) fn plan(&self, policy: &str) -> (String, Value) {
         let file = self.fleet.directory().join("plan.json").display().to_string();
         let _ = fs::remove_file(&file);
         let planned = self.patch(&["plan", policy, "--out", &file]);
@@ -108,12 +108,12 @@ impl Night {
     }
 
     /// Names of the hosts that a plan has in a wave.
-    pub fn wave<'a>(&'a self, plan: &Value, wave: u64) -> Vec<&'a Host> {
+    pub(crate) fn wave<'a>(&'a self, plan: &Value, wave: u64) -> Vec<&'a Host> {
         let is_in = |host: &&Host| plan["hosts"][&host.name]["wave"].as_u64() == Some(wave);
         self.hosts.iter().filter(is_in).collect()
     }
 
-    pub fn by_name(&self, name: &str) -> &Host {
+    pub(crate) fn by_name(&self, name: &str) -> &Host {
         self.hosts
             .iter()
             .find(|it| it.name == name)
@@ -122,12 +122,12 @@ impl Night {
 }
 
 #[track_caller]
-pub fn done(result: xtask::process::Result<()>) {
+pub(crate) fn done(result: xtask::process::Result<()>) {
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// A window that has been open since the beginning of this minute and closes in `seconds`.
-pub fn window_for(seconds: u64) -> String {
+pub(crate) fn window_for(seconds: u64) -> String {
     let date = |format: &str| {
         let output = run(Command::new("date").args(["-u", format])).expect("ask for the date");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -145,7 +145,7 @@ pub fn window_for(seconds: u64) -> String {
 }
 
 /// Versions of the made packages, without the common part of their names.
-pub fn versions(host: &Host) -> BTreeMap<String, String> {
+pub(crate) fn versions(host: &Host) -> BTreeMap<String, String> {
     let list = shell(
         host,
         "dpkg-query -W -f='${db:Status-Status} ${Package} ${Version}\n' 'hostler-made-*' | grep ^installed",
@@ -159,12 +159,12 @@ pub fn versions(host: &Host) -> BTreeMap<String, String> {
 }
 
 /// The version of one made package.
-pub fn version(host: &Host, name: &str) -> String {
+pub(crate) fn version(host: &Host, name: &str) -> String {
     versions(host).remove(name).unwrap_or_default()
 }
 
 /// What the service on a host says that it runs: `service 2.0, library 2.0`.
-pub fn runs(host: &Host) -> String {
+pub(crate) fn runs(host: &Host) -> String {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect((host.address, 8042))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -179,38 +179,48 @@ pub fn runs(host: &Host) -> String {
     body.trim().replace('\n', ", ")
 }
 
-/// How often a host was drained and brought back.
-pub fn drains(host: &Host) -> (usize, usize) {
+/// When a host was drained and when it was brought back, in the order of its log: seconds since the epoch.
+pub(crate) fn drains(host: &Host) -> Vec<(f64, f64)> {
     let log = shell(host, "cat /var/log/drains 2>/dev/null || true");
-    let count = |word: &str| log.lines().filter(|it| *it == word).count();
-    (count("drained"), count("undrained"))
+    let times: Vec<(&str, f64)> = log
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(word, time)| (word, time.parse().expect("a time")))
+        .collect();
+    times
+        .chunks(2)
+        .map(|pair| match pair {
+            [("drained", from), ("undrained", to)] => (*from, *to),
+            _ => panic!("{}: {log}", host.name),
+        })
+        .collect()
 }
 
-pub fn boot_id(host: &Host) -> String {
+pub(crate) fn boot_id(host: &Host) -> String {
     shell(host, "cat /proc/sys/kernel/random/boot_id")
 }
 
 /// What does not change on a host that nobody touches.
-pub fn untouched(host: &Host) -> String {
+pub(crate) fn untouched(host: &Host) -> String {
     let state = "cat /proc/sys/kernel/random/boot_id; \
-                 sha256sum /var/lib/dpkg/status; ls -l /var/log/drains 2>&1 || true; \
+                 sha256sum /var/lib/dpkg/status; cat /var/log/drains 2>&1 || true; \
                  systemctl show --property=MainPID --value hostler-made";
     shell(host, state)
 }
 
-pub fn names(hosts: &[&Host]) -> BTreeSet<String> {
+pub(crate) fn names(hosts: &[&Host]) -> BTreeSet<String> {
     hosts.iter().map(|it| it.name.clone()).collect()
 }
 
 /// Waits until something holds while hostler goes on.
 #[track_caller]
-pub fn until(running: &Running, what: &str, holds: impl FnMut() -> bool) {
+pub(crate) fn until(running: &Running, what: &str, holds: impl FnMut() -> bool) {
     let mut holds = holds;
     let held = wait_for(Duration::from_secs(180), || holds().then_some(()));
     assert!(held.is_some(), "{what} does not come:\n{}", running.said());
 }
 
 /// A file below a directory, whose content is there.
-pub fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
