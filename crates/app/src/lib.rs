@@ -39,7 +39,10 @@ pub use apply::{Audience, apply};
 pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
-pub use patch::{Scanned, patch_scan};
+pub use patch::{
+    PatchApplyRequest, PatchAudience, PatchPlanRequest, PatchPlanned, PatchRan, PatchStand,
+    Scanned, patch_apply, patch_plan, patch_resume, patch_scan, read_patch_plan, save_patch_plan,
+};
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
 pub use refusal::Refusal;
 pub use request::{

@@ -56,7 +56,11 @@ impl<W: Write> PatchView<W> {
             bar,
             counts: vec![[0; 3]; waves.len()],
             waves,
-            wave_of: plan.hosts.iter().map(|(host, it)| (host.clone(), it.wave)).collect(),
+            wave_of: plan
+                .hosts
+                .iter()
+                .map(|(host, it)| (host.clone(), it.wave))
+                .collect(),
             under_way: BTreeMap::new(),
             wave: 0,
             began: BTreeMap::new(),
@@ -110,7 +114,8 @@ impl<W: Write> PatchView<W> {
 
     fn wave_name(&self, wave: u32) -> String {
         let wave = usize::try_from(wave).ok().and_then(|it| self.waves.get(it));
-        wave.map(|(name, _)| sanitize::name(name)).unwrap_or_default()
+        wave.map(|(name, _)| sanitize::name(name))
+            .unwrap_or_default()
     }
 
     fn count(&mut self, host: &str, outcome: &Outcome) {
@@ -122,7 +127,10 @@ impl<W: Write> PatchView<W> {
             | Outcome::Unreachable { counts: false, .. } => 1,
             _ => 2,
         };
-        let wave = self.wave_of.get(host).and_then(|it| usize::try_from(*it).ok());
+        let wave = self
+            .wave_of
+            .get(host)
+            .and_then(|it| usize::try_from(*it).ok());
         if let Some(counts) = wave.and_then(|wave| self.counts.get_mut(wave)) {
             counts[kind] += 1;
         }
@@ -159,7 +167,10 @@ impl<W: Write> PatchView<W> {
         for step in self.under_way.values() {
             *steps.entry(step).or_default() += 1;
         }
-        let steps: Vec<String> = steps.into_iter().map(|(step, count)| format!("{count} {step}")).collect();
+        let steps: Vec<String> = steps
+            .into_iter()
+            .map(|(step, count)| format!("{count} {step}"))
+            .collect();
         let mut text = format!("wave {}: {well} of {of} done", sanitize::name(name));
         for (count, words) in [(left, "not patched"), (failed, "failed")] {
             if count > 0 {
@@ -184,21 +195,43 @@ impl<W: Write> PatchView<W> {
             }
             Note::Resumed { by } => format!("resumed by {}", by),
             Note::Ordered { by, order, .. } => format!("{}: {}", by, order_words(order)),
-            Note::WaveOpened { wave } => paint.bold(&format!("wave {} begins", self.wave_name(*wave))),
+            Note::WaveOpened { wave } => {
+                paint.bold(&format!("wave {} begins", self.wave_name(*wave)))
+            }
             Note::Admitted { host, .. } if chatty => host_line(host, "begins".into()),
-            Note::Begun { host, step, attempt } if chatty => {
-                let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+            Note::Begun {
+                host,
+                step,
+                attempt,
+            } if chatty => {
+                let again = if *attempt > 1 {
+                    format!(" (attempt {attempt})")
+                } else {
+                    String::new()
+                };
                 host_line(host, format!("{step}{again}"))
             }
-            Note::Ended { host, step, outcome, .. } => return self.ended(host, *step, outcome, &paint),
-            Note::Answered { host, green, evidence, .. } if !green => {
-                host_line(host, paint.red(&format!("a gate is red: {evidence}")))
+            Note::Ended {
+                host,
+                step,
+                outcome,
+                ..
+            } => return self.ended(host, *step, outcome, &paint),
+            Note::Answered {
+                host,
+                green,
+                evidence,
+                ..
+            } if !green => host_line(host, paint.red(&format!("a gate is red: {evidence}"))),
+            Note::Left { host, reason } => {
+                host_line(host, paint.yellow(&format!("put back in line: {reason}")))
             }
-            Note::Left { host, reason } => host_line(host, paint.yellow(&format!("put back in line: {reason}"))),
             Note::RebootPutOff { host, reason } => {
                 host_line(host, paint.yellow(&format!("reboot put off: {reason}")))
             }
-            Note::GivenUp { host, reason } => host_line(host, paint.red(&format!("given up: {reason}"))),
+            Note::GivenUp { host, reason } => {
+                host_line(host, paint.red(&format!("given up: {reason}")))
+            }
             Note::Came { host, outcome } => {
                 let took = self.began.get(host).map(|began| entry.at_us - began);
                 host_line(host, outcome_words(outcome, took, &paint))
@@ -208,9 +241,21 @@ impl<W: Write> PatchView<W> {
                 self.wave_name(*wave),
                 (self.time)(*until_us)
             ),
-            Note::Watched { wave, green, evidence } => {
-                let text = format!("wave {}: gates {}: {evidence}", self.wave_name(*wave), if *green { "green" } else { "RED" });
-                if *green { paint.green(&text) } else { paint.red(&text) }
+            Note::Watched {
+                wave,
+                green,
+                evidence,
+            } => {
+                let text = format!(
+                    "wave {}: gates {}: {evidence}",
+                    self.wave_name(*wave),
+                    if *green { "green" } else { "RED" }
+                );
+                if *green {
+                    paint.green(&text)
+                } else {
+                    paint.red(&text)
+                }
             }
             Note::WavePassed { wave, proven } => {
                 let proven = match proven.len() {
@@ -221,10 +266,16 @@ impl<W: Write> PatchView<W> {
             }
             Note::Halted { cause } => paint.red(&format!("HALTED: {}", self.cause_words(cause))),
             Note::Disproven { versions } => {
-                let names: Vec<String> = versions.iter().take(5).map(|it| it.package.to_string()).collect();
+                let names: Vec<String> = versions
+                    .iter()
+                    .take(5)
+                    .map(|it| it.package.to_string())
+                    .collect();
                 paint.red(&format!("disproven: {}", names.join(", ")))
             }
-            Note::RollingBack { host, reason } => host_line(host, paint.yellow(&format!("goes back: {reason}"))),
+            Note::RollingBack { host, reason } => {
+                host_line(host, paint.yellow(&format!("goes back: {reason}")))
+            }
             Note::Closed { end } => match end {
                 RunEnd::Complete => "the run is complete".to_owned(),
                 RunEnd::Aborted => paint.red("the run is aborted"),
@@ -234,7 +285,13 @@ impl<W: Write> PatchView<W> {
         Some(text)
     }
 
-    fn ended(&self, host: &str, step: Step, outcome: &StepOutcome, paint: &Paint) -> Option<String> {
+    fn ended(
+        &self,
+        host: &str,
+        step: Step,
+        outcome: &StepOutcome,
+        paint: &Paint,
+    ) -> Option<String> {
         let chatty = self.options.verbosity > 0;
         let text = match outcome {
             StepOutcome::Done { .. } if chatty => format!("{step}: done"),
@@ -245,25 +302,39 @@ impl<W: Write> PatchView<W> {
             }
             StepOutcome::Unreachable { .. } => return None,
             StepOutcome::HostKey { message } => paint.red(&format!("{step}: {message}")),
-            StepOutcome::Unknown { message } => paint.red(&format!("{step}: outcome unknown: {message}")),
+            StepOutcome::Unknown { message } => {
+                paint.red(&format!("{step}: outcome unknown: {message}"))
+            }
         };
         Some(format!("{host}: {text}"))
     }
 
     fn cause_words(&self, cause: &HaltCause) -> String {
         match cause {
-            HaltCause::WaveFailures { wave, failed, allowed } => format!(
+            HaltCause::WaveFailures {
+                wave,
+                failed,
+                allowed,
+            } => format!(
                 "{failed} hosts failed in wave {}, which takes {allowed}",
                 self.wave_name(*wave)
             ),
-            HaltCause::RunFailures { failed, allowed, .. } => {
+            HaltCause::RunFailures {
+                failed, allowed, ..
+            } => {
                 format!("{failed} hosts failed, and the run takes {allowed}")
             }
             HaltCause::Gate { wave, evidence } => {
-                format!("a gate of wave {} is red: {evidence}", self.wave_name(*wave))
+                format!(
+                    "a gate of wave {} is red: {evidence}",
+                    self.wave_name(*wave)
+                )
             }
             HaltCause::NothingProven { wave } => {
-                format!("wave {} has patched no host, and so proven nothing", self.wave_name(*wave))
+                format!(
+                    "wave {} has patched no host, and so proven nothing",
+                    self.wave_name(*wave)
+                )
             }
             HaltCause::Ordered { by, reason } => format!("by {by}: {reason}"),
         }
@@ -290,7 +361,9 @@ fn order_words(order: &Order) -> String {
     match order {
         Order::Approve { wave } => format!("approves wave {wave}"),
         Order::Halt { reason } => format!("halts the run: {reason}"),
-        Order::Resume { accept_failures: true } => "lets the run go on; failures so far count no more".to_owned(),
+        Order::Resume {
+            accept_failures: true,
+        } => "lets the run go on; failures so far count no more".to_owned(),
         Order::Resume { .. } => "lets the run go on".to_owned(),
         Order::Abort { reason } => format!("aborts the run: {reason}"),
         Order::Rollback { hosts } if hosts.is_empty() => "puts all hosts back".to_owned(),
@@ -299,7 +372,9 @@ fn order_words(order: &Order) -> String {
 }
 
 fn outcome_words(outcome: &Outcome, took_us: Option<i64>, paint: &Paint) -> String {
-    let took = took_us.map(|us| format!(" in {}", span(us / 1_000_000))).unwrap_or_default();
+    let took = took_us
+        .map(|us| format!(" in {}", span(us / 1_000_000)))
+        .unwrap_or_default();
     match outcome {
         Outcome::Done => paint.green(&format!("done{took}")),
         Outcome::InstalledPendingReboot { reason } => {
@@ -307,15 +382,28 @@ fn outcome_words(outcome: &Outcome, took_us: Option<i64>, paint: &Paint) -> Stri
         }
         Outcome::Held { reason } => paint.yellow(&format!("held: {reason}")),
         Outcome::Deferred { reason } => paint.yellow(&format!("deferred: {reason}")),
-        Outcome::PlanMismatch { reason } => paint.yellow(&format!("not as planned, nothing done: {reason}")),
+        Outcome::PlanMismatch { reason } => {
+            paint.yellow(&format!("not as planned, nothing done: {reason}"))
+        }
         Outcome::Failed { failure, changed } => {
-            let changed = if *changed { "" } else { " (nothing was changed)" };
+            let changed = if *changed {
+                ""
+            } else {
+                " (nothing was changed)"
+            };
             paint.red(&format!("FAILED{took}{changed}: {}", failure.message))
         }
         Outcome::Unreachable { reason, .. } => paint.red(&format!("unreachable: {reason}")),
         Outcome::RolledBack { failure, left } => {
-            let why = failure.as_ref().map(|it| format!(" after: {}", it.message)).unwrap_or_default();
-            let left = if left.is_empty() { String::new() } else { format!("; left: {}", left.join(", ")) };
+            let why = failure
+                .as_ref()
+                .map(|it| format!(" after: {}", it.message))
+                .unwrap_or_default();
+            let left = if left.is_empty() {
+                String::new()
+            } else {
+                format!("; left: {}", left.join(", "))
+            };
             paint.yellow(&format!("rolled back{took}{why}{left}"))
         }
     }
