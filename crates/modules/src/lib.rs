@@ -10,7 +10,6 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
-mod patch_values;
 mod patching;
 mod presence;
 mod unique;

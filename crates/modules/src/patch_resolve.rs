@@ -6,7 +6,7 @@ use hostler_module_api::prelude::*;
 use hostler_package_managers as managers;
 use hostler_updates::{PackageName, Resolution};
 
-use crate::patch_values::returned;
+use crate::patching::value_of;
 
 /// Simulate a transaction that brings exact versions of packages. Nothing is changed.
 ///
@@ -62,6 +62,6 @@ impl Module for This {
     }
 
     fn report(_args: &Args, ran: &Ran<'_, Resolution>) -> Report {
-        Report::default().with("resolution", returned(ran.after))
+        Report::default().with("resolution", value_of(ran.after))
     }
 }

@@ -8,7 +8,7 @@ use hostler_module_api::prelude::*;
 use hostler_package_managers as managers;
 use hostler_updates::Scan;
 
-use crate::patch_values::returned;
+use crate::patching::value_of;
 
 /// Look at a host before it is patched: updates with exact versions, what they are for, and all that bears on patching.
 /// Nothing is changed: the package lists that are refreshed are Hostler's own.
@@ -80,6 +80,6 @@ impl Module for This {
     }
 
     fn report(_args: &Args, ran: &Ran<'_, Scan>) -> Report {
-        Report::default().with("scan", returned(ran.after))
+        Report::default().with("scan", value_of(ran.after))
     }
 }

@@ -6,7 +6,7 @@ use hostler_updates::Manager;
 use crate::{Apt, PackageManager};
 
 /// All of them, in the order in which they are looked for.
-const MANAGERS: &[&dyn PackageManager] = &[&Apt];
+pub const MANAGERS: &[&dyn PackageManager] = &[&Apt];
 
 /// The package manager of this host.
 ///

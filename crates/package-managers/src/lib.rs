@@ -4,9 +4,15 @@
 //! edits of those, and the agent's applier runs them.
 
 mod apt;
+mod ask;
+mod conffiles;
 mod dates;
 mod detect;
+mod dnf;
 mod host;
+mod locks;
+mod repomd;
+mod rpm;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +25,7 @@ use hostler_updates::{
 };
 
 pub use apt::Apt;
-pub use detect::{manager, manager_of, metadata_name};
+pub use detect::{MANAGERS, manager, manager_of, metadata_name};
 pub use host::{
     UPDATERS, boot_class, competitors, has_older, installed_kernels, is_container, kernel,
     kernel_package, mapping, reboot, snapshot_provider, stale, unit_of,
@@ -41,6 +47,7 @@ fn finding(code: &str, text: impl Into<String>) -> Finding {
         text: text.into(),
     }
 }
+pub use dnf::{DNF4, DNF5, Dnf};
 
 /// What a package manager knows: its part of a [`hostler_updates::Scan`].
 #[derive(Clone, Debug, Default)]

@@ -12,7 +12,8 @@ use serde_json::Value;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// `patch_resolve`: what is left of the transaction if only proven versions are installed.
+    /// `patch_resolve`: is the transaction still what the plan says, or what is left of it if only proven versions are
+    /// installed?
     Resolve,
     /// `patch_preflight`.
     Preflight,
@@ -58,7 +59,7 @@ pub struct StepCall {
     /// Which step.
     pub step: Step,
     /// Which attempt at this step of this host in this run, from 1. Host, step and attempt name the call for ever: under
-    /// that name it is done at most once.
+    /// that name it is done at most once, unless it only looks ([`StepCall::only_looks`]).
     pub attempt: u32,
     /// What is done.
     pub work: StepWork,
@@ -182,11 +183,52 @@ pub enum Job {
     },
 }
 
+impl StepCall {
+    /// Does it only look, so that it may be done any number of times under the same name, and needs nothing remembered?
+    pub fn only_looks(&self) -> bool {
+        matches!(
+            self.step,
+            Step::Resolve | Step::Baseline | Step::Look | Step::Back | Step::Verify
+        )
+    }
+
+    /// Its name in the run: host, step and attempt.
+    pub fn name(&self) -> String {
+        format!("{}/{}/{}", self.host, self.step.word(), self.attempt)
+    }
+}
+
 impl StepOutcome {
     /// Done, without return values.
     pub fn done() -> Self {
         Self::Done {
             values: Value::Null,
+        }
+    }
+}
+
+impl Step {
+    /// A word for it, for keys and file names.
+    pub fn word(self) -> String {
+        match self {
+            Self::Pre(n) => format!("pre-{n}"),
+            Self::Post(n) => format!("post-{n}"),
+            Self::Undo(n) => format!("undo-{n}"),
+            Self::Resolve => "resolve".to_owned(),
+            Self::Preflight => "preflight".to_owned(),
+            Self::Mask => "mask".to_owned(),
+            Self::Download => "download".to_owned(),
+            Self::Baseline => "baseline".to_owned(),
+            Self::Snapshot => "snapshot".to_owned(),
+            Self::Install => "install".to_owned(),
+            Self::Restart => "restart".to_owned(),
+            Self::Look => "look".to_owned(),
+            Self::Reboot => "reboot".to_owned(),
+            Self::Back => "back".to_owned(),
+            Self::Verify => "verify".to_owned(),
+            Self::Release => "release".to_owned(),
+            Self::Rollback => "rollback".to_owned(),
+            Self::RemoveSnapshot => "remove-snapshot".to_owned(),
         }
     }
 }

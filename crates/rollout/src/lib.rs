@@ -17,7 +17,11 @@ pub mod machine;
 mod note;
 
 pub use call::{CommandOutcome, Job, Step, StepCall, StepOutcome, StepWork};
-pub use drive::{Clock, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders};
+pub use drive::{
+    Clock, DriveError, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders, Stand,
+    SystemClock, World, drive,
+};
+pub use machine::{Command, End, Machine, Misfit, Owed, Stage, Timing};
 pub use note::{
     Entry, FORM, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,
 };

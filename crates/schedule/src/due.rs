@@ -39,9 +39,10 @@ pub struct Watch<'a> {
 /// What is to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// Open this one now.
+    /// Open this one now. All its ids are to be kept as opened, durably, before anything else is done.
     pub open: Option<Opening>,
-    /// Ids that are over and were never opened, in order.
+    /// Ids that are over and were never opened, in order. They are to be kept too, so that they are said once; with
+    /// [`MissedRule::CatchUp`] they are not missed but wait, and nothing is here.
     pub missed: Vec<String>,
     /// When to look again at the latest; `None`: there is nothing to wait for.
     pub next_us: Option<i64>,
@@ -52,6 +53,8 @@ pub struct Due {
 pub struct Opening {
     /// The id that is opened by it and never again.
     pub id: String,
+    /// Missed ids that it makes up for as well: they are never opened either.
+    pub makes_up_for: Vec<String>,
     /// The occurrence in whose time the work is done: the same one, or another if a missed one is made up for.
     pub within: Occurrence,
     /// Microseconds since it could have been opened.
@@ -60,42 +63,50 @@ pub struct Opening {
 
 /// What is due at an instant.
 pub fn due(watch: Watch<'_>, now_us: i64) -> Due {
-    let mut due = Due::default();
-    let ours = |it: &&Occurrence| {
-        it.whole.start_us >= watch.known_since_us && !watch.opened.contains(&it.id)
-    };
-    for it in watch.starts.iter().filter(ours) {
-        let Some(end_us) = it.open.last().map(|last| last.end_us) else {
-            // Frozen from start to end: nobody missed it.
-            continue;
-        };
-        if end_us <= now_us {
-            due.missed.push(it.id.clone());
-        } else if let Some(span) = it.open.iter().find(|span| span.holds(now_us)) {
-            if due.open.is_none() {
-                due.open = Some(Opening {
-                    id: it.id.clone(),
-                    within: it.clone(),
-                    late_us: now_us - span.start_us,
-                });
-            }
+    let ours: Vec<&Occurrence> = watch
+        .starts
+        .iter()
+        .filter(|it| it.whole.start_us >= watch.known_since_us && !watch.opened.contains(&it.id))
+        // Frozen from start to end: nobody can miss it.
+        .filter(|it| !it.open.is_empty())
+        .collect();
+    let is_over = |it: &&&Occurrence| it.open.iter().all(|span| span.end_us <= now_us);
+    let mut missed: Vec<String> = ours
+        .iter()
+        .filter(is_over)
+        .map(|it| it.id.clone())
+        .collect();
+    let starts = ours.iter().flat_map(|it| &it.open).map(|it| it.start_us);
+    let mut next_us = starts.filter(|it| *it > now_us).min();
+    let mut open = ours.iter().find_map(|it| opening(it, now_us));
+    if watch.rule == MissedRule::CatchUp && !missed.is_empty() {
+        let any = watch.any.iter().flat_map(|it| &it.open);
+        let any = any.map(|it| it.start_us).filter(|it| *it > now_us).min();
+        next_us = [next_us, any].into_iter().flatten().min();
+        let mut waiting = std::mem::take(&mut missed);
+        if open.is_none() {
+            open = watch.any.iter().find_map(|it| opening(it, now_us));
+            let id = waiting.pop();
+            open = open.zip(id).map(|(open, id)| Opening { id, ..open });
+        }
+        if let Some(open) = &mut open {
+            open.makes_up_for = waiting;
         }
     }
-    let later = watch.starts.iter().filter(ours).flat_map(|it| &it.open);
-    due.next_us = later.map(|it| it.start_us).filter(|it| *it > now_us).min();
-    if watch.rule == MissedRule::CatchUp
-        && due.open.is_none()
-        && let Some(id) = due.missed.last().cloned()
-    {
-        let open_now = |it: &&Occurrence| it.open.iter().any(|span| span.holds(now_us));
-        let next = watch.any.iter().flat_map(|it| &it.open);
-        let next = next.map(|it| it.start_us).filter(|it| *it > now_us).min();
-        due.next_us = [due.next_us, next].into_iter().flatten().min();
-        due.open = watch.any.iter().find(open_now).map(|within| Opening {
-            id,
-            within: within.clone(),
-            late_us: 0,
-        });
+    Due {
+        open,
+        missed,
+        next_us,
     }
-    due
+}
+
+/// The occurrence, if it is open now.
+fn opening(it: &Occurrence, now_us: i64) -> Option<Opening> {
+    let span = it.open.iter().find(|span| span.holds(now_us))?;
+    Some(Opening {
+        id: it.id.clone(),
+        makes_up_for: Vec::new(),
+        within: it.clone(),
+        late_us: now_us - span.start_us,
+    })
 }

@@ -42,5 +42,6 @@ pub fn first_meeting(
         let all = occurrences("", window, freezes, now_us, until_us);
         all.into_iter().flat_map(|it| it.open).collect()
     };
-    intersect(&open(left), &open(right)).into_iter().next()
+    let both = intersect(&open(left), &open(right));
+    both.into_iter().find(|it| it.end_us > now_us)
 }

@@ -116,11 +116,10 @@ impl Rule {
         }
         let has_day = !self.weekdays.is_empty() || !self.month_days.is_empty();
         match self.frequency {
-            Frequency::Daily => None,
             Frequency::Weekly => (!has_day).then_some("it says the day of the week"),
             Frequency::Monthly => (!has_day).then_some("it says the day of the month"),
             Frequency::Yearly if !has_day => Some("it says the day of the year"),
-            Frequency::Yearly => None,
+            Frequency::Daily | Frequency::Yearly => None,
         }
     }
 

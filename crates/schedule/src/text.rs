@@ -60,12 +60,15 @@ pub fn duration_text(seconds: u64) -> String {
         (seconds % 3_600 / 60, "m"),
         (seconds % 60, "s"),
     ];
-    let text: String = parts
-        .iter()
-        .filter(|(amount, _)| *amount > 0)
+    let parts = parts.iter().filter(|(amount, _)| *amount > 0);
+    let words: Vec<String> = parts
         .map(|(amount, unit)| format!("{amount}{unit}"))
         .collect();
-    if text.is_empty() { "0s".into() } else { text }
+    if words.is_empty() {
+        "0s".into()
+    } else {
+        words.concat()
+    }
 }
 
 /// A number of whole calendar days: `4d`, `1w` or `0d`. At most 31 days.

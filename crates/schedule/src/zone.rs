@@ -9,6 +9,9 @@ use jiff::tz::{AmbiguousOffset, TimeZone, db};
 
 use crate::problem::{Problem, shown};
 
+/// Files of the database that are no places: copies with leap seconds, and what a machine was set to.
+const NO_PLACES: [&str; 5] = ["posix/", "right/", "posixrules", "localtime", "factory"];
+
 /// A time zone of the IANA database.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Zone {
@@ -54,7 +57,10 @@ impl Zone {
         let plausible = name.len() <= 64
             && name
                 .bytes()
-                .all(|it| it.is_ascii_alphanumeric() || b"/_+-".contains(&it));
+                .all(|it| it.is_ascii_alphanumeric() || b"/_+-".contains(&it))
+            && !NO_PLACES
+                .iter()
+                .any(|it| name.to_lowercase().starts_with(it));
         let tz = plausible.then(|| db().get(name).ok())??;
         let name = tz.iana_name().unwrap_or(name).to_owned();
         Some(Self { name, tz })

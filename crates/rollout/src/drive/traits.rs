@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use hostler_patch::plan::GateCheck;
+use hostler_patch::plan::Gate;
 
 use crate::{CommandOutcome, Entry, Order, StepCall, StepOutcome};
 
@@ -36,8 +36,9 @@ pub struct NotWritten {
 
 /// Asks a gate once.
 pub trait Gates: Send + Sync {
-    /// `on` is the host for a command. The driver stops waiting after the gate's time and takes that for a no.
-    fn ask(&self, check: GateCheck, on: Option<String>) -> Later<'_, GateAnswer>;
+    /// `on` is the host for a command. The driver stops waiting after the gate's time and takes that for a no; it also
+    /// asks again as often as the gate says.
+    fn ask(&self, gate: Gate, on: Option<String>) -> Later<'_, GateAnswer>;
 }
 
 /// What a gate says.

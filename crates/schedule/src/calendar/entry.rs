@@ -149,7 +149,7 @@ impl Reader<'_> {
             },
             (None, None) => Length::default(),
         };
-        self.check_length(start_line, &start, length)?;
+        check_length(start_line, &start, length)?;
         if let Some(line) = one("EXRULE") {
             return Err(line.problem("EXRULE is not supported").hint("EXDATE is"));
         }
@@ -216,19 +216,8 @@ impl Reader<'_> {
             Some(length) => length,
             None => self.until(&start, line, end)?,
         };
-        self.check_length(line, &start, length)?;
+        check_length(line, &start, length)?;
         Ok((start, Some(length)))
-    }
-
-    fn check_length(&self, line: &Line, start: &Point, length: Length) -> Result<(), Problem> {
-        if length.days + length.seconds / DAY_S.cast_signed() > LONGEST_DAYS {
-            return Err(line.problem("the event is longer than ten years"));
-        }
-        if matches!(start, Point::Day(_)) && length.seconds != 0 {
-            let what = "an event of whole days must last whole days";
-            return Err(line.problem(what));
-        }
-        Ok(())
     }
 
     /// From the start to the end that the line says.
@@ -283,6 +272,17 @@ impl Reader<'_> {
             None => Err(line.problem(format!("{} is no date or time", shown(value)))),
         }
     }
+}
+
+fn check_length(line: &Line, start: &Point, length: Length) -> Result<(), Problem> {
+    if length.days + length.seconds / DAY_S.cast_signed() > LONGEST_DAYS {
+        return Err(line.problem("the event is longer than ten years"));
+    }
+    if matches!(start, Point::Day(_)) && length.seconds != 0 {
+        let what = "an event of whole days must last whole days";
+        return Err(line.problem(what));
+    }
+    Ok(())
 }
 
 /// The zone with an id of a calendar: an IANA name, one with the name of a program before it (`/mozilla.org/20050126_1/Europe/Berlin`),

@@ -99,6 +99,8 @@ impl Series {
         let (Some(from), Some(until)) = (day(range.start_us, -back), day(range.end_us, 2)) else {
             return Vec::new();
         };
+        // Dates of calendars do not reach further.
+        let until = until.min(Date::constant(2200, 1, 2));
         let points = self.points(from, until).into_iter().map(|it| (it, own));
         let more = self.entry.more.iter();
         let more = more.map(|(at, length)| (at.clone(), length.unwrap_or(own)));

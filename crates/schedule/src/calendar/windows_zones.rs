@@ -150,3 +150,18 @@ const ZONES: &[(&str, &str)] = &[
     ("Yakutsk Standard Time", "Asia/Yakutsk"),
     ("Yukon Standard Time", "America/Whitehorse"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::Zone;
+
+    #[test]
+    fn all_are_found_and_exist() {
+        for (windows, iana) in ZONES {
+            assert_eq!(iana_name(windows), Some(*iana), "is the list in order?");
+            assert!(Zone::known(iana).is_some(), "{windows}: {iana}");
+        }
+        assert_eq!(iana_name("Customized Time Zone"), None);
+    }
+}

@@ -1,0 +1,556 @@
+//! dnf as a [`PackageManager`].
+
+use super::*;
+
+impl PackageManager for Dnf {
+    fn kind(&self) -> Manager {
+        Manager::Dnf
+    }
+
+    fn is_here(&self, host: &dyn Inspect) -> bool {
+        let link = host.read_link(Path::new("/usr/bin/dnf")).ok().flatten();
+        let is_five = exists(host, "/usr/bin/dnf5")
+            && (link.is_some_and(|it| it.ends_with("dnf5")) || !exists(host, "/usr/bin/dnf"));
+        if self.five {
+            is_five
+        } else {
+            !is_five && exists(host, "/usr/bin/dnf")
+        }
+    }
+
+    fn installed(&self, host: &dyn Inspect) -> Result<BTreeMap<PackageName, String>, ModuleError> {
+        Ok(Installed::read(host)?.by_name())
+    }
+
+    fn survey(
+        &self,
+        host: &dyn Inspect,
+        metadata: &Path,
+        refresh: bool,
+    ) -> Result<Survey, ModuleError> {
+        let mut survey = Survey {
+            holds: holds(host),
+            ..Survey::default()
+        };
+        if refresh {
+            // `-y`: keys that sign indexes are taken from where the repository's settings say, into this directory.
+            let program = self.program(metadata, ["-y", "makecache", "--refresh"]);
+            let shown = program.shown().to_string();
+            let output = ask(host, program, REFRESH_MAX_S)?;
+            survey.findings = stale(&output);
+            if !output.success() {
+                return Err(failed(&shown, &output));
+            }
+        }
+        survey.repositories = self.repositories(host, metadata)?;
+        let installed = Installed::read(host)?;
+        let table = self.simulate(host, metadata, &["upgrade"])?;
+        let table = whole(&table)?;
+        let offers = self.offers(host, metadata, &["--upgrades".to_owned()])?;
+        let advisories = self.advisories(host, metadata)?;
+        survey.updates = updates(&table, &installed, &offers, &advisories, &survey.holds);
+        let names = survey.updates.iter().filter(|it| it.from.is_some());
+        let names = names
+            .map(|it| rpm::real_name(&it.package, &it.to))
+            .collect();
+        survey.conffiles = rpm::changed_conffiles(host, &names)?;
+        let unclassified = unclassified(&survey.repositories, &survey.updates);
+        survey.findings.extend(unclassified);
+        Ok(survey)
+    }
+
+    fn resolve(
+        &self,
+        host: &dyn Inspect,
+        metadata: &Path,
+        wanted: &[Wanted],
+    ) -> Result<Resolution, ModuleError> {
+        let installed = Installed::read(host)?;
+        let mut resolution = Resolution::default();
+        let mut rows = self.install_rows(host, metadata, wanted, &installed, &mut resolution)?;
+        let by_name = installed.by_name();
+        let removed = wanted.iter().filter(|it| it.version.is_none());
+        let removed =
+            removed.filter_map(|it| Some(rpm::spec(&it.package, by_name.get(&it.package)?)));
+        let removed: Vec<String> = removed.collect();
+        if !removed.is_empty() {
+            let mut arguments = vec!["remove", "--setopt=clean_requirements_on_remove=0"];
+            arguments.extend(removed.iter().map(String::as_str));
+            let output = self.simulate(host, metadata, &arguments)?;
+            rows.extend(whole(&output)?.rows);
+        }
+        let specs = |rows: &[Row]| -> Vec<String> {
+            let old = rows
+                .iter()
+                .filter_map(|it| installed.newest(&it.name, &it.arch));
+            let old = old.map(|it| (it.name.clone(), it.arch.clone(), it.evr.clone()));
+            let new = rows
+                .iter()
+                .map(|it| (it.name.clone(), it.arch.clone(), it.evr.clone()));
+            let replaced = rows.iter().flat_map(|it| it.replaces.iter().cloned());
+            let all: BTreeSet<_> = old.chain(new).chain(replaced).collect();
+            let spec = |(name, arch, evr): &(String, String, String)| {
+                let name = name.clone();
+                let arch = arch.clone();
+                rpm::spec(&PackageName { name, arch }, evr)
+            };
+            all.iter().map(spec).collect()
+        };
+        if rows.is_empty() {
+            return Ok(resolution);
+        }
+        let offers = self.offers(host, metadata, &specs(&rows))?;
+        let advisories = self.advisories(host, metadata)?;
+        for row in &rows {
+            let found = actions_of(row, &installed, &offers, &advisories, wanted);
+            resolution.actions.extend(found);
+        }
+        resolution.actions.sort();
+        resolution.actions.dedup();
+        finish(&mut resolution, &installed, &offers);
+        let changed = resolution.actions.iter().filter(|it| it.from.is_some());
+        let names = changed
+            .map(|it| rpm::real_name(&it.package, it.from.as_deref().unwrap_or_default()))
+            .collect();
+        resolution.conffiles = rpm::changed_conffiles(host, &names)?;
+        Ok(resolution)
+    }
+
+    fn database(&self, host: &dyn Inspect) -> Result<DatabaseState, ModuleError> {
+        rpm::database(host)
+    }
+
+    fn lock_holder(&self, host: &dyn Inspect) -> Option<PatchLock> {
+        locks::holder(host, &self.locks())
+    }
+
+    fn repair(&self) -> Vec<Program> {
+        let name = if self.five { "dnf5" } else { "dnf" };
+        vec![
+            Program::new(["rpm", "--rebuilddb"]),
+            script(
+                DUPLICATES,
+                "remove the older of packages that are installed twice",
+                [name.to_owned()],
+            ),
+        ]
+    }
+
+    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
+        let specs: Vec<String> = actions
+            .iter()
+            .filter_map(|it| Some(rpm::spec(&it.package, it.to.as_deref()?)))
+            .collect();
+        if specs.is_empty() {
+            return Vec::new();
+        }
+        self.fetch("install", &specs, metadata, to)
+    }
+
+    fn download_old(
+        &self,
+        actions: &[Action],
+        metadata: &Path,
+        to: &Path,
+    ) -> Vec<(PackageName, Program)> {
+        let old = actions
+            .iter()
+            .filter_map(|it| Some((it, it.from.as_deref()?)));
+        let program = |(action, from): (&Action, &str)| {
+            let spec = rpm::spec(&action.package, from);
+            let programs = self.fetch("reinstall", &[spec], metadata, to);
+            (action.package.clone(), in_a_row(&programs))
+        };
+        old.map(program).collect()
+    }
+
+    fn install(
+        &self,
+        actions: &[Action],
+        from: &Path,
+        conffiles: Conffiles,
+        locks_wait_s: u64,
+    ) -> Vec<Program> {
+        let name = if self.five { "dnf5" } else { "dnf" };
+        let files = |is_it: fn(ActionKind) -> bool| -> Vec<String> {
+            let those = actions.iter().filter(|it| is_it(it.kind));
+            let files = those.filter_map(|it| Some(rpm::file_name(&it.package, it.to.as_deref()?)));
+            files
+                .map(|it| from.join(it).display().to_string())
+                .collect()
+        };
+        let transaction = |verb: &str, files: &[String]| {
+            let head = [name, "-C", "-y", "--disablerepo=*", "--setopt=best=0", verb];
+            let head = head.map(str::to_owned).into_iter();
+            (!files.is_empty()).then(|| Program::new(head.chain(files.iter().cloned())))
+        };
+        let new = files(|it| matches!(it, ActionKind::Upgrade | ActionKind::Install));
+        let lower = files(|it| it == ActionKind::Downgrade);
+        let (lower, new) = (
+            transaction("downgrade", &lower),
+            transaction("install", &new),
+        );
+        let remove = rpm::remove(actions);
+        let new = match (&new, &remove) {
+            (Some(new), Some(remove)) => Some(unless_obsolete(new, remove)),
+            _ => new,
+        };
+        let programs = [lower, new, remove].into_iter().flatten().collect();
+        let mark = from.join(".before").display().to_string();
+        let programs = conffiles::around(programs, conffiles, &mark, ".rpmnew", ".rpmsave");
+        let wait = locks::wait(&self.locks(), locks_wait_s);
+        std::iter::once(wait).chain(programs).collect()
+    }
+
+    fn conffiles_left(&self, host: &dyn Inspect) -> Result<Vec<String>, ModuleError> {
+        conffiles::left(host, &[".rpmnew", ".rpmsave", ".rpmorig"])
+    }
+
+    fn pins_versions(&self) -> bool {
+        true
+    }
+}
+
+/// Removes older versions of packages of which an interrupted update left two; without those, nothing.
+const DUPLICATES: &str = r#"twice=$("$1" -q repoquery --duplicates) || exit 1
+[ -z "$twice" ] || exec "$1" -y remove --duplicates"#;
+
+/// Installs. What has taken the place of a package that is to come back (it "obsoletes" it) has to go before.
+const UNLESS_OBSOLETE: &str = r#"out=$(eval "$1" 2>&1) && status=0 || status=$?
+printf '%s\n' "$out"
+case $status$out in 0*) exit 0 ;; *obsoletes*) ;; *) exit "$status" ;; esac
+eval "$2" && eval "$1""#;
+
+/// A program as a line for the shell.
+fn words(it: &Program) -> String {
+    let plain = Program::new(it.argv.iter().cloned());
+    plain.shown().to_string()
+}
+
+fn unless_obsolete(install: &Program, remove: &Program) -> Program {
+    let shown = install.shown().to_string();
+    script(UNLESS_OBSOLETE, &shown, [words(install), words(remove)])
+}
+
+/// Programs one after another, as one.
+fn in_a_row(programs: &[Program]) -> Program {
+    let lines: Vec<String> = programs.iter().map(words).collect();
+    let shown = programs.first().map(|it| it.shown().to_string());
+    script(
+        &format!("set -e\n{}", lines.join("\n")),
+        &shown.unwrap_or_default(),
+        [],
+    )
+}
+
+/// The table of a simulation that came to its end.
+fn whole(output: &CommandOutput) -> Result<Table, ModuleError> {
+    let table = Table::parse(&output.stdout_text());
+    if table.is_whole {
+        return Ok(table);
+    }
+    Err(failed("the simulation by dnf", output))
+}
+
+impl Dnf {
+    fn locks(&self) -> Vec<Lock> {
+        let mut locks = rpm::locks();
+        if self.five {
+            locks.push(Lock::File("/run/dnf/rpmtransaction.lock".into()));
+        } else {
+            locks.push(Lock::Pid("/var/lib/dnf/rpmdb_lock.pid"));
+            locks.push(Lock::Pid("/var/cache/dnf/download_lock.pid"));
+        }
+        locks
+    }
+
+    fn advisories(&self, host: &dyn Inspect, metadata: &Path) -> Result<Advisories, ModuleError> {
+        let verb = if self.five { "advisory" } else { "updateinfo" };
+        let list = |more: &[&str]| {
+            let arguments = ["-q", verb, "list"].into_iter().chain(more.iter().copied());
+            ask_well(host, self.offline(metadata, arguments), ASK_MAX_S)
+        };
+        Ok(Advisories::parse(&list(&[])?, &list(&["--with-cve"])?))
+    }
+
+    /// Programs that put package files into a directory, with their signatures verified as the repository's settings
+    /// demand. dnf 4 verifies what it only downloads; dnf 5 does not, but tests a whole transaction if asked to.
+    fn fetch(&self, verb: &str, specs: &[String], metadata: &Path, to: &Path) -> Vec<Program> {
+        let directory = to.display().to_string();
+        let destination = format!("--downloaddir={directory}");
+        let mut arguments = vec!["-y", "--setopt=*.metadata_expire=-1", "--setopt=best=0"];
+        if self.five {
+            arguments.extend(["--setopt=keepcache=1", "--setopt=tsflags=test", verb]);
+        } else {
+            arguments.extend([verb, "--downloadonly", &destination]);
+        }
+        arguments.extend(specs.iter().map(String::as_str));
+        let fetch = self.program(metadata, arguments);
+        let from = if self.five {
+            format!("{}/*/packages", metadata.display())
+        } else {
+            directory.clone()
+        };
+        vec![fetch, rpm::collect(&directory, &[from])]
+    }
+
+    /// What dnf would do to install the wanted versions. Those that cannot be had are noted, and left out.
+    fn install_rows(
+        &self,
+        host: &dyn Inspect,
+        metadata: &Path,
+        wanted: &[Wanted],
+        installed: &Installed,
+        resolution: &mut Resolution,
+    ) -> Result<Vec<Row>, ModuleError> {
+        let mut left: Vec<(&Wanted, String)> = Vec::new();
+        for it in wanted {
+            let Some(version) = &it.version else { continue };
+            let name = rpm::real_name(&it.package, version);
+            if installed.version(name, &it.package.arch, version).is_none() {
+                left.push((it, rpm::spec(&it.package, version)));
+            }
+        }
+        for _ in 0..ROUNDS_MAX {
+            if left.is_empty() {
+                return Ok(Vec::new());
+            }
+            let mut arguments = vec!["install"];
+            arguments.extend(left.iter().map(|it| it.1.as_str()));
+            let output = self.simulate(host, metadata, &arguments)?;
+            let table = Table::parse(&output.stdout_text());
+            let said = output.stdout_text() + "\n" + &output.stderr_text();
+            let refused = |spec: &str| {
+                if table.is_whole {
+                    let is_it = |row: &Row| row.spec() == spec && row.section != Section::Skip;
+                    let is_there = table.rows.iter().any(is_it);
+                    return (!is_there).then(|| "dnf would not install this version".to_owned());
+                }
+                refusal(&said, spec)
+            };
+            let mut found: Vec<(&Wanted, String)> = Vec::new();
+            left.retain(|(it, spec)| match refused(spec) {
+                Some(reason) => {
+                    found.push((it, reason));
+                    false
+                }
+                None => true,
+            });
+            if found.is_empty() && table.is_whole {
+                let rows = table.rows.into_iter();
+                return Ok(rows.filter(|it| it.section != Section::Skip).collect());
+            }
+            if found.is_empty() {
+                let reason = last_lines(&output);
+                found = left.drain(..).map(|it| (it.0, reason.clone())).collect();
+            }
+            let found = found.into_iter().map(|(it, why)| (it.package.clone(), why));
+            resolution.impossible.extend(found);
+        }
+        let rest = left.into_iter();
+        let reason = "dnf finds no transaction with all that is wanted";
+        let rest = rest.map(|it| (it.0.package.clone(), reason.to_owned()));
+        resolution.impossible.extend(rest);
+        Ok(Vec::new())
+    }
+}
+
+/// Why dnf refuses a package, if it names that one.
+fn refusal(said: &str, spec: &str) -> Option<String> {
+    let names_it = |line: &str| {
+        let mut words = line.split([' ', '\'', '"', ',']);
+        words.any(|it| it.trim_end_matches('.') == spec)
+    };
+    let line = said.lines().find(|it| names_it(it))?.trim();
+    if line.contains("filtered out by exclude") || line.contains("excluded") {
+        return Some("it is held: a version lock or an exclude keeps dnf from it".into());
+    }
+    if line.starts_with("No match for argument") {
+        return Some("this version is in no source any more".into());
+    }
+    Some(line.trim_start_matches("- ").chars().take(300).collect())
+}
+
+impl Row {
+    fn spec(&self) -> String {
+        let package = PackageName {
+            name: self.name.clone(),
+            arch: self.arch.clone(),
+        };
+        rpm::spec(&package, &self.evr)
+    }
+}
+
+/// What one row of a transaction does.
+fn actions_of(
+    row: &Row,
+    installed: &Installed,
+    offers: &Offers,
+    advisories: &Advisories,
+    wanted: &[Wanted],
+) -> Vec<Action> {
+    let gone = |name: &str, arch: &str, evr: &str| Action {
+        package: installed.called(name, arch, evr),
+        kind: ActionKind::Remove,
+        from: Some(evr.to_owned()),
+        to: None,
+        suites: Vec::new(),
+        class: Class::Unknown,
+        download_bytes: 0,
+        sha256: None,
+        dependency: !is_wanted(wanted, &installed.called(name, arch, evr)),
+    };
+    if row.section == Section::Remove {
+        return vec![gone(&row.name, &row.arch, &row.evr)];
+    }
+    let old = installed.newest(&row.name, &row.arch);
+    let package = called(row, installed);
+    let beside = package.name != row.name;
+    let from = old.map(|it| it.evr.as_str());
+    let kind = match (row.section, from.filter(|_| !beside)) {
+        (_, None) => ActionKind::Install,
+        (Section::Downgrade, Some(_)) => ActionKind::Downgrade,
+        (_, Some(_)) => ActionKind::Upgrade,
+    };
+    let offer = (row.name.clone(), row.arch.clone(), row.evr.clone());
+    let offer = offers.get(&offer).cloned().unwrap_or_default();
+    let told = advisories.of(&row.name, &row.arch, from, &row.evr);
+    let mut actions = vec![Action {
+        dependency: !is_wanted(wanted, &package),
+        package,
+        kind,
+        from: from.filter(|_| !beside).map(str::to_owned),
+        to: Some(row.evr.clone()),
+        suites: vec![row.repository.clone()],
+        class: told.class,
+        download_bytes: offer.download_bytes,
+        sha256: offer.sha256,
+    }];
+    let mut replaced = row.replaces.clone();
+    // A package that becomes one for all architectures, or no longer is.
+    if let (Section::Upgrade, None, Some(other)) =
+        (row.section, old, installed.other_arch(&row.name, &row.arch))
+    {
+        replaced.push((other.name.clone(), other.arch.clone(), other.evr.clone()));
+    }
+    let others = replaced
+        .iter()
+        .filter(|(name, arch, _)| (name, arch) != (&row.name, &row.arch));
+    actions.extend(others.map(|(name, arch, evr)| gone(name, arch, evr)));
+    actions
+}
+
+fn is_wanted(wanted: &[Wanted], package: &PackageName) -> bool {
+    wanted.iter().any(|it| it.package == *package)
+}
+
+/// What the package of a row is called in plans: one that would be installed beside another version has its version in
+/// its name.
+fn called(row: &Row, installed: &Installed) -> PackageName {
+    let beside =
+        row.section == Section::Install && installed.newest(&row.name, &row.arch).is_some();
+    let package = installed.called(&row.name, &row.arch, &row.evr);
+    if beside && package.name == row.name {
+        let name = format!("{}-{}", row.name, row.evr);
+        return PackageName { name, ..package };
+    }
+    package
+}
+
+/// Sums up a transaction: sizes, and what of it can be undone.
+fn finish(resolution: &mut Resolution, installed: &Installed, offers: &Offers) {
+    let mut way_back = WayBack::default();
+    let (mut new, mut old) = (0_u64, 0_u64);
+    for action in &resolution.actions {
+        let offer = |evr: &String| {
+            let name = rpm::real_name(&action.package, evr).to_owned();
+            offers.get(&(name, action.package.arch.clone(), evr.clone()))
+        };
+        if let Some(to) = &action.to {
+            new = new.saturating_add(offer(to).map_or(0, |it| it.size));
+        }
+        let Some(from) = &action.from else { continue };
+        let name = rpm::real_name(&action.package, from);
+        let version = installed.version(name, &action.package.arch, from);
+        old = old.saturating_add(version.map_or(0, |it| it.size));
+        way_back.of += 1;
+        if offer(from).is_some() {
+            way_back.packages += 1;
+        } else {
+            way_back.missing.push(action.package.clone());
+        }
+    }
+    let bytes = resolution.actions.iter().map(|it| it.download_bytes);
+    resolution.download_bytes = bytes.fold(0, u64::saturating_add);
+    resolution.disk_bytes = new.saturating_sub(old);
+    resolution.way_back = way_back;
+}
+
+/// What dnf would update today, and what it would not.
+fn updates(
+    table: &Table,
+    installed: &Installed,
+    offers: &Offers,
+    advisories: &Advisories,
+    holds: &[Hold],
+) -> Vec<Update> {
+    let update = |row: &Row, kept_back: Option<String>| {
+        let offer = (row.name.clone(), row.arch.clone(), row.evr.clone());
+        let offer = offers.get(&offer).cloned().unwrap_or_default();
+        let from = installed
+            .newest(&row.name, &row.arch)
+            .map(|it| it.evr.clone());
+        let told = advisories.of(&row.name, &row.arch, from.as_deref(), &row.evr);
+        Update {
+            package: called(row, installed),
+            from,
+            to: row.evr.clone(),
+            suites: vec![row.repository.clone()],
+            class: told.class,
+            security_version: told.security_version,
+            severity: told.severity,
+            advisories: told.advisories,
+            cves: told.cves,
+            download_bytes: offer.download_bytes,
+            kept_back,
+            phased_percent: None,
+        }
+    };
+    let would = table
+        .rows
+        .iter()
+        .filter(|it| !matches!(it.section, Section::Skip | Section::Remove));
+    let mut all: Vec<Update> = would.map(|row| update(row, None)).collect();
+    let mut newest: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
+    for ((name, arch, evr), offer) in offers {
+        let best = newest
+            .entry((name, arch))
+            .or_insert((evr, &offer.repository));
+        if rpm::compare(evr, best.0).is_gt() {
+            *best = (evr, &offer.repository);
+        }
+    }
+    for ((name, arch), (evr, repository)) in newest {
+        let is_it = |row: &&Row| row.name == name && row.arch == arch;
+        let row = table.rows.iter().find(is_it);
+        if row.is_some_and(|it| it.section != Section::Skip) {
+            continue;
+        }
+        let reason = match (held_by(holds, name), row) {
+            (Some(hold), _) => format!("held by {}", hold.by),
+            (None, Some(_)) => "it conflicts, or what it needs is not there".to_owned(),
+            (None, None) => "dnf would not install it today".to_owned(),
+        };
+        let row = Row {
+            section: Section::Upgrade,
+            name: name.to_owned(),
+            arch: arch.to_owned(),
+            evr: evr.to_owned(),
+            repository: repository.to_owned(),
+            replaces: Vec::new(),
+        };
+        all.push(update(&row, Some(reason)));
+    }
+    all.sort_by(|a, b| a.package.cmp(&b.package));
+    all
+}
