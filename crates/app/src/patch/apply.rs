@@ -34,6 +34,9 @@ use crate::resume::{Again, ResumeRequest, Unfinished};
 /// How often orders are looked for, microseconds.
 const ORDERS_EVERY_US: i64 = 2_000_000;
 
+/// Is told notes, some at a time.
+pub type WatchAll = Box<dyn FnMut(&[Entry]) + Send>;
+
 /// Who watches a patch run, and can stop it.
 pub struct PatchAudience {
     /// Are told what tasks do on hosts, which is more than people want to read.
@@ -43,7 +46,7 @@ pub struct PatchAudience {
     /// Is told, in a line, what is waited for before the run begins.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Is told notes: those of before first, in one piece, then each when it is written.
-    pub watch: Box<dyn FnMut(&[Entry]) + Send>,
+    pub watch: WatchAll,
 }
 
 /// How a plan is carried out.
@@ -378,7 +381,7 @@ impl Session<'_> {
     async fn drive(
         &self,
         engine: &Engine,
-        mut watch: Box<dyn FnMut(&[Entry]) + Send>,
+        mut watch: WatchAll,
         interrupts: &Interrupts,
         inner: &Interrupts,
     ) -> PatchStand {
@@ -487,9 +490,9 @@ pub(super) fn outcomes(entries: &[Entry]) -> BTreeMap<String, Outcome> {
 fn exit_of(stand: &PatchStand, outcomes: &BTreeMap<String, Outcome>) -> ExitCode {
     let any = |is: fn(&Outcome) -> bool| outcomes.values().any(is);
     match stand {
-        PatchStand::Left => ExitCode::Interrupted,
         PatchStand::Broken(_) => ExitCode::Unexpected,
-        PatchStand::Stood(Stand::Ended(End::Halted(hostler_rollout::HaltCause::Ordered {
+        PatchStand::Left
+        | PatchStand::Stood(Stand::Ended(End::Halted(hostler_rollout::HaltCause::Ordered {
             ..
         }))) => ExitCode::Interrupted,
         PatchStand::Stood(Stand::Ended(End::Halted(_) | End::Aborted)) => ExitCode::Halted,

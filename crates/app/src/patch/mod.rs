@@ -14,8 +14,9 @@ mod scan;
 mod summary;
 
 pub use apply::{
-    PatchApplyRequest, PatchAudience, PatchRan, PatchStand, apply as patch_apply,
-    plan_of as patch_plan_of, read_plan_file as read_patch_plan, resume as patch_resume,
+    PatchApplyRequest, PatchAudience, PatchRan, PatchStand, WatchAll as PatchWatch,
+    apply as patch_apply, plan_of as patch_plan_of, read_plan_file as read_patch_plan,
+    resume as patch_resume,
 };
 pub use hostler_rollout::Order as PatchOrder;
 pub use notes::order as give_patch_order;

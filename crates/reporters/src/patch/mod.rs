@@ -4,6 +4,7 @@ mod plan;
 mod report;
 mod run;
 mod scan;
+mod words;
 
 pub use plan::plan_text;
 pub use report::{Reader, ReportForm, patch_exceptions, patch_report, patch_report_schema};

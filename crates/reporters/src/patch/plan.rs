@@ -76,7 +76,7 @@ pub fn plan_text(plan: &Plan, id: &PlanId, options: &Options, time: TimeOfDay) -
         }
         wave_hosts(plan, &hosts, options, &mut out);
     }
-    left_out(plan, options, &paint, &mut out);
+    left_out(plan, options, paint, &mut out);
     for group in &plan.groups {
         let _ = writeln!(
             out,
@@ -223,7 +223,7 @@ fn actions(planned: &HostPlan, out: &mut String) {
     }
 }
 
-fn left_out(plan: &Plan, options: &Options, paint: &Paint, out: &mut String) {
+fn left_out(plan: &Plan, options: &Options, paint: Paint, out: &mut String) {
     if plan.left_out.is_empty() {
         out.push('\n');
         return;

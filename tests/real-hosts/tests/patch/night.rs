@@ -72,7 +72,10 @@ impl Night {
         run(Command::new("cp").arg("-rT").args([&from, &to])).expect("copy the policies");
         let mut text = fs::read_to_string(from.join(example)).expect("read the policy");
         for (old, new) in changes {
-            assert!(text.contains(old), "{example} does not say `{old}`:\n{text}");
+            assert!(
+                text.contains(old),
+                "{example} does not say `{old}`:\n{text}"
+            );
             text = text.replace(old, new);
         }
         let path = to.join(example);
@@ -91,7 +94,10 @@ impl Night {
         let (hosts, groups) = (hosts.display().to_string(), groups.display().to_string());
         let mut all = vec!["patch"];
         all.extend(args);
-        if matches!(args[0], "scan" | "plan" | "lint" | "apply" | "forecast" | "explain") {
+        if matches!(
+            args[0],
+            "scan" | "plan" | "lint" | "apply" | "forecast" | "explain"
+        ) {
             all.extend(["-i", &hosts, "-i", &groups]);
         }
         self.engine.start(&self.fleet, "home", &all)
@@ -99,7 +105,12 @@ impl Night {
 
     /// Makes a plan and returns the file and what is in it.
     pub(crate) fn plan(&self, policy: &str) -> (String, Value) {
-        let file = self.fleet.directory().join("plan.json").display().to_string();
+        let file = self
+            .fleet
+            .directory()
+            .join("plan.json")
+            .display()
+            .to_string();
         let _ = fs::remove_file(&file);
         let planned = self.patch(&["plan", policy, "--out", &file]);
         let text = fs::read_to_string(&file)

@@ -7,7 +7,7 @@ use clap::Args;
 use hostler_app::{Audience, short_time_words};
 use hostler_app::{
     ExitCode, Interrupts, PatchApplyRequest, PatchAudience, PatchOrder, PatchPlanRequest, PatchRan,
-    PatchStand, patch_apply, patch_plan, patch_plan_of, patch_resume, read_patch_plan,
+    PatchStand, PatchWatch, patch_apply, patch_plan, patch_plan_of, patch_resume, read_patch_plan,
 };
 use hostler_diag::SourceMap;
 use hostler_patch::plan::Plan;
@@ -132,7 +132,7 @@ fn audience(
     listening: Audience,
     interrupts: &Interrupts,
 ) -> PatchAudience {
-    let watch: Box<dyn FnMut(&[hostler_rollout::Entry]) + Send> = if console.is_json() {
+    let watch: PatchWatch = if console.is_json() {
         Box::new(|entries| {
             use std::io::Write;
             for entry in entries {
@@ -159,7 +159,9 @@ fn audience(
             if std::mem::take(&mut is_first) {
                 view.catch_up(entries);
             } else {
-                entries.iter().for_each(|entry| view.entry(entry));
+                for entry in entries {
+                    view.entry(entry);
+                }
             }
         })
     };
