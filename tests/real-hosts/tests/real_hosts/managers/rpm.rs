@@ -269,7 +269,7 @@ fn locked(manager: &dyn PackageManager, view: &View, actions: &[Action]) {
 
 #[test]
 fn dnf_does_exactly_what_was_planned() {
-    let Some(stage) = stage("dnf", "dnf", "dnf rpm createrepo-c") else {
+    let Some(stage) = stage("dnf", "dnf", "dnf dnf-plugins-core rpm createrepo-c") else {
         return;
     };
     let view = &stage.view;
