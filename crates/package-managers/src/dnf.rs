@@ -34,7 +34,7 @@ pub static DNF4: Dnf = Dnf { five: false };
 pub static DNF5: Dnf = Dnf { five: true };
 
 /// What is asked of a package in a repository.
-const QUERY: &str = "%{name}\\t%{epoch}\\t%{version}\\t%{release}\\t%{arch}\\t%{repoid}\\t%{downloadsize}\\t%{installsize}";
+const QUERY: &str = "%{name}\t%{epoch}\t%{version}\t%{release}\t%{arch}\t%{repoid}\t%{downloadsize}\t%{installsize}";
 
 /// How often a transaction is simulated again without what cannot be had.
 const ROUNDS_MAX: usize = 4;
@@ -97,12 +97,11 @@ impl Dnf {
         } else {
             "--disableexcludes=all"
         };
-        // dnf 4 ends lines by itself, and says what an attribute of its own is; dnf 5 does neither.
+        // dnf 4 ends lines by itself, and says of a package whatever it knows; dnf 5 does neither.
         let format = if self.five {
             format!("{QUERY}\\n")
         } else {
-            let query = QUERY.replace("\\t", "\t");
-            format!("{query}\t%{{chksum}}")
+            format!("{QUERY}\t%{{chksum}}")
         };
         let head = ["-q", excludes, "repoquery", "--qf", &format];
         let arguments = head.into_iter().chain(query.iter().map(String::as_str));

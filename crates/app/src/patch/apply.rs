@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_diag::{Diagnostic, SourceMap};
-use hostler_events::{Counts, Recap, Reporter, RunEvent, RunId};
+use hostler_events::{Counts, Recap, Reporter, RunEvent};
 use hostler_executor::{Interrupts, Level, Limits};
 use hostler_history::FactKind;
 use hostler_patch::plan::{Plan, PlanId};
@@ -215,6 +215,33 @@ pub async fn resume(
     session
         .run(Keeping::Again(Box::new(again)), sources, audience)
         .await
+}
+
+/// The plan that a run carries out.
+///
+/// # Errors
+/// It is no patch run, or its plan is not kept any more.
+pub fn plan_of(unfinished: &Unfinished) -> Result<Plan, Refusal> {
+    let Some(id) = &unfinished.stored.patch else {
+        let text = format!(
+            "run {} does not patch: `hostler resume` goes on with it",
+            unfinished.record.summary.run.0
+        );
+        return Err(refuse(text));
+    };
+    kept_plan(&unfinished.store, id)
+}
+
+fn kept_plan(store: &hostler_history::Store, id: &str) -> Result<Plan, Refusal> {
+    let fact = store
+        .newest_fact(FactKind::Plan, id)
+        .map_err(|error| refused(&error))?;
+    let plan = fact.as_ref().and_then(body);
+    plan.ok_or_else(|| {
+        refuse(format!(
+            "the plan {id} of this run is not in the run store any more"
+        ))
+    })
 }
 
 fn refuse(text: String) -> Refusal {
@@ -504,13 +531,4 @@ fn recap(plan: &Plan, outcomes: &BTreeMap<String, Outcome>) -> Recap {
         recap.hosts.insert(host.clone(), counts);
     }
     recap
-}
-
-/// Id of a run of this patch, for people who give orders.
-pub(super) fn patch_run(unfinished: &Unfinished) -> Option<RunId> {
-    unfinished
-        .stored
-        .patch
-        .as_ref()
-        .map(|_| unfinished.record.summary.run.clone())
 }

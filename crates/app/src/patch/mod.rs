@@ -15,7 +15,9 @@ mod summary;
 
 pub use apply::{
     PatchApplyRequest, PatchAudience, PatchRan, PatchStand, apply as patch_apply,
-    read_plan_file as read_patch_plan, resume as patch_resume,
+    plan_of as patch_plan_of, read_plan_file as read_patch_plan, resume as patch_resume,
 };
+pub use hostler_rollout::Order as PatchOrder;
+pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
 pub use scan::{Scanned, scan as patch_scan};

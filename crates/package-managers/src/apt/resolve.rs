@@ -109,7 +109,7 @@ impl<'a> Asked<'a> {
         let available: Vec<&str> = there
             .iter()
             .filter(|it| it.is_available())
-            .map(|it| it.version.as_str())
+            .map(|it| it.number.as_str())
             .collect();
         if available.contains(&version) {
             return None;
@@ -371,7 +371,7 @@ fn way_back(host: &dyn Inspect, action: &Action, policy: Option<&Policy>, way_ba
     way_back.of += 1;
     let listed = policy
         .and_then(|it| it.version(from))
-        .is_some_and(|it| it.is_available());
+        .is_some_and(super::policy::Version::is_available);
     if listed || file_of(host, &action.package, from, 0).is_some() {
         way_back.packages += 1;
     } else {

@@ -179,19 +179,23 @@ impl PackageManager for Dnf {
                 .map(|it| from.join(it).display().to_string())
                 .collect()
         };
-        let transaction = |verb: &str, files: Vec<String>| {
+        let transaction = |verb: &str, files: &[String]| {
             let head = [name, "-C", "-y", "--disablerepo=*", "--setopt=best=0", verb];
             let head = head.map(str::to_owned).into_iter();
-            (!files.is_empty()).then(|| Program::new(head.chain(files)))
+            (!files.is_empty()).then(|| Program::new(head.chain(files.iter().cloned())))
         };
         let new = files(|it| matches!(it, ActionKind::Upgrade | ActionKind::Install));
         let lower = files(|it| it == ActionKind::Downgrade);
-        let programs = [
-            transaction("install", new),
-            transaction("downgrade", lower),
-            rpm::remove(actions),
-        ];
-        let programs = programs.into_iter().flatten().collect();
+        let (lower, new) = (
+            transaction("downgrade", &lower),
+            transaction("install", &new),
+        );
+        let remove = rpm::remove(actions);
+        let new = match (&new, &remove) {
+            (Some(new), Some(remove)) => Some(unless_obsolete(new, remove)),
+            _ => new,
+        };
+        let programs = [lower, new, remove].into_iter().flatten().collect();
         let mark = from.join(".before").display().to_string();
         let programs = conffiles::around(programs, conffiles, &mark, ".rpmnew", ".rpmsave");
         let wait = locks::wait(&self.locks(), locks_wait_s);
@@ -211,15 +215,26 @@ impl PackageManager for Dnf {
 const DUPLICATES: &str = r#"twice=$("$1" -q repoquery --duplicates) || exit 1
 [ -z "$twice" ] || exec "$1" -y remove --duplicates"#;
 
+/// Installs. What has taken the place of a package that is to come back (it "obsoletes" it) has to go before.
+const UNLESS_OBSOLETE: &str = r#"out=$(eval "$1" 2>&1) && status=0 || status=$?
+printf '%s\n' "$out"
+case $status$out in 0*) exit 0 ;; *obsoletes*) ;; *) exit "$status" ;; esac
+eval "$2" && eval "$1""#;
+
+/// A program as a line for the shell.
+fn words(it: &Program) -> String {
+    let plain = Program::new(it.argv.iter().cloned());
+    plain.shown().to_string()
+}
+
+fn unless_obsolete(install: &Program, remove: &Program) -> Program {
+    let shown = install.shown().to_string();
+    script(UNLESS_OBSOLETE, &shown, [words(install), words(remove)])
+}
+
 /// Programs one after another, as one.
 fn in_a_row(programs: &[Program]) -> Program {
-    let lines: Vec<String> = programs
-        .iter()
-        .map(|it| {
-            let plain = Program::new(it.argv.iter().cloned());
-            plain.shown().to_string()
-        })
-        .collect();
+    let lines: Vec<String> = programs.iter().map(words).collect();
     let shown = programs.first().map(|it| it.shown().to_string());
     script(
         &format!("set -e\n{}", lines.join("\n")),
