@@ -59,15 +59,14 @@ const DEFINITIONS: &[&str] = &[
 pub fn report(material: &Material) -> Report {
     let material = &tidy(material);
     let exceptions = exceptions::rows(&material.exceptions, &names(material), material.now_us);
-    let owners = exceptions::owners(&exceptions);
     let runs = runs::newest_first(&material.runs);
     let last = last_ends(&runs);
     let hosts: Vec<HostRow> = material
         .hosts
         .iter()
-        .map(|host| hosts::row(host, material, &owners, last.get(host.host.as_str())))
+        .map(|host| hosts::row(host, material, last.get(host.host.as_str())))
         .collect();
-    let breaches = exposure::breaches(material, &owners);
+    let breaches = exposure::breaches(material);
     let mut report = Report {
         form: FORM,
         policy: text(&material.policy),

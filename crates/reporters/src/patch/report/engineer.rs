@@ -110,11 +110,11 @@ fn waves(page: &RunPage, when: When<'_>) -> Block {
     let columns = [
         text("wave"),
         whole("verdict"),
-        whole("opened"),
+        whole("opened").spare(),
         number("worked"),
-        number("soaked"),
+        number("soaked").spare(),
         number("window"),
-        number("proven"),
+        number("proven").spare(),
         text("hosts"),
     ];
     table(columns, rows.collect(), 0)
@@ -296,9 +296,9 @@ fn hosts(report: &Report, when: When<'_>) -> Vec<Block> {
             whole("state"),
             text("why"),
             number("security"),
-            whole("scanned"),
+            whole("scanned").spare(),
             text("last run"),
-            text("exception of"),
+            text("exception of").spare(),
         ];
         blocks.push(table(columns, rows, 0));
     }
@@ -340,12 +340,12 @@ fn breaches(report: &Report) -> Vec<Block> {
     let columns = [
         text("host"),
         text("package"),
-        text("version"),
+        text("version").spare(),
         whole("severity"),
         number("open"),
         number("allowed"),
-        whole("state"),
-        text("CVE"),
+        whole("state").spare(),
+        text("CVE").spare(),
     ];
     vec![
         Block::Section("Security updates that are open for too long".into()),

@@ -170,7 +170,7 @@ fn exposure(report: &Report) -> Vec<Block> {
             whole("severity"),
             number("open"),
             number("allowed"),
-            text("exception of"),
+            text("exception of").spare(),
         ];
         blocks.push(table(columns, rows.collect(), more));
     }
@@ -272,7 +272,7 @@ pub(super) fn exceptions(exceptions: &[ExceptionRow], when: When<'_>) -> Vec<Blo
         whole("expires"),
         text("owner"),
         text("hosts"),
-        text("updates"),
+        text("updates").spare(),
         text("reason"),
     ];
     blocks.push(table(columns, rows.collect(), 0));
@@ -299,12 +299,12 @@ fn coverage(report: &Report) -> Vec<Block> {
         }
     }
     if report.skew.count > 0 {
-        let text = format!("{} packages have several versions", report.skew.count);
-        facts.push(("Version skew", cell(text)));
+        let count = report.skew.count.to_string();
+        facts.push(("Packages with version skew", cell(count)));
     }
     if report.drift.count > 0 {
-        let text = format!("{} changes outside of runs", report.drift.count);
-        facts.push(("Drift", cell(text).tone(Tone::Warn)));
+        let count = report.drift.count.to_string();
+        facts.push(("Changes outside of runs", cell(count).tone(Tone::Warn)));
     }
     vec![
         Block::Section("What is known".into()),

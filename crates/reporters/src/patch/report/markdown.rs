@@ -87,26 +87,29 @@ fn shown(cell: &Cell) -> String {
 /// `www` are split from what would make them a link.
 fn escape(harmless: &str) -> String {
     let mut out = String::with_capacity(harmless.len());
-    for char in harmless.chars() {
-        match char {
-            '@' => out.push_str("&#64;"),
-            '.' if ends_in_www(&out) => out.push_str("\\."),
+    for (at, char) in harmless.char_indices() {
+        let rest = &harmless[at + char.len_utf8()..];
+        let ends_word = rest.is_empty() || rest.starts_with(' ');
+        let escaped = match char {
+            '@' => {
+                out.push_str("&#64;");
+                continue;
+            }
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '|' | '#' | '!' | '~'
-            | '&' | '$' | ':' => {
-                out.push('\\');
-                out.push(char);
-            }
+            | '&' | '$' => true,
+            ':' => rest.starts_with("//"),
+            '.' if ends_in_www(&out) => true,
             // A list, a rule or a heading only at the beginning.
-            '-' | '+' | '=' if out.is_empty() => {
-                out.push('\\');
-                out.push(char);
+            '-' | '+' | '=' => at == 0 && !rest.is_empty(),
+            '.' | ')' => {
+                ends_word && at > 0 && harmless[..at].bytes().all(|it| it.is_ascii_digit())
             }
-            '.' | ')' if !out.is_empty() && out.bytes().all(|it| it.is_ascii_digit()) => {
-                out.push('\\');
-                out.push(char);
-            }
-            char => out.push(char),
+            _ => false,
+        };
+        if escaped {
+            out.push('\\');
         }
+        out.push(char);
     }
     out
 }
@@ -128,6 +131,8 @@ mod tests {
             ("![x](http://y)", "\\!\\[x\\](http\\://y)"),
             ("www.evil.example", "www\\.evil.example"),
             ("- item", "\\- item"),
+            ("-", "-"),
+            ("80.0 % at 06:00", "80.0 % at 06:00"),
             ("1. item", "1\\. item"),
             ("@team see #4", "&#64;team see \\#4"),
             ("3.5.1-1+deb13u1", "3.5.1-1+deb13u1"),

@@ -35,6 +35,15 @@ pub(super) struct Column {
     pub(super) number: bool,
     /// It is cut where there is too little room.
     pub(super) yields: bool,
+    /// It is left out before others are cut.
+    pub(super) spare: bool,
+}
+
+impl Column {
+    pub(super) const fn spare(mut self) -> Self {
+        self.spare = true;
+        self
+    }
 }
 
 pub(super) struct Table {
@@ -89,6 +98,7 @@ pub(super) const fn text(name: &'static str) -> Column {
         name,
         number: false,
         yields: true,
+        spare: false,
     }
 }
 
@@ -98,6 +108,7 @@ pub(super) const fn whole(name: &'static str) -> Column {
         name,
         number: false,
         yields: false,
+        spare: false,
     }
 }
 
@@ -106,6 +117,7 @@ pub(super) const fn number(name: &'static str) -> Column {
         name,
         number: true,
         yields: false,
+        spare: false,
     }
 }
 

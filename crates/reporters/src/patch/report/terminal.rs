@@ -52,7 +52,10 @@ impl Screen {
             }
             Block::Part(title) => {
                 let title = sanitize::line(title, room);
-                vec![format!("{INDENT}{}", self.paint.bold(&title))]
+                vec![
+                    String::new(),
+                    format!("{INDENT}{}", self.paint.bold(&title)),
+                ]
             }
             Block::Line(cell) => {
                 let text = match &cell.words {
@@ -109,8 +112,9 @@ impl Screen {
     fn table(&self, table: &Table) -> Vec<String> {
         let widths = widths(table, self.width - INDENT.len());
         let mut out = Vec::new();
-        let heads = table.columns.iter().zip(&widths);
-        let head: Vec<String> = heads
+        let shown_columns = || table.columns.iter().zip(&widths);
+        let head: Vec<String> = shown_columns()
+            .filter_map(|(column, width)| Some((column, width.as_ref()?)))
             .map(|(column, width)| {
                 let name = sanitize::clip(column.name, *width).to_uppercase();
                 self.paint.bold(&pad(&name, *width, column.number))
@@ -119,9 +123,11 @@ impl Screen {
         let gap = " ".repeat(GAP);
         out.push(format!("{INDENT}{}", head.join(&gap)));
         for row in &table.rows {
-            let cells = row.iter().zip(&table.columns).zip(&widths);
-            let cells: Vec<String> = cells
-                .map(|((cell, column), width)| {
+            let cells: Vec<String> = row
+                .iter()
+                .zip(shown_columns())
+                .filter_map(|(cell, (column, width))| Some((cell, column, width.as_ref()?)))
+                .map(|(cell, column, width)| {
                     let text = pad(&shown(cell, *width), *width, column.number);
                     self.tone(cell.tone, &text)
                 })
@@ -166,35 +172,47 @@ fn pad(text: &str, columns: usize, right: bool) -> String {
     }
 }
 
-/// How wide columns are: as their cells want it, and if that is too much, the widest of those that yield give way.
-fn widths(table: &Table, room: usize) -> Vec<usize> {
-    let mut widths: Vec<usize> = table
+/// How wide columns are: as their cells want it. If that is too much, spare columns go (the last first), and then the
+/// widest of those that yield give way. `None`: the column is left out.
+fn widths(table: &Table, room: usize) -> Vec<Option<usize>> {
+    let mut widths: Vec<Option<usize>> = table
         .columns
         .iter()
         .enumerate()
         .map(|(index, column)| {
             let cells = table.rows.iter().filter_map(|row| row.get(index));
             let wanted = cells.map(|it| measure_text_width(&shown(it, room)));
-            wanted.max().unwrap_or(0).max(column.name.len())
+            Some(wanted.max().unwrap_or(0).max(column.name.len()))
         })
         .collect();
-    let room = room.saturating_sub(GAP * widths.len().saturating_sub(1));
-    while widths.iter().sum::<usize>() > room {
+    for (index, column) in table.columns.iter().enumerate().rev() {
+        if column.spare && needs(&widths) > room {
+            widths[index] = None;
+        }
+    }
+    while needs(&widths) > room {
         let widest = |yields: bool| {
             let columns = table.columns.iter().zip(&widths).enumerate();
             columns
-                .filter(|(_, (column, width))| (column.yields || !yields) && **width > NARROW)
-                .max_by_key(|(_, (_, width))| **width)
-                .map(|(index, _)| index)
+                .filter_map(|(index, (column, width))| Some((index, column, (*width)?)))
+                .filter(|(_, column, width)| (column.yields || !yields) && *width > NARROW)
+                .max_by_key(|(_, _, width)| *width)
+                .map(|(index, _, _)| index)
         };
         let Some(index) = widest(true).or_else(|| widest(false)) else {
             break;
         };
-        if let Some(width) = widths.get_mut(index) {
+        if let Some(Some(width)) = widths.get_mut(index) {
             *width -= 1;
         }
     }
     widths
+}
+
+/// Columns of a terminal that a table of these widths takes.
+fn needs(widths: &[Option<usize>]) -> usize {
+    let shown = widths.iter().flatten();
+    shown.map(|it| it + GAP).sum::<usize>().saturating_sub(GAP)
 }
 
 /// Lines of at most so many columns, broken between words where that is possible. The text is harmless already.
