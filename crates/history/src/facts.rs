@@ -25,6 +25,8 @@ pub enum FactKind {
     Duration,
     /// An occurrence of a window was opened. Key: its id; at most one fact each, whoever writes it.
     Occurrence,
+    /// A window is since then as it says. Key: policy and window, `POLICY/WINDOW`.
+    Window,
     /// Somebody approved something. Key: the plan or the run.
     Approval,
     /// Somebody wants a run to halt, to go on, to end. Key: the run.
@@ -54,13 +56,14 @@ struct Retention {
 
 impl FactKind {
     /// Every kind.
-    pub const ALL: [FactKind; 15] = [
+    pub const ALL: [FactKind; 16] = [
         FactKind::Scan,
         FactKind::FirstSeen,
         FactKind::Proven,
         FactKind::Disproven,
         FactKind::Duration,
         FactKind::Occurrence,
+        FactKind::Window,
         FactKind::Approval,
         FactKind::Order,
         FactKind::Missed,
@@ -81,6 +84,7 @@ impl FactKind {
             FactKind::Disproven => "disproven",
             FactKind::Duration => "duration",
             FactKind::Occurrence => "occurrence",
+            FactKind::Window => "window",
             FactKind::Approval => "approval",
             FactKind::Order => "order",
             FactKind::Missed => "missed",
@@ -101,6 +105,8 @@ impl FactKind {
             FactKind::Exposure => (3, 1, 400),
             // An approval delay must not begin anew for a package that waits for years.
             FactKind::FirstSeen | FactKind::Proven | FactKind::Disproven => (1100, 1, u32::MAX),
+            // As long as a window stays as it is, what it says counts.
+            FactKind::Window => (400, 1, u32::MAX),
             FactKind::Duration => (0, 50, 400),
             FactKind::Missed => (90, 1, 400),
             FactKind::Occurrence

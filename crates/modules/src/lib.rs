@@ -10,7 +10,6 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
-mod patch_values;
 mod patching;
 mod presence;
 mod unique;
@@ -55,10 +54,13 @@ modules! {
     patch_competitors,
     patch_download,
     patch_install,
+    patch_preflight,
     patch_reboot,
     patch_resolve,
     patch_restart,
+    patch_rollback,
     patch_scan,
+    patch_snapshot,
     patch_verify,
     ping,
     replace,

@@ -27,7 +27,10 @@ pub use diagnostics::{diagnostics_as_json, render_diagnostics};
 pub use export::{Exporter, Form, When, csv, export, junit, run_json, run_page, run_schema};
 pub use json_lines::JsonLines;
 pub use options::Options;
-pub use patch::{scan_json, scan_text};
+pub use patch::{
+    PatchView, Reader, ReportForm, TimeOfDay, patch_exceptions, patch_report, patch_report_schema,
+    plan_text, scan_json, scan_text,
+};
 pub use plain::Plain;
 pub use preview::{
     PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,

@@ -62,6 +62,14 @@ impl Freeze {
         &self.name
     }
 
+    /// Says what it is, the same for equal freezes in all versions. What a calendar holds is no part of it.
+    pub fn fingerprint(&self) -> String {
+        match &self.what {
+            What::Span(span) => format!("{} {}-{}", self.name, span.start_us, span.end_us),
+            What::Calendar(_) => format!("{} calendar", self.name),
+        }
+    }
+
     /// Where it is in effect within the range, in order, each with what to call it. They may overlap.
     pub fn spans(&self, range: Interval) -> Vec<(Interval, String)> {
         let meets = |it: &Interval| it.start_us < range.end_us && range.start_us < it.end_us;

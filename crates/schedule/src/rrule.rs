@@ -66,6 +66,67 @@ pub fn parse_rrule(text: &str, zone: &Zone) -> Result<Rule, Problem> {
     Ok(rule)
 }
 
+/// The rule as a text that [`parse_rrule`] reads; the same for equal rules, in all versions.
+pub(crate) fn rrule_text(rule: &Rule) -> String {
+    let frequency = match rule.frequency {
+        Frequency::Daily => "DAILY",
+        Frequency::Weekly => "WEEKLY",
+        Frequency::Monthly => "MONTHLY",
+        Frequency::Yearly => "YEARLY",
+    };
+    let mut parts = vec![format!("FREQ={frequency}")];
+    let mut part = |name: &str, values: Vec<String>| {
+        if !values.is_empty() {
+            parts.push(format!("{name}={}", values.join(",")));
+        }
+    };
+    let texts = |values: &[i8]| values.iter().map(ToString::to_string).collect();
+    let interval = (rule.interval != 1).then(|| rule.interval.to_string());
+    part("INTERVAL", interval.into_iter().collect());
+    part(
+        "COUNT",
+        rule.count.iter().map(ToString::to_string).collect(),
+    );
+    let until = rule.until.iter();
+    part(
+        "UNTIL",
+        until
+            .map(|it| it.strftime("%Y%m%dT%H%M%S").to_string())
+            .collect(),
+    );
+    part("BYMONTH", texts(&rule.months));
+    part("BYMONTHDAY", texts(&rule.month_days));
+    let weekday = |(nth, day): &(Option<i16>, Weekday)| {
+        let nth = nth.map(|it| it.to_string()).unwrap_or_default();
+        format!("{nth}{}", weekday_code(*day))
+    };
+    part("BYDAY", rule.weekdays.iter().map(weekday).collect());
+    part(
+        "BYSETPOS",
+        rule.set_positions.iter().map(ToString::to_string).collect(),
+    );
+    if let Some(at) = rule.at {
+        part("BYHOUR", vec![at.hour().to_string()]);
+        part("BYMINUTE", vec![at.minute().to_string()]);
+    }
+    if rule.week_start != Weekday::Monday {
+        part("WKST", vec![weekday_code(rule.week_start).to_owned()]);
+    }
+    parts.join(";")
+}
+
+fn weekday_code(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Monday => "MO",
+        Weekday::Tuesday => "TU",
+        Weekday::Wednesday => "WE",
+        Weekday::Thursday => "TH",
+        Weekday::Friday => "FR",
+        Weekday::Saturday => "SA",
+        Weekday::Sunday => "SU",
+    }
+}
+
 /// What the RFC forbids, and what would never happen.
 fn check(rule: &Rule) -> Result<(), Problem> {
     let nth = rule.weekdays.iter().any(|(nth, _)| nth.is_some());

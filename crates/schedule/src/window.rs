@@ -5,7 +5,7 @@ use jiff::civil::{Date, Time, Weekday};
 use crate::freeze::Freeze;
 use crate::interval::{Interval, Occurrence, subtract};
 use crate::problem::Problem;
-use crate::rrule::parse_rrule;
+use crate::rrule::{parse_rrule, rrule_text};
 use crate::rule::{Rule, plus_days};
 use crate::text::{DAY_S, DayOfMonth, YEARS, duration_text, parse_day_of_month};
 use crate::zone::Zone;
@@ -130,6 +130,35 @@ impl Window {
     /// How long it is, seconds.
     pub fn duration_s(&self) -> u64 {
         self.duration_s
+    }
+
+    /// Says when it opens and for how long, in a line that is the same for equal windows, in all versions. Its name is no part
+    /// of it.
+    pub fn fingerprint(&self) -> String {
+        let dates = |all: &[Date]| {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            all.join(",")
+        };
+        let pattern = match &self.start.pattern {
+            Pattern::Rules(rules) => {
+                let rules: Vec<String> = rules.iter().map(rrule_text).collect();
+                rules.join(" and ")
+            }
+            Pattern::Once(all) => dates(all),
+        };
+        let mut words = vec![
+            pattern,
+            format!("at {} {}", self.at.strftime("%H:%M"), self.zone.name()),
+        ];
+        if self.start.offset_days > 0 {
+            words.push(format!("{}d later", self.start.offset_days));
+        }
+        words.extend(self.start.from.map(|from| format!("from {from}")));
+        if !self.start.except.is_empty() {
+            words.push(format!("except {}", dates(&self.start.except)));
+        }
+        words.push(format!("for {}", duration_text(self.duration_s)));
+        words.join(" ")
     }
 
     /// Dates of its starts from the one to the other, both included.

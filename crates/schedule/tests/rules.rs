@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use hostler_schedule::{Date, Rule, Time, Zone, parse_date, parse_rrule};
+use hostler_schedule::{Date, Pattern, Rule, Start, Time, Window, Zone, parse_date, parse_rrule};
 
 fn rule(text: &str) -> Rule {
     parse_rrule(text, &Zone::utc()).unwrap_or_else(|it| panic!("{text}: {it}"))
@@ -21,6 +21,29 @@ fn dates(text: &str, anchor: Option<&str>, from: &str, until: &str) -> Vec<Strin
     found.iter().map(ToString::to_string).collect()
 }
 
+/// Of a window with the rule: begins with the rule in other words.
+fn fingerprint(text: &str, from: Date) -> String {
+    let start = Start {
+        pattern: Pattern::Rules(vec![rule(text)]),
+        at: Some(at()),
+        offset_days: 0,
+        from: Some(from),
+        except: Vec::new(),
+    };
+    Window::new("w", Zone::utc(), start, 3600)
+        .unwrap()
+        .fingerprint()
+}
+
+#[test]
+fn windows_in_a_line() {
+    let text = "FREQ=MONTHLY;BYDAY=+2TU,-1FR;UNTIL=20271231;WKST=SU;INTERVAL=1";
+    assert_eq!(
+        fingerprint(text, date("2026-01-01")),
+        "FREQ=MONTHLY;UNTIL=20271231T235959;BYDAY=2TU,-1FR;WKST=SU at 22:00 UTC from 2026-01-01 for 1h"
+    );
+}
+
 /// `20261212`.
 fn packed(text: &str) -> Date {
     date(&format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..8]))
@@ -37,6 +60,11 @@ fn another_implementation_names_the_same_dates() {
         let expected: Vec<Date> = words.map(packed).collect();
         let end = start.checked_add(jiff::Span::new().days(3000)).unwrap();
         let rule = rule(text);
+        let window = fingerprint(text, start);
+        assert_eq!(
+            window,
+            fingerprint(&window[..window.find(" at ").unwrap()], start)
+        );
         let mut found = rule.dates(Some(start), at(), start, end);
         found.truncate(12);
         assert_eq!(found, expected, "{text} from {start}");

@@ -19,6 +19,7 @@ pub(crate) mod manager;
 pub(crate) mod mismatch;
 mod mounts;
 mod ports;
+pub(crate) mod snapshots;
 pub(crate) mod transaction;
 pub(crate) mod units;
 
@@ -26,8 +27,6 @@ use std::path::PathBuf;
 
 use hostler_change::MakeDir;
 use hostler_module_api::prelude::*;
-
-pub(crate) use crate::patch_values::returned as value_of;
 
 /// Everything of patching that is kept on a host.
 pub(crate) const ROOT: &str = hostler_package_managers::PATCH;
@@ -104,6 +103,12 @@ pub(crate) fn private_file(path: PathBuf, content: impl Into<Vec<u8>>) -> WriteF
         validate: None,
         unsafe_writes: false,
     }
+}
+
+/// A typed value as a return value.
+pub(crate) fn value_of(value: &impl serde::Serialize) -> Value {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
 }
 
 /// What a host says, in one line that is not long and moves no terminal.

@@ -1,4 +1,4 @@
-//! Packages that are kept: `apt-mark hold`, and pins in `preferences` (apt_preferences(5)).
+//! Packages that are kept: `apt-mark hold`, and pins in `preferences` (`apt_preferences(5)`).
 
 use hostler_module_api::Inspect;
 use hostler_probes::{Dpkg, names, text};
@@ -21,7 +21,7 @@ pub(super) fn holds(host: &dyn Inspect, dpkg: &Dpkg) -> Vec<Hold> {
     for path in std::iter::once("/etc/apt/preferences".to_owned()).chain(parts) {
         // As apt chooses files of a directory: by their names, without an extension or with `pref`.
         let name = path.rsplit('/').next().unwrap_or_default();
-        let is_read = !name.contains('.') || name.ends_with(".pref");
+        let is_read = !name.contains('.') || name.strip_suffix(".pref").is_some();
         if let (true, Some(text)) = (is_read, text(host, &path)) {
             all.extend(parse(&text).into_iter().map(|(package, pin)| Hold {
                 package,
@@ -35,7 +35,8 @@ pub(super) fn holds(host: &dyn Inspect, dpkg: &Dpkg) -> Vec<Hold> {
     all
 }
 
-/// Pins of packages by name or pattern; those of whole sources (`Package: *`) keep no package by itself.
+/// Pins that keep packages, by name or pattern, at a version or away from others. One that prefers a source, or is of
+/// all packages (`Package: *`), keeps none by itself.
 fn parse(text: &str) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let without_comments: String = text
@@ -56,6 +57,9 @@ fn parse(text: &str) -> Vec<(String, String)> {
             continue;
         };
         let priority = field("Pin-Priority").unwrap_or_default();
+        if !pin.starts_with("version ") && !priority.starts_with('-') {
+            continue;
+        }
         for package in packages.split_whitespace().filter(|it| *it != "*") {
             all.push((package.to_owned(), format!("{pin}, priority {priority}")));
         }
@@ -75,6 +79,7 @@ mod tests {
             .file("/var/lib/dpkg/status", status)
             .dir("/etc/apt/preferences.d", 0o755)
             .file("/etc/apt/preferences.d/x.bak", "Package: no\nPin: version 1\n")
+            .file("/etc/apt/preferences.d/node", "Package: nodejs\nPin: origin deb.nodesource.com\nPin-Priority: 600\n")
             .file("/etc/apt/preferences.d/db", "# keep\nPackage: mysql* redis\nPin: version 8.*\nPin-Priority: 1001\n\n\nPackage: *\nPin: release a=stable\nPin-Priority: 900\n");
         let dpkg = hostler_probes::dpkg(&host).unwrap();
         let all = holds(&host, &dpkg);

@@ -1,6 +1,6 @@
 //! Exceptions: who answers for what, until when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::material::Exception;
 use super::model::ExceptionRow;
@@ -33,15 +33,4 @@ pub fn rows(exceptions: &[Exception], hosts: &BTreeSet<&str>, now_us: i64) -> Ve
         key(a).cmp(&key(b))
     });
     rows
-}
-
-/// Who answers for each host that an exception covers.
-pub(super) fn owners(rows: &[ExceptionRow]) -> BTreeMap<&str, &str> {
-    let mut owners = BTreeMap::new();
-    for row in rows.iter().filter(|it| !it.expired) {
-        for host in &row.hosts {
-            owners.entry(host.as_str()).or_insert(row.owner.as_str());
-        }
-    }
-    owners
 }

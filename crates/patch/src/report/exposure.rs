@@ -92,7 +92,7 @@ fn is_over(since_us: i64, sla_days: u32, now_us: i64) -> bool {
 }
 
 /// Security updates that are open for longer than they may be, oldest first.
-pub(super) fn breaches(material: &Material, owners: &BTreeMap<&str, &str>) -> Vec<Breach> {
+pub(super) fn breaches(material: &Material) -> Vec<Breach> {
     let mut breaches: Vec<(i64, Breach)> = Vec::new();
     for host in &material.hosts {
         for open in security(host) {
@@ -111,7 +111,7 @@ pub(super) fn breaches(material: &Material, owners: &BTreeMap<&str, &str>) -> Ve
                 days: days(open.since_us, material.now_us),
                 sla_days,
                 installed: open.installed_us.is_some(),
-                owner: owners.get(host.host.as_str()).map(|it| (*it).to_owned()),
+                owner: host.excepted.as_deref().map(text),
             };
             breaches.push((open.since_us, breach));
         }

@@ -1,7 +1,5 @@
 //! How hosts stand.
 
-use std::collections::BTreeMap;
-
 use hostler_updates::{Class, RebootNeed, Scan};
 
 use super::material::{HostMaterial, Material};
@@ -15,7 +13,6 @@ const REASONS_MAX: usize = 10;
 pub(super) fn row(
     host: &HostMaterial,
     material: &Material,
-    owners: &BTreeMap<&str, &str>,
     last: Option<&(&RunOutcome, &HostOutcome)>,
 ) -> HostRow {
     let scan = host.scan.as_ref().map(|(_, scan)| scan);
@@ -51,10 +48,11 @@ pub(super) fn row(
             .map(|it| it.since_us)
             .min()
             .map(|it| days(it, material.now_us)),
-        excepted: owners
-            .get(host.host.as_str())
+        excepted: host
+            .excepted
+            .as_deref()
             .filter(|_| state != HostState::Compliant)
-            .map(|it| (*it).to_owned()),
+            .map(text),
         last: last.map(|(run, it)| (run.run.clone(), it.end)),
     }
 }

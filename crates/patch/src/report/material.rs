@@ -41,10 +41,12 @@ pub struct HostMaterial {
     pub scan: Option<(i64, Scan)>,
     /// What it lacks, since when.
     pub exposure: HostExposure,
-    /// Packages (with architecture) of the scan's updates that the policy would install now.
+    /// Packages (with architecture) of the scan's updates that the policy would install now if it had no exceptions.
     pub approved: BTreeSet<String>,
     /// Updates that wait for something.
     pub waiting: Vec<Waiting>,
+    /// Owner of the exceptions that cover everything that is not as it should be on it.
+    pub excepted: Option<String>,
     /// Why the policy can say nothing of it: its updates are not classified, ...
     pub unknown: Option<String>,
 }
@@ -88,7 +90,7 @@ pub struct Exception {
     pub ticket: Option<String>,
     /// Hosts that it covers.
     pub hosts: Vec<String>,
-    /// Patterns of packages; empty: all updates.
+    /// Patterns of packages, and CVE ids; empty: all updates.
     pub packages: Vec<String>,
     /// When it expires; `None`: never.
     pub expires_us: Option<i64>,

@@ -59,15 +59,14 @@ const DEFINITIONS: &[&str] = &[
 pub fn report(material: &Material) -> Report {
     let material = &tidy(material);
     let exceptions = exceptions::rows(&material.exceptions, &names(material), material.now_us);
-    let owners = exceptions::owners(&exceptions);
     let runs = runs::newest_first(&material.runs);
     let last = last_ends(&runs);
     let hosts: Vec<HostRow> = material
         .hosts
         .iter()
-        .map(|host| hosts::row(host, material, &owners, last.get(host.host.as_str())))
+        .map(|host| hosts::row(host, material, last.get(host.host.as_str())))
         .collect();
-    let breaches = exposure::breaches(material, &owners);
+    let breaches = exposure::breaches(material);
     let mut report = Report {
         form: FORM,
         policy: text(&material.policy),
@@ -91,6 +90,11 @@ pub fn report(material: &Material) -> Report {
     };
     report.trend = trend::points(material, figures(&report));
     report
+}
+
+/// The JSON schema of [`Report`].
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
 }
 
 /// The figures of a report, for the trend of later ones.

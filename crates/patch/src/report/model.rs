@@ -250,7 +250,7 @@ pub struct ExceptionRow {
     pub ticket: Option<String>,
     /// Hosts of the policy that it covers.
     pub hosts: Vec<String>,
-    /// Patterns of packages; empty: all updates.
+    /// Patterns of packages, and CVE ids; empty: all updates.
     pub packages: Vec<String>,
     /// When it expires.
     pub expires_us: Option<i64>,

@@ -268,6 +268,8 @@ fn exceptions_change_no_figure_and_are_loud_when_expired() {
         host("c", &[]),
     ]);
     material.exceptions = vec![exception("bob", "a", 5), exception("eve", "b", 0)];
+    material.hosts[0].excepted = Some("bob".into());
+    material.hosts[2].excepted = Some("bob".into());
     let report = report(&material);
     let rows: Vec<_> = report
         .exceptions
@@ -291,6 +293,7 @@ fn exceptions_change_no_figure_and_are_loud_when_expired() {
     assert_eq!((report.totals.missing, report.totals.excepted), (2, 1));
     assert_eq!(report.hosts[0].excepted.as_deref(), Some("bob"));
     assert_eq!(report.hosts[1].excepted, None);
+    assert_eq!(report.hosts[2].excepted, None, "it needs none");
 }
 
 #[test]
