@@ -10,6 +10,7 @@ mod notes;
 mod outcome;
 mod plan;
 mod policy;
+mod report;
 mod scan;
 mod summary;
 
@@ -18,4 +19,5 @@ pub use apply::{
     read_plan_file as read_patch_plan, resume as patch_resume,
 };
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
+pub use report::{PatchReportRequest, patch_exceptions, patch_report, patch_report_path};
 pub use scan::{Scanned, scan as patch_scan};

@@ -64,7 +64,9 @@ pub(crate) fn load(
     let known = Known(&inputs.loaded.inventory);
     let checked = lint(&file, &known, &files, now_us());
     problems.extend(checked.diagnostics);
-    let schedule = checked.schedule.filter(|_| !problems.iter().any(Diagnostic::is_error));
+    let schedule = checked
+        .schedule
+        .filter(|_| !problems.iter().any(Diagnostic::is_error));
     let Some(schedule) = schedule else {
         return Err(problems.into());
     };

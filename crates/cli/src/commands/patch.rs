@@ -1,5 +1,6 @@
 //! `hostler patch`: updates of operating systems.
 
+mod report;
 mod scan;
 
 use clap::{Args, Subcommand};
@@ -21,6 +22,10 @@ pub(crate) struct PatchArgs {
 enum PatchCommand {
     /// Look at hosts: updates that wait, pending reboots, holds, and what else is to be known. Nothing is changed.
     Scan(Box<scan::ScanArgs>),
+    /// Report how hosts stand, how long they were exposed, and what runs did. No host is asked
+    Report(Box<report::ReportArgs>),
+    /// List the exceptions of a policy, expired ones first
+    Exceptions(Box<report::ExceptionsArgs>),
 }
 
 /// Which hosts, and how they are reached.
@@ -88,5 +93,7 @@ impl FleetArgs {
 pub(crate) fn run(args: PatchArgs) -> ExitCode {
     match args.command {
         PatchCommand::Scan(args) => scan::run(*args),
+        PatchCommand::Report(args) => report::run(*args),
+        PatchCommand::Exceptions(args) => report::exceptions(*args),
     }
 }
