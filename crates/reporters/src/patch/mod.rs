@@ -4,6 +4,8 @@ mod report;
 mod run;
 mod scan;
 
-pub use report::{Reader, ReportForm, patch_exceptions, patch_report, patch_report_schema};
+pub use report::{
+    Reader, ReportForm, patch_exceptions, patch_exceptions_json, patch_report, patch_report_schema,
+};
 pub use run::{PatchView, TimeOfDay};
 pub use scan::{scan_json, scan_text};

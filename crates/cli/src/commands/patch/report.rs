@@ -8,7 +8,8 @@ use hostler_app::{ApplyRequest, ExitCode, PatchReportRequest, short_time_words};
 use hostler_diag::SourceMap;
 use hostler_patch::report::Report;
 use hostler_reporters::{
-    Options, Reader, ReportForm, patch_exceptions, patch_report, patch_report_schema, sanitize,
+    Options, Reader, ReportForm, patch_exceptions, patch_exceptions_json, patch_report,
+    patch_report_schema, sanitize,
 };
 
 use crate::commands::{begin, runs};
@@ -263,9 +264,7 @@ pub(super) fn exceptions(args: ExceptionsArgs) -> ExitCode {
     let request = args.policy.request(Duration::ZERO, &environment);
     match hostler_app::patch_exceptions(&request, &sources) {
         Ok(rows) if console.is_json() => {
-            let json = serde_json::to_string_pretty(&rows).unwrap_or_default();
-            let lines: Vec<String> = json.lines().map(sanitize::json).collect();
-            console.text(&(lines.join("\n") + "\n"));
+            console.text(&patch_exceptions_json(&rows));
             ExitCode::Ok
         }
         Ok(rows) => {
