@@ -8,7 +8,14 @@
 //! == show            plan | forecast | host NAME | explain NAME [WHAT] | lint
 //! == expected
 //! ```
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::allow_attributes, reason = "shared by test files that need different parts of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::allow_attributes,
+    reason = "shared by test files that need different parts of it"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
