@@ -11,6 +11,7 @@ mod outcome;
 mod plan;
 mod policy;
 mod scan;
+mod schedule;
 mod summary;
 
 pub use apply::{
@@ -21,3 +22,7 @@ pub use hostler_rollout::Order as PatchOrder;
 pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
 pub use scan::{Scanned, scan as patch_scan};
+pub use schedule::{
+    Audiences, DaemonRequest, InstallRequest, Invocation, Unit, WindowsRequest,
+    daemon as patch_daemon, install as patch_install_schedule, windows as patch_windows,
+};

@@ -1,9 +1,12 @@
 //! `hostler patch`: updates of operating systems.
 
 pub(super) mod apply;
+mod daemon;
+mod install_schedule;
 mod orders;
 mod plan;
 mod scan;
+mod windows;
 
 use clap::{Args, Subcommand};
 use hostler_app::{ApplyRequest, ExitCode};
@@ -40,6 +43,12 @@ enum PatchCommand {
     Abort(orders::StopArgs),
     /// Put hosts back to the versions that they had before a run
     Rollback(orders::RollbackArgs),
+    /// Show when the windows of a policy open next
+    Windows(Box<windows::WindowsArgs>),
+    /// Open the windows of policies: at each start a plan is made and carried out
+    Daemon(Box<daemon::DaemonArgs>),
+    /// Write a systemd service and timer that open the windows of a policy
+    InstallSchedule(Box<install_schedule::InstallArgs>),
 }
 
 /// Which hosts, and how they are reached.
@@ -115,5 +124,8 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Halt(args) => orders::halt(args),
         PatchCommand::Abort(args) => orders::abort(args),
         PatchCommand::Rollback(args) => orders::rollback(args),
+        PatchCommand::Windows(args) => windows::run(*args),
+        PatchCommand::Daemon(args) => daemon::run(*args),
+        PatchCommand::InstallSchedule(args) => install_schedule::run(*args),
     }
 }

@@ -4,8 +4,10 @@ mod plan;
 mod report;
 mod run;
 mod scan;
+mod windows;
 
 pub use plan::plan_text;
 pub use report::{Reader, ReportForm, patch_exceptions, patch_report, patch_report_schema};
 pub use run::{PatchView, TimeOfDay};
 pub use scan::{scan_json, scan_text};
+pub use windows::{windows_json, windows_text};
