@@ -13,6 +13,7 @@ mod plan;
 mod policy;
 mod report;
 mod scan;
+mod schedule;
 mod summary;
 
 pub use apply::{
@@ -26,3 +27,7 @@ pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
 pub use report::{PatchReportRequest, patch_exceptions, patch_report, patch_report_path};
 pub use scan::{Scanned, scan as patch_scan};
+pub use schedule::{
+    Audiences, DaemonRequest, InstallRequest, Invocation, Unit, WindowsRequest,
+    daemon as patch_daemon, install as patch_install_schedule, windows as patch_windows,
+};

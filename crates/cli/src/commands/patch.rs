@@ -1,11 +1,14 @@
 //! `hostler patch`: updates of operating systems.
 
 pub(super) mod apply;
+mod daemon;
+mod install_schedule;
 mod lint;
 mod orders;
 mod plan;
 mod report;
 mod scan;
+mod windows;
 
 use clap::{Args, Subcommand};
 use hostler_app::{ApplyRequest, ExitCode};
@@ -48,6 +51,12 @@ enum PatchCommand {
     Report(Box<report::ReportArgs>),
     /// List the exceptions of a policy, expired ones first
     Exceptions(Box<report::ExceptionsArgs>),
+    /// Show when the windows of a policy open next
+    Windows(Box<windows::WindowsArgs>),
+    /// Open the windows of policies: at each start a plan is made and carried out
+    Daemon(Box<daemon::DaemonArgs>),
+    /// Write a systemd service and timer that open the windows of a policy
+    InstallSchedule(Box<install_schedule::InstallArgs>),
 }
 
 /// Which hosts, and how they are reached.
@@ -126,5 +135,8 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Rollback(args) => orders::rollback(args),
         PatchCommand::Report(args) => report::run(*args),
         PatchCommand::Exceptions(args) => report::exceptions(*args),
+        PatchCommand::Windows(args) => windows::run(*args),
+        PatchCommand::Daemon(args) => daemon::run(*args),
+        PatchCommand::InstallSchedule(args) => install_schedule::run(*args),
     }
 }
