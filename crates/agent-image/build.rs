@@ -19,9 +19,11 @@ const CRATES: &[&str] = &[
     "change",
     "module-api",
     "modules",
+    "package-managers",
     "probes",
     "protocol",
     "python-regex",
+    "updates",
     "value",
 ];
 

@@ -3,30 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use hostler_diag::{Diagnostic, SourceMap};
-use hostler_events::{Recap, Reporter, Reporters, RunEvent};
+use hostler_events::{Recap, Reporter, RunEvent};
 use hostler_executor::{
-    Bound, Fleet, Interrupts, Level, PlayInputs, PlayOutcome, RunContext, RunState, SecretSink,
-    run_play,
+    Bound, Interrupts, PlayInputs, PlayOutcome, RunContext, RunState, run_play,
 };
 use hostler_preview::{Mask, Origin};
 use hostler_value::{Map, Secret};
 use hostler_vars::PlayLayer;
-use tokio::sync::mpsc;
 
-use crate::caught::caught;
-use crate::connecting::{connector, image, ssh_config};
+use crate::connecting::ssh_config;
+use crate::engine::Engine;
 use crate::inputs::{self, Inputs};
-use crate::keeping::{self, Keeping, Kept};
+use crate::keeping::{self, Keeping};
 use crate::origins::Used;
 use crate::refusal::Refusal;
-use crate::reporting;
 use crate::request::{ApplyRequest, ExitCode};
-use crate::settings::{settings, var_store};
 use crate::static_check::{self, Depth};
-use crate::undiffed::Undiffed;
 
 /// Who watches a run, and can stop it.
 pub struct Audience {
@@ -95,20 +89,6 @@ pub(crate) fn secrets(request: &ApplyRequest) -> impl Iterator<Item = Secret> + 
     all.into_iter().flatten()
 }
 
-fn started(request: &ApplyRequest, hosts: usize, kept: &Kept) -> RunEvent {
-    let playbooks = request.playbooks.iter();
-    RunEvent::RunStarted {
-        run: kept.run.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        playbooks: playbooks.map(|path| path.display().to_string()).collect(),
-        check: request.check,
-        diff: request.diff,
-        hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
-        by: keeping::who(),
-        resumed: kept.resumed,
-    }
-}
-
 /// What is known without a connection: warnings, or errors that stop the run; and the files that tasks would send. What only some hosts will fail at stops no
 /// other host: there the run itself says it.
 fn preflight(
@@ -139,128 +119,41 @@ pub(crate) async fn run(
     let (config, mut problems) = ssh_config(request)?;
     let (found, files) = preflight(request, inputs, sources)?;
     problems.extend(found);
-    let Audience {
-        mut reporters,
-        interrupts,
-        tell,
-    } = audience;
     let subject = keeping::Subject {
         request,
         sources,
         files,
         hosts: inputs.hosts().into_iter().collect(),
     };
-    let mut kept = keeping::begin(&subject, terms.keeping, &interrupts, &*tell).await?;
-    if !request.diff {
-        reporters = reporters.into_iter().map(Undiffed::boxed).collect();
-    }
-    reporters.extend(kept.reporter());
-    let start = Instant::now();
-    let settings = settings(request, subject.hosts.len());
-    let (events, reporting) = reporting::start(Reporters::new(reporters), sources, &terms.mask);
-    let emit = |event| {
-        // Only a reporter that panicked does not listen any more; the run goes on without it.
-        let _nobody_listens = events.send(event);
-    };
-    emit(started(request, subject.hosts.len(), &kept));
-    tell_warnings(inputs, problems, sources, &emit);
+    let refused = terms.refused.clone();
+    let engine = Engine::start(&subject, inputs, config, audience, terms).await?;
+    engine.tell_warnings(inputs, problems);
     let mut state = RunState::default();
-    refuse(&terms.refused, &mut state, &emit);
-    let vars = Arc::new(var_store(inputs, &settings, request));
-    let run = RunContext::new(
-        settings,
-        inputs.catalog.clone(),
-        vars,
-        Fleet::new(connector(request, config), image()),
-        sources.clone(),
-        events.clone(),
-        interrupts.clone(),
-    );
-    let mut run = run.telling_secrets(learning(terms.mask));
-    if let Some(bound) = terms.bound {
-        run = run.bound_by(bound);
-    }
-    if let Some(recording) = kept.recording(request.check, &request.locks) {
-        run = run.recorded(recording);
-    }
-    let run = Arc::new(run.with_contents(terms.contents));
-    let done = watched(&run, inputs, &mut state, &kept).await;
-    let (sent, received, round_trips) = run.close().await;
-    let broken = run.journal_broken().or(state.journal_broken.take());
+    refuse(&refused, &mut state, &|event| engine.emit(event));
+    let done = watched(&engine, inputs, &mut state).await;
+    let done = done.inspect_err(|_| state.resumable = true);
+    let broken = engine.run.journal_broken().or(state.journal_broken.take());
     let exit = match () {
         () if broken.is_some() => ExitCode::JournalBroken,
         () if done.is_err() => ExitCode::Unexpected,
-        () if kept.lost_lock() => ExitCode::Locked,
-        () => exit_code(&state.recap, request.check, &interrupts),
+        () if engine.lost_lock() => ExitCode::Locked,
+        () => exit_code(&state.recap, request.check, &engine.run.interrupts),
     };
-    let unfinished = state.resumable || done.is_err();
-    let end = keeping::End {
-        exit,
-        recap: state.recap,
-        elapsed_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
-        resumable: kept.resumable(request.check, unfinished),
-    };
-    emit(end.event((sent, received), round_trips));
-    let files = run.files_sent();
-    drop(events);
-    drop(run);
-    // The reporters have the last word before the program ends; a panic of theirs is no failure of the run.
-    let _reporter_panicked = reporting.join();
-    // Events are stored, too: the end of the run comes after the last of them.
-    let unwritten = kept.finish(end).filter(|_| !request.check);
-    if let Some(why) = &unwritten {
-        tell(&format!("The end of the run could not be written: {why}"));
-    }
+    let (exit, files) = engine.finish(exit, state.recap, state.resumable).await;
     Ok(Ran {
-        exit: unwritten.map_or(exit, |_| ExitCode::JournalBroken),
+        exit,
         files,
         origins: done.unwrap_or_default(),
     })
 }
 
-/// Passwords that the run comes upon are hidden from then on.
-fn learning(mask: Mask) -> SecretSink {
-    Arc::new(move |secret: &Secret| mask.learn([secret.clone()]))
-}
-
 /// Runs the plays, and listens to the user meanwhile. A panic is told, and is the error.
 async fn watched(
-    run: &Arc<RunContext>,
+    engine: &Engine,
     inputs: &Inputs,
     state: &mut RunState,
-    kept: &Kept,
 ) -> Result<Vec<Origin>, String> {
-    let events = run.events.clone();
-    let guard = kept.guard(&run.interrupts, events.clone());
-    let watch = tokio::spawn(tell_of_interrupts(run.interrupts.clone(), events.clone()));
-    let done = caught(plays(run, inputs, state)).await;
-    watch.abort();
-    guard.abort();
-    if let Err(panic) = &done {
-        let reason = format!("a defect of hostler ended the run: {panic}");
-        let _nobody_listens = events.send(RunEvent::Stopping { reason });
-    }
-    done
-}
-
-/// What is wrong with the inputs and stops nothing.
-fn tell_warnings(
-    inputs: &Inputs,
-    problems: Vec<Diagnostic>,
-    sources: &SourceMap,
-    emit: &impl Fn(RunEvent),
-) {
-    for diagnostic in inputs.warnings.iter().cloned().chain(problems) {
-        let location = diagnostic
-            .labels
-            .first()
-            .map(|label| sources.locate(label.span));
-        emit(RunEvent::Warned {
-            diagnostic,
-            location,
-            host: None,
-        });
-    }
+    engine.watched(plays(&engine.run, inputs, state)).await
 }
 
 /// Hosts that a plan does not fit any more: told, counted as failed, and left alone.
@@ -335,20 +228,6 @@ async fn pass(
 fn absolute_text(path: &std::path::Path) -> String {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     absolute.display().to_string()
-}
-
-/// Says at once that the user's wish was heard, and what the next Ctrl-C does.
-async fn tell_of_interrupts(interrupts: Interrupts, events: mpsc::UnboundedSender<RunEvent>) {
-    interrupts.reached(Level::Drain).await;
-    let reason = "interrupted by the user: running tasks finish, no new ones start; Ctrl-C again cancels them";
-    let _nobody_listens = events.send(RunEvent::Stopping {
-        reason: reason.into(),
-    });
-    interrupts.reached(Level::Cancel).await;
-    let reason = "cancelled by the user: running tasks are ended on their hosts; Ctrl-C again leaves at once";
-    let _nobody_listens = events.send(RunEvent::Stopping {
-        reason: reason.into(),
-    });
 }
 
 /// As ansible-playbook: an unreachable host counts before failed ones. So does one of which nobody knows what it did; in

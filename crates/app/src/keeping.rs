@@ -38,6 +38,11 @@ pub(crate) enum Keeping {
         /// It carries out a plan: it cannot be resumed, since hosts are not any more as the plan found them.
         by_plan: bool,
     },
+    /// A new run that patches.
+    Patch {
+        /// Id of its plan.
+        plan: String,
+    },
     /// A run that goes on.
     Again(Box<Again>),
 }
@@ -143,12 +148,9 @@ pub(crate) async fn begin(
     match keeping {
         Keeping::Nothing => Ok(Kept::nameless()),
         Keeping::New { .. } if subject.request.check => Ok(begin_preview(subject, tell)),
-        Keeping::New { by_plan } => {
-            let store = open(&subject.request.state).map_err(|error| refused(&error))?;
-            locks::wait(&store, subject, None, interrupts, tell).await?;
-            let open = begin_new(&store, subject, by_plan).map_err(|error| refused(&error))?;
-            locks::acquire(&store, &open.writer, subject, interrupts, tell).await?;
-            Ok(Kept::open(open, false))
+        Keeping::New { by_plan } => begin_changing(subject, by_plan, None, interrupts, tell).await,
+        Keeping::Patch { plan } => {
+            begin_changing(subject, false, Some(plan), interrupts, tell).await
         }
         Keeping::Again(again) => {
             let open = again.reopen(subject, interrupts, tell).await?;
@@ -157,9 +159,24 @@ pub(crate) async fn begin(
     }
 }
 
+async fn begin_changing(
+    subject: &Subject<'_>,
+    by_plan: bool,
+    patch: Option<String>,
+    interrupts: &Interrupts,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Result<Kept, Refusal> {
+    let store = open(&subject.request.state).map_err(|error| refused(&error))?;
+    locks::wait(&store, subject, None, interrupts, tell).await?;
+    let open = begin_new(&store, subject, by_plan, patch).map_err(|error| refused(&error))?;
+    locks::acquire(&store, &open.writer, subject, interrupts, tell).await?;
+    Ok(Kept::open(open, false))
+}
+
 /// A preview goes on without a history: it changes nothing that somebody could want to resume.
 fn begin_preview(subject: &Subject<'_>, tell: &(dyn Fn(&str) + Send + Sync)) -> Kept {
-    let begun = open(&subject.request.state).and_then(|store| begin_new(&store, subject, false));
+    let begun =
+        open(&subject.request.state).and_then(|store| begin_new(&store, subject, false, None));
     match begun {
         Ok(open) => Kept::open(open, false),
         Err(error) => {
@@ -169,10 +186,16 @@ fn begin_preview(subject: &Subject<'_>, tell: &(dyn Fn(&str) + Send + Sync)) -> 
     }
 }
 
-fn begin_new(store: &Store, subject: &Subject<'_>, by_plan: bool) -> Result<Open, StoreError> {
+fn begin_new(
+    store: &Store,
+    subject: &Subject<'_>,
+    by_plan: bool,
+    patch: Option<String>,
+) -> Result<Open, StoreError> {
     let request = subject.request;
     let directory = absolute(Path::new("."));
-    let stored = StoredRequest::of(request, directory, by_plan);
+    let mut stored = StoredRequest::of(request, directory, by_plan);
+    stored.patch = patch;
     let failed = |error: serde_json::Error| StoreError::Failed {
         what: "the request".into(),
         why: error.to_string(),
@@ -255,6 +278,11 @@ impl Kept {
             wait: locks.wait,
             rerun_unknown: open.rerun_unknown,
         })
+    }
+
+    /// Writes the run down; nothing for one that is not kept.
+    pub(crate) fn writer(&self) -> Option<&RunWriter> {
+        self.open.as_ref().map(|open| &open.writer)
     }
 
     /// Looks after the run's lock: if somebody breaks it, no new tasks start.

@@ -12,6 +12,7 @@ mod caught;
 mod check;
 mod connecting;
 mod earlier;
+mod engine;
 mod extra_vars;
 mod fingerprints;
 mod inputs;
@@ -19,6 +20,7 @@ mod keeping;
 mod list;
 mod locks;
 mod origins;
+mod patch;
 mod plan;
 mod plan_key;
 mod refusal;
@@ -37,12 +39,19 @@ pub use apply::{Audience, apply};
 pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
+pub use patch::{
+    PatchApplyRequest, PatchAudience, PatchOrder, PatchPlanRequest, PatchPlanned, PatchRan,
+    PatchStand, PatchWatch, Scanned, give_patch_order, patch_apply, patch_lint, patch_plan,
+    patch_plan_of, patch_resume, patch_scan, read_patch_plan, save_patch_plan,
+};
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
 pub use refusal::Refusal;
 pub use request::{
     ApplyRequest, BecomeRequest, ConnectRequest, ExitCode, LockRequest, StateRequest,
 };
 pub use resume::{Abandoned, ResumeRequest, Unfinished, abandon, find_unfinished, resume};
-pub use runs::{ListRequest, LogRequest, PruneRequest, RunState, Runs, short_time_words};
+pub use runs::{
+    ListRequest, LogRequest, PruneRequest, RunState, Runs, short_time_words, time_of_day,
+};
 pub use stored_request::Passwords;
 pub use undo::{UndoRequest, undo};

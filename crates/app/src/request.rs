@@ -111,6 +111,8 @@ pub enum ExitCode {
     Error = 1,
     /// A task failed on a host, a host has moved since the plan that was to be applied, or two plans differ.
     HostFailed = 2,
+    /// A patch run was halted, by a gate or by failures: no new hosts are started until somebody lets it go on.
+    Halted = 3,
     /// A host was unreachable, or an input file is wrong (ansible-playbook uses the same number for both).
     UnreachableOrInput = 4,
     /// The command line is wrong.
@@ -119,6 +121,8 @@ pub enum ExitCode {
     JournalBroken = 6,
     /// Another run has hosts of this one locked. Nothing was contacted.
     Locked = 7,
+    /// A patch run left hosts for later: their window was over or is yet to come, or versions are not proven.
+    Deferred = 8,
     /// Interrupted by the user.
     Interrupted = 99,
     /// A defect.

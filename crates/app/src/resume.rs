@@ -25,9 +25,9 @@ const NAMED_MAX: usize = 5;
 
 /// A run that can be resumed.
 pub struct Unfinished {
-    store: Store,
-    record: RunRecord,
-    stored: StoredRequest,
+    pub(crate) store: Store,
+    pub(crate) record: RunRecord,
+    pub(crate) stored: StoredRequest,
     /// It was not named.
     newest: bool,
 }
@@ -71,6 +71,11 @@ impl Unfinished {
     /// Where it was started: its relative paths mean something there only.
     pub fn directory(&self) -> &Path {
         Path::new(&self.stored.directory)
+    }
+
+    /// Does it carry out a patch plan?
+    pub fn patches(&self) -> bool {
+        self.stored.patch.is_some()
     }
 
     /// The passwords that it was given.
@@ -224,11 +229,11 @@ fn check_passwords(had: Passwords, given: &ApplyRequest) -> Result<(), Refusal> 
 
 /// A run that is about to go on.
 pub(crate) struct Again {
-    store: Store,
-    record: RunRecord,
-    stored: StoredRequest,
-    accept_changes: bool,
-    rerun_unknown: bool,
+    pub(crate) store: Store,
+    pub(crate) record: RunRecord,
+    pub(crate) stored: StoredRequest,
+    pub(crate) accept_changes: bool,
+    pub(crate) rerun_unknown: bool,
 }
 
 impl Again {
@@ -246,7 +251,10 @@ impl Again {
         let left = self.left()?;
         let reopened = self.store.reopen(&run, &keeping::who(), breaks);
         let (writer, memory, _) = reopened.map_err(|error| refused(&error))?;
-        self.tell(subject, &left, &memory, tell);
+        // How far a patch run is stands in its own notes.
+        if self.stored.patch.is_none() {
+            self.tell(subject, &left, &memory, tell);
+        }
         locks::acquire(&self.store, &writer, subject, interrupts, tell).await?;
         let mine: BTreeSet<&String> = subject.hosts.iter().collect();
         Ok(Open {

@@ -45,6 +45,9 @@ pub(crate) struct StoredRequest {
     pub(crate) had: Passwords,
     /// It carried out a plan file.
     pub(crate) by_plan: bool,
+    /// It patches: the id of the plan that it carries out.
+    #[serde(default)]
+    pub(crate) patch: Option<String>,
 }
 
 /// Which passwords a run was given.
@@ -119,6 +122,7 @@ impl StoredRequest {
             become_user: r#become.user,
             had,
             by_plan,
+            patch: None,
         }
     }
 

@@ -7,6 +7,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::commands::apply::ApplyArgs;
 use crate::commands::check::CheckArgs;
 use crate::commands::demo::DemoArgs;
+use crate::commands::patch::PatchArgs;
 use crate::commands::plan::PlanArgs;
 use crate::commands::resume::ResumeArgs;
 use crate::commands::runs::RunsArgs;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// Put back the files that a run replaced, where they still are as it left them.
     Undo(Box<UndoArgs>),
+    /// Updates of operating systems: scan, plan, carry out in waves.
+    Patch(PatchArgs),
     /// Preview playbooks: what `apply` would change, with differences. Nothing is changed.
     Plan(Box<PlanArgs>),
     /// Show a plan file, without a connection.

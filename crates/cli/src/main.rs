@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Resume(args) => commands::resume::run(*args),
         Command::Runs(args) => commands::runs::run(args),
         Command::Undo(args) => commands::undo::run(*args),
+        Command::Patch(args) => commands::patch::run(args),
         Command::Plan(args) => commands::plan::run(*args),
         Command::Show(args) => commands::show::run(&args),
         Command::Check(args) => commands::check::run(&args),

@@ -199,8 +199,28 @@ impl RunContext {
         self.may_fall_behind.load(Ordering::Relaxed)
     }
 
+    /// A host that is lost is waited for, as long as [`Limits::reconnect`] says: nobody else waits meanwhile.
+    pub fn never_leave_behind(&self) {
+        self.set_may_fall_behind(false);
+    }
+
     pub(crate) fn set_may_fall_behind(&self, may: bool) {
         self.may_fall_behind.store(may, Ordering::Relaxed);
+    }
+
+    /// What a host did in this run so far is read from the journal again: the plays that ask it next go on where it stopped,
+    /// also if that was in this process.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn recall_host(&self, host: &str) -> Result<(), JournalError> {
+        let Some(recording) = &self.recording else {
+            return Ok(());
+        };
+        let hosts = [host.to_owned()];
+        let memory = recording.journal.recall(&hosts).await?;
+        self.past.replace_host(host, memory);
+        Ok(())
     }
 
     /// What is left of a host's time in this run; `None` is without end.

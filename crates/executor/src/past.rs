@@ -75,6 +75,24 @@ impl Past {
         *self.lock() = state;
     }
 
+    /// Forgets what is known of a host, and takes what this memory has of it.
+    pub(crate) fn replace_host(&self, host: &str, memory: Memory) {
+        let fresh = Past::new(memory);
+        let fresh = fresh
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        state.executions.retain(|(known, _), _| known != host);
+        state.counts.retain(|(known, _), _| known != host);
+        let mine = fresh
+            .executions
+            .into_iter()
+            .filter(|((known, _), _)| known == host);
+        state.executions.extend(mine);
+        state.last_task = state.last_task.max(fresh.last_task);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

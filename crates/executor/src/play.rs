@@ -15,6 +15,7 @@ use hostler_yaml::{Mapping, Node, NodeKind};
 
 use crate::context::RunContext;
 use crate::failure::Failure;
+use crate::parts::{Seen, TaskNumbers};
 use crate::past::Written;
 
 /// What is carried from play to play.
@@ -33,8 +34,10 @@ pub struct RunState {
     /// In a later pass: the hosts that catch up. The others are done.
     only: Option<BTreeSet<String>>,
     dropped: BTreeSet<String>,
-    tasks_started: u32,
+    numbers: TaskNumbers,
     plays_started: u32,
+    /// What came of each task, if somebody wants to know.
+    seen: Option<Vec<Seen>>,
     /// `--start-at-task` has been reached.
     start_reached: bool,
 }
@@ -130,7 +133,7 @@ pub async fn run_play(
         .filter(|host| state.takes_part(host))
         .collect();
     state.plays_started += 1;
-    state.tasks_started = state.tasks_started.max(run.past.last_task());
+    state.numbers.after(run.past.last_task());
     if hosts.is_empty() {
         // Those that catch up have their say later, or had it.
         if state.only.is_none() && state.behind.is_empty() {
@@ -152,12 +155,15 @@ pub async fn run_play(
     let count = u32::try_from(batches.len()).unwrap_or(u32::MAX);
     for (batch, number) in batches.into_iter().zip(1..) {
         tell_hosts(&layer, &all, &hosts, &batch);
-        run.emit(RunEvent::PlayStarted {
-            name: name.clone(),
-            number: state.plays_started,
-            hosts: batch.clone(),
-            batch: (count > 1).then_some((number, count)),
-        });
+        // Of a part, the whole has told.
+        if state.seen.is_none() {
+            run.emit(RunEvent::PlayStarted {
+                name: name.clone(),
+                number: state.plays_started,
+                hosts: batch.clone(),
+                batch: (count > 1).then_some((number, count)),
+            });
+        }
         let total = selected(run, &play.pre_tasks)
             + selected(run, &play.tasks)
             + selected(run, &play.post_tasks);
@@ -542,6 +548,29 @@ impl PlayRun {
 pub(crate) const END_BATCH: &str = "end of batch";
 
 impl RunState {
+    /// The state of one play among several that run side by side and are parts of something larger. `number` is the
+    /// play's, the same when the run is resumed. What comes of its tasks is kept for [`RunState::take_seen`].
+    pub fn of_part(numbers: TaskNumbers, number: u32) -> Self {
+        RunState {
+            numbers,
+            plays_started: number.saturating_sub(1),
+            seen: Some(Vec::new()),
+            ..RunState::default()
+        }
+    }
+
+    /// What came of the tasks of a part, in order.
+    pub fn take_seen(&mut self) -> Vec<Seen> {
+        self.seen.take().unwrap_or_default()
+    }
+
+    /// Keeps what came of a task, if somebody wants to know.
+    pub(crate) fn see(&mut self, seen: impl FnOnce() -> Seen) {
+        if let Some(all) = &mut self.seen {
+            all.push(seen());
+        }
+    }
+
     /// Hosts that were lost in the middle of a task catch up now, in another pass through all plays. False if there are
     /// none, or the run is being stopped.
     pub async fn catch_up(&mut self, run: &RunContext) -> bool {
@@ -556,7 +585,7 @@ impl RunState {
         let Ok(mut memory) = recording.journal.recall(&hosts).await else {
             return false;
         };
-        memory.last_task = memory.last_task.max(self.tasks_started);
+        memory.last_task = memory.last_task.max(self.numbers.last());
         // What they did before was told.
         let parts = memory
             .tasks
@@ -595,8 +624,7 @@ impl RunState {
 
     /// A new number for a task that starts.
     pub(crate) fn next_task(&mut self) -> TaskId {
-        self.tasks_started += 1;
-        TaskId(self.tasks_started)
+        self.numbers.next()
     }
 
     /// `--start-at-task`: is it time?

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use crate::event_text::{PreparedEvent, Row};
 use crate::memory::entries;
+use crate::patch_notes;
 use crate::replaced;
 use crate::seal::{Address, Kind, Sealer};
 use crate::store::{DbError, now_us};
@@ -33,6 +34,7 @@ pub(crate) struct Pen {
     pub(crate) run: i64,
     sealer: Sealer,
     next_note: i64,
+    next_patch_note: i64,
     next_chunk: i64,
     /// Of the last event.
     seq: i64,
@@ -56,6 +58,7 @@ impl Pen {
             run,
             sealer: sealer.clone(),
             next_note: next("notes")?,
+            next_patch_note: next("patch_notes")?,
             next_chunk: next("chunks")?,
             seq: seq.unwrap_or(0),
             open: HashMap::new(),
@@ -93,6 +96,24 @@ impl Pen {
         }
         if !entry.is_empty() {
             self.entry(transaction, &entry)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn patch_notes(
+        &mut self,
+        transaction: &Transaction<'_>,
+        notes: &[String],
+    ) -> Result<()> {
+        for plain in patch_notes::entries(notes, ENTRY_MAX) {
+            let id = self.next_patch_note;
+            self.next_patch_note += 1;
+            let body = self
+                .sealer
+                .seal(Kind::PatchNotes, &id.to_be_bytes(), &plain)?;
+            transaction
+                .prepare_cached("INSERT INTO patch_notes VALUES (?1, ?2)")?
+                .execute((id, body))?;
         }
         Ok(())
     }

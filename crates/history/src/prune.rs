@@ -4,10 +4,10 @@ use hostler_events::RunId;
 use rusqlite::{Connection, Transaction};
 
 use crate::error::StoreError;
-use crate::lease;
 use crate::memory::entries;
 use crate::store::{DbError, Store, now_us, transact};
 use crate::{RunEnd, RunState};
+use crate::{facts, lease};
 
 type Result<T> = std::result::Result<T, DbError>;
 
@@ -134,6 +134,9 @@ impl Store {
                 crate::query::number(connection, run)?;
             }
             let mut pruned = remove(connection, request, usize::MAX)?;
+            if !request.dry_run {
+                transact(connection, facts::thin)?;
+            }
             if !request.dry_run && !pruned.runs.is_empty() {
                 give_back(connection, u32::MAX)?;
             }
@@ -252,7 +255,7 @@ fn delete(transaction: &Transaction<'_>, it: &Candidate) -> Result<()> {
             AND NOT EXISTS (SELECT 1 FROM uses WHERE content = own.content AND run <> ?1))",
         [it.number],
     )?;
-    for table in ["notes", "chunks"] {
+    for table in ["notes", "chunks", "patch_notes"] {
         let sql = format!("DELETE FROM {table} WHERE id BETWEEN ?1 AND ?2");
         transaction.execute(&sql, entries(it.number))?;
     }
@@ -286,6 +289,7 @@ pub(crate) fn at_end_of_run(connection: &mut Connection, keep: &Keep) -> Result<
         ..PruneRequest::default()
     };
     let pruned = remove(connection, &request, AT_MOST)?;
+    transact(connection, facts::thin)?;
     if !pruned.runs.is_empty() {
         give_back(connection, PAGES)?;
     }

@@ -46,6 +46,7 @@ pub(crate) struct Recall {
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) notes: Vec<Prepared>,
+    pub(crate) patch_notes: Vec<String>,
     pub(crate) events: Vec<PreparedEvent>,
     pub(crate) lost_events: u64,
     pub(crate) waiters: Vec<Waiter<()>>,
@@ -93,6 +94,26 @@ impl Queue {
         }
         state.note_bytes += note.size();
         state.batch.notes.push(note);
+        if state.note_since.is_none() {
+            state.note_since = Some(Instant::now());
+            self.work.notify_one();
+        }
+    }
+
+    /// A line of a patch run. Without a journal it goes nowhere, which [`Queue::sync`] tells.
+    pub(crate) fn patch_note(&self, note: String) {
+        let mut state = self.state();
+        while state.note_bytes > NOTE_BYTES_MAX && state.broken.is_none() {
+            state = self
+                .room
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.broken.is_some() {
+            return;
+        }
+        state.note_bytes += note.len();
+        state.batch.patch_notes.push(note);
         if state.note_since.is_none() {
             state.note_since = Some(Instant::now());
             self.work.notify_one();

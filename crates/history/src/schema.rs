@@ -19,7 +19,8 @@ const APPLICATION: i32 = 0x6873_746c;
 pub(crate) const BUSY: Duration = Duration::from_secs(30);
 
 /// In order; never changed once released.
-pub(crate) const MIGRATIONS: &[&str] = &["
+pub(crate) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE runs (
@@ -156,7 +157,22 @@ CREATE TABLE leases (
     lock TEXT NOT NULL REFERENCES holders ON DELETE CASCADE ON UPDATE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX leases_by_lock ON leases (lock);
-"];
+",
+    "
+CREATE TABLE patch_notes (id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE facts (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    run TEXT,
+    body BLOB NOT NULL
+) STRICT;
+CREATE INDEX facts_by_key ON facts (kind, key, at_us);
+CREATE INDEX facts_by_time ON facts (kind, at_us);
+CREATE UNIQUE INDEX facts_opened_once ON facts (key) WHERE kind = 'occurrence';
+",
+];
 
 /// A connection to a database that is there.
 pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -329,7 +345,8 @@ mod tests {
         // The second statement fails: nothing of it may stay.
         more.push("ALTER TABLE owed ADD COLUMN note TEXT; CREATE TABLE owed (x);");
         assert!(prepare(&path, &more, b"key").is_err());
-        assert_eq!(version(&path), 1);
+        let newest = u32::try_from(MIGRATIONS.len()).unwrap();
+        assert_eq!(version(&path), newest);
         let columns = |path: &Path| -> i64 {
             let sql = "SELECT count(*) FROM pragma_table_info('owed')";
             let connection = connect(path).unwrap();
@@ -340,9 +357,9 @@ mod tests {
         more.pop();
         more.push("ALTER TABLE owed ADD COLUMN note TEXT;");
         assert!(!prepare(&path, &more, b"key").unwrap());
-        assert_eq!((version(&path), columns(&path)), (2, 6));
-        let copy = with_suffix(&path, ".schema-1");
-        assert_eq!((version(&copy), columns(&copy)), (1, 5));
+        assert_eq!((version(&path), columns(&path)), (newest + 1, 6));
+        let copy = with_suffix(&path, &format!(".schema-{newest}"));
+        assert_eq!((version(&copy), columns(&copy)), (newest, 5));
         let rows: i64 = connect(&copy)
             .unwrap()
             .query_row("SELECT count(*) FROM owed", [], |row| row.get(0))
@@ -350,14 +367,30 @@ mod tests {
         assert_eq!(rows, 1);
         // The program of before refuses it.
         let refused = prepare(&path, MIGRATIONS, b"key");
-        assert!(matches!(
-            refused,
-            Err(DbError::Store(StoreError::Newer {
-                found: 2,
-                known: 1,
-                ..
-            }))
-        ));
+        let Err(DbError::Store(StoreError::Newer { found, known, .. })) = refused else {
+            panic!("it was taken");
+        };
+        assert_eq!((found, known), (newest + 1, newest));
+    }
+
+    #[test]
+    fn every_release_of_the_schema_comes_up_to_date_with_its_rows() {
+        for released in 1..MIGRATIONS.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("runs.sqlite");
+            assert!(prepare(&path, &MIGRATIONS[..released], b"key").unwrap());
+            let connection = connect(&path).unwrap();
+            let row = "INSERT INTO owed VALUES ('h', 'b', 'p', 'n', 'r')";
+            connection.execute(row, []).unwrap();
+            drop(connection);
+            assert!(!prepare(&path, MIGRATIONS, b"key").unwrap());
+            let connection = connect(&path).unwrap();
+            for (table, rows) in [("owed", 1), ("facts", 0), ("patch_notes", 0)] {
+                let sql = format!("SELECT count(*) FROM {table}");
+                let found: i64 = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+                assert_eq!(found, rows, "{table} of schema {released}");
+            }
+        }
     }
 
     #[test]
@@ -376,6 +409,10 @@ mod tests {
             "SELECT * FROM replaced WHERE run = 1",
             "SELECT * FROM uses WHERE content = 1",
             "SELECT * FROM leases WHERE lock = 'l'",
+            "SELECT * FROM patch_notes WHERE id BETWEEN 1 AND 2",
+            "SELECT * FROM facts WHERE kind = 'k' AND key = 'y'",
+            "SELECT * FROM facts WHERE kind = 'k' AND at_us >= 5",
+            "SELECT seq FROM facts WHERE kind = 'k' AND key = 'y' ORDER BY at_us DESC, seq DESC LIMIT 1",
         ] {
             let plan: String = connection
                 .query_row(&format!("EXPLAIN QUERY PLAN {question}"), [], |row| {

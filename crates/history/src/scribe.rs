@@ -115,7 +115,8 @@ impl Scribe {
     /// Writes a batch; why that failed, if it did.
     fn commit(&mut self, queue: &Queue, batch: &Batch) -> Option<String> {
         let beats = self.beaten.elapsed() >= BEAT && !self.finished;
-        if batch.notes.is_empty() && batch.events.is_empty() && !beats {
+        let nothing = batch.notes.is_empty() && batch.patch_notes.is_empty();
+        if nothing && batch.events.is_empty() && !beats {
             return None;
         }
         let written = self.same_file().and_then(|()| {
@@ -128,6 +129,7 @@ impl Scribe {
                     return Ok(0);
                 }
                 pen.notes(transaction, &batch.notes)?;
+                pen.patch_notes(transaction, &batch.patch_notes)?;
                 pen.events(transaction, &batch.events)?;
                 if beats {
                     lease::beat(transaction, lock)?;

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Text = 4,
     File = 5,
     Replaced = 6,
+    PatchNotes = 7,
+    Fact = 8,
 }
 
 /// Names a content.

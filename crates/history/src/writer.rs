@@ -108,6 +108,13 @@ impl RunWriter {
         self.0.queue.broken()
     }
 
+    /// Appends a line of JSON to the notes of a patch run. It is durable when the future has ended well, with everything
+    /// that was given before it; it is written even if nobody waits for it. Lines keep their order.
+    pub fn patch_note(&self, json: String) -> Pending<'_, ()> {
+        self.0.queue.patch_note(json);
+        self.sync()
+    }
+
     /// Stores every event that it is given.
     pub fn reporter(&self) -> Box<dyn Reporter> {
         Box::new(Recorder {

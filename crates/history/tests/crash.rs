@@ -72,6 +72,7 @@ fn child() {
             reporter.event(&task_started(id.0));
         }
         let syncs = matches!(note, Note::Intent(_) | Note::Finished { .. });
+        drop(writer.patch_note(number.to_string()));
         writer.note(note);
         if syncs {
             let durable = wait(writer.sync());
@@ -172,7 +173,13 @@ fn killed_at(place: &str) {
             );
         }
         let (writer, memory, _) = store.reopen(&run, "alice", None).unwrap();
-        lengths.insert(check_prefix(&memory, acknowledged(&lines), &when));
+        let length = check_prefix(&memory, acknowledged(&lines), &when);
+        lengths.insert(length);
+        // Each was given just before its note, and one transaction writes both.
+        let patch_notes = store.patch_notes(&run).unwrap();
+        let expected: Vec<String> = (0..patch_notes.len()).map(|it| it.to_string()).collect();
+        assert_eq!(patch_notes, expected, "{when}");
+        assert!((length..=length + 1).contains(&patch_notes.len()), "{when}");
         // Events are a beginning, too, and those that come go on behind them.
         writer.reporter().event(&task_started(99));
         drop(writer);

@@ -10,6 +10,7 @@ mod commands;
 mod edited;
 mod files;
 mod local_time;
+mod patching;
 mod presence;
 mod unique;
 mod words;
@@ -49,6 +50,18 @@ modules! {
     hostname,
     lineinfile,
     package,
+    patch_baseline,
+    patch_competitors,
+    patch_download,
+    patch_install,
+    patch_preflight,
+    patch_reboot,
+    patch_resolve,
+    patch_restart,
+    patch_rollback,
+    patch_scan,
+    patch_snapshot,
+    patch_verify,
     ping,
     replace,
     restore,

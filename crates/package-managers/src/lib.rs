@@ -3,6 +3,19 @@
 //! A package manager looks through [`Inspect`] and gives programs for what is to be done; the modules `patch_*` make
 //! edits of those, and the agent's applier runs them.
 
+mod apt;
+mod ask;
+mod conffiles;
+mod dates;
+mod detect;
+mod dnf;
+mod host;
+mod locks;
+mod repomd;
+mod rpm;
+mod xml;
+mod zypper;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,6 +25,34 @@ use hostler_updates::{
     Action, Conffile, Conffiles, DatabaseState, Finding, Hold, Manager, PackageName, PatchLock,
     Repository, Resolution, Update,
 };
+
+pub use apt::Apt;
+pub use detect::{MANAGERS, manager, manager_of, metadata_name};
+pub use dnf::{DNF4, DNF5, Dnf};
+pub use host::{
+    UPDATERS, boot_class, competitors, has_older, installed_kernels, is_container, kernel,
+    kernel_package, mapping, reboot, snapshot_provider, stale, unit_of,
+};
+
+pub use rpm::file_name as rpm_file_name;
+pub use zypper::Zypper;
+
+/// Where Hostler keeps what it needs on a host for patching. Passed through by the user that apt downloads as (mode
+/// 0711), listed by root alone.
+pub const PATCH: &str = "/var/lib/hostler/patch";
+/// Indexes of repositories, a directory for each package manager.
+pub const METADATA: &str = "/var/lib/hostler/patch/metadata";
+/// Package files: downloads, and old versions for the way back.
+pub const PACKAGES: &str = "/var/lib/hostler/patch/packages";
+/// Forbids patching this host; its first line is the reason.
+pub const FORBIDDEN: &str = "/etc/hostler/no-patch";
+
+fn finding(code: &str, text: impl Into<String>) -> Finding {
+    Finding {
+        code: code.to_owned(),
+        text: text.into(),
+    }
+}
 
 /// What a package manager knows: its part of a [`hostler_updates::Scan`].
 #[derive(Clone, Debug, Default)]

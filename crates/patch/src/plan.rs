@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hostler_schedule::Occurrence;
 use hostler_updates::{
-    Action, BootClass, Conffile, Conffiles, Manager, Os, PreflightLimits, WayBack,
+    Action, BootClass, Conffile, Conffiles, Manager, Os, PackageName, PreflightLimits, WayBack,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub struct Plan {
     pub made_by: String,
     /// It is not carried out any more from then on.
     pub valid_until_us: i64,
+    /// The time zone (IANA name) in which times are shown: the one of the windows.
+    pub zone: String,
     /// Windows by name, each with the occurrences until [`Plan::valid_until_us`], freezes cut out. A wave without a window may
     /// run at any time.
     pub windows: BTreeMap<String, Vec<Occurrence>>,
@@ -47,6 +49,13 @@ pub struct Plan {
     pub unreachable: UnreachableRule,
     /// Which versions later waves may install.
     pub pin: Pin,
+    /// What to do on a host for which a version of the plan cannot be had any more.
+    pub if_gone: IfGone,
+    /// Packages (patterns) that decide whether a host boots: with [`Pin::Proven`], later waves install them only if a host of
+    /// the same boot class was rebooted with them (or they are in [`Plan::proven`]).
+    pub boot_critical: Vec<String>,
+    /// What earlier runs have proven, as far as hosts of this plan get it: later waves may install it without a canary.
+    pub proven: Vec<Proven>,
     /// What is done on hosts that failed, without asking.
     pub rollback: Rollback,
     /// Hosts that will be patched.
@@ -154,6 +163,31 @@ pub enum LeftOutCode {
     Frozen,
     /// No canary has what it would get, and the policy wants proof.
     NoCanary,
+    /// No wave of the policy takes it.
+    NoWave,
+}
+
+impl LeftOutCode {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            LeftOutCode::UpToDate => "up to date",
+            LeftOutCode::Unreachable => "unreachable",
+            LeftOutCode::ScanFailed => "scan failed",
+            LeftOutCode::AllWaiting => "waiting",
+            LeftOutCode::Impossible => "impossible",
+            LeftOutCode::Forbidden => "forbidden",
+            LeftOutCode::Excepted => "excepted",
+            LeftOutCode::DoesNotFit => "does not fit",
+            LeftOutCode::NoWayBack => "no way back",
+            LeftOutCode::Clock => "clock",
+            LeftOutCode::Unfit => "unfit",
+            LeftOutCode::Unclassified => "unclassified",
+            LeftOutCode::Frozen => "frozen",
+            LeftOutCode::NoCanary => "no canary",
+            LeftOutCode::NoWave => "no wave",
+        }
+    }
 }
 
 /// A wave.
@@ -177,7 +211,7 @@ pub struct Wave {
     pub gates: Vec<String>,
     /// Must somebody approve it before it starts?
     pub approve: bool,
-    /// Is it the canary: does it prove versions for the later ones?
+    /// Does it prove versions for later waves? Then it may install what no earlier wave has proven.
     pub proves: bool,
     /// Classes of hosts (distribution, architecture, boot class, role) that no host of the canary stands for, a line each.
     pub uncovered: Vec<String>,
@@ -264,6 +298,36 @@ pub enum Pin {
     Proven,
     /// Those of the plan, whatever earlier waves did.
     Plan,
+}
+
+/// What to do if a version cannot be had any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum IfGone {
+    /// Nothing is installed on the host, and that is reported; it is no failure.
+    #[default]
+    Hold,
+    /// The host has failed.
+    Fail,
+}
+
+/// A version that passed all its waves.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Proven {
+    /// [`Os::id`] of the hosts that have it.
+    pub os: String,
+    /// [`Os::version`] of them.
+    pub os_version: String,
+    /// Architecture of them, as `uname -m` says it.
+    pub arch: String,
+    /// The package.
+    pub package: PackageName,
+    /// The version.
+    pub version: String,
+    /// Boot classes that were rebooted with it, sorted.
+    pub rebooted: Vec<BootClass>,
 }
 
 /// What is done on each host.

@@ -30,6 +30,8 @@ pub struct Step {
     pub purged: bool,
     /// Where the new version comes from, in apt's words: `Debian:12.5/stable`, several with commas.
     pub origin: Option<String>,
+    /// Architecture of the new version: `amd64`, `all`.
+    pub architecture: Option<String>,
 }
 
 /// Reads `apt-get --simulate`: `Inst name [old] (new Origin, Origin [arch])`, `Remv name [old]`, `Purg name [old]`.
@@ -66,20 +68,22 @@ fn parse_step(line: &str) -> Option<Step> {
         .and_then(|it| Some(it.split_once(']')?.0));
     let new = rest.split_once('(').filter(|_| verb == "Inst");
     let new = new.and_then(|(_, it)| Some(it.rsplit_once(')')?.0));
-    let (after, origin) = new.map_or((None, None), |it| {
-        let (version, origin) = it.split_once(' ').unwrap_or((it, ""));
-        let origin = origin.rsplit_once('[').map_or(origin, |it| it.0).trim();
-        (
-            Some(version),
-            Some(origin.to_owned()).filter(|it| !it.is_empty()),
-        )
-    });
+    // What follows it in brackets are packages whose dependencies are not met at this point: `[libc6:amd64 on x:amd64]`.
+    let (mut after, mut origin, mut architecture) = (None, None, None);
+    if let Some(new) = new {
+        let (version, rest) = new.split_once(' ').unwrap_or((new, ""));
+        let (from, name) = rest.rsplit_once('[').unwrap_or((rest, ""));
+        after = Some(version);
+        origin = Some(from.trim().to_owned()).filter(|it| !it.is_empty());
+        architecture = name.strip_suffix(']').map(str::to_owned);
+    }
     Some(Step {
         package: package.to_owned(),
         before: before.map(str::to_owned),
         after: after.map(str::to_owned),
         purged: verb == "Purg",
         origin,
+        architecture,
     })
 }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod json_lines;
 mod options;
 mod owed;
+mod patch;
 mod plain;
 mod preview;
 mod runs;
@@ -19,12 +20,17 @@ pub mod sanitize;
 mod streams;
 mod style;
 mod terminal;
+mod web;
 mod words;
 
 pub use diagnostics::{diagnostics_as_json, render_diagnostics};
 pub use export::{Exporter, Form, When, csv, export, junit, run_json, run_page, run_schema};
 pub use json_lines::JsonLines;
 pub use options::Options;
+pub use patch::{
+    PatchView, Reader, ReportForm, TimeOfDay, patch_exceptions, patch_report, patch_report_schema,
+    plan_text, scan_json, scan_text,
+};
 pub use plain::Plain;
 pub use preview::{
     PageFacts, page, plan_diff, preview_json, preview_schema, preview_summary, preview_text,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
 use xtask::fleet::{Fault, Fleet, Init, Set};
+use xtask::made::Archive;
 use xtask::process::{Context, Result};
 
 #[derive(Args)]
@@ -50,6 +51,11 @@ enum Action {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
+    /// The archive of made packages, for patching: what it offers decides what hosts could be updated to.
+    Packages {
+        #[command(subcommand)]
+        action: Packages,
+    },
     /// Break a host, or heal it.
     Fault {
         /// The host, as in a001.
@@ -57,6 +63,26 @@ enum Action {
         /// What is to be wrong with it.
         fault: Fault,
     },
+}
+
+#[derive(Subcommand)]
+enum Packages {
+    /// Install the first versions on all hosts that are up; the made archive becomes their only source.
+    Install,
+    /// Publish releases (`lib-2.0`, ...) or the set `night`, beside what is published.
+    Publish {
+        /// What to publish.
+        #[arg(required = true)]
+        releases: Vec<String>,
+    },
+    /// Take releases out of the archive again.
+    Withdraw {
+        /// What to take out.
+        #[arg(required = true)]
+        releases: Vec<String>,
+    },
+    /// List every release, and which are published.
+    Status,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -104,7 +130,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 .unwrap_or(1);
             return Ok(ExitCode::from(code));
         }
+        Action::Packages { action } => packages(&fleet, action)?,
         Action::Fault { host, fault } => fleet.fault(&fleet.host(host)?, *fault)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn packages(fleet: &Fleet, action: &Packages) -> Result<()> {
+    let archive = Archive::of(fleet);
+    match action {
+        Packages::Install => archive.install(&fleet.hosts()?),
+        Packages::Publish { releases } => archive.publish(&as_words(releases)),
+        Packages::Withdraw { releases } => archive.withdraw(&as_words(releases)),
+        Packages::Status => {
+            print!("{}", archive.status()?);
+            Ok(())
+        }
+    }
+}
+
+fn as_words(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
 }

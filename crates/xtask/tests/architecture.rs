@@ -34,11 +34,11 @@ const HOUSE: &str = "
     executor       L2  async  : diag value change events protocol journal yaml template inventory vars playbook module-api transport
     history        L2  sync   : diag value change events protocol journal
     rollout        L2  async  : diag value change events journal yaml playbook vars updates schedule patch executor
-    reporters      L2  sync   : diag value change events preview record updates schedule patch
+    reporters      L2  sync   : diag value change events preview record updates schedule patch rollout
     app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record updates schedule patch transport executor history rollout reporters
     demo           dev async  : agent-image
     faults         dev async  : value change protocol
-    cli            L4  async  : diag value events preview record updates schedule patch app reporters demo
+    cli            L4  async  : diag value events preview record updates schedule patch rollout app reporters demo
     xtask          dev sync   :
     real-hosts     dev sync   : xtask
 ";

@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod snapshot;
+pub mod view;
 
 use xtask::fleet::{Fleet, Guard, Host, Init, Set};
 use xtask::process::is_root;

@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod demo;
 mod listing;
+pub(crate) mod patch;
 pub(crate) mod plan;
 mod previews;
 pub(crate) mod resume;

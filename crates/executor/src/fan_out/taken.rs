@@ -9,6 +9,7 @@ use hostler_value::{Map, Value};
 use crate::context::RunContext;
 use crate::failure::Left;
 use crate::host_task::Finished;
+use crate::parts::Seen;
 use crate::play::{Notice, PlayRun, RunState};
 
 /// A task on one host, on its way to the run's state.
@@ -77,6 +78,7 @@ impl PlayRun {
             });
         }
         state.resumable |= fatal && !result.rescued && !run.settings.check;
+        let seen = registered.clone();
         let learned = Learned {
             registered,
             facts,
@@ -85,6 +87,11 @@ impl PlayRun {
         };
         self.learn(run, task, &result, fatal, applies_to, learned);
         state.recap.count(host, &result);
+        state.see(|| Seen {
+            host: host.to_owned(),
+            result: result.clone(),
+            registered: seen,
+        });
         if part.handler && !fatal {
             self.pay(run, host, task);
         }

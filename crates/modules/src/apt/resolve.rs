@@ -164,7 +164,7 @@ fn subtract(transaction: &mut Transaction, work: &Work, dependants: &[String], h
     for (name, change) in seen.dpkg.pending() {
         let steps = &mut transaction.steps;
         let is_new = change.real.is_none() && change.then.is_some();
-        let removed = Step { package: name.to_owned(), before: None, after: None, purged: false, origin: None };
+        let removed = Step { package: name.to_owned(), before: None, after: None, purged: false, origin: None, architecture: None };
         if is_new && dependants.iter().any(|it| it == base_name(name)) {
             steps.push(removed);
         } else if is_new && work.tidies() && auto.contains(name) && steps.iter().all(|it| it.package != name) {
@@ -176,7 +176,7 @@ fn subtract(transaction: &mut Transaction, work: &Work, dependants: &[String], h
             // To remove what only the preview installed, to install what only the preview removed, or to go back to the
             // version that the host has.
             let after = if work.needs_lists() { change.real.clone() } else { None };
-            let step = Step { package: name.to_owned(), before: None, after, purged: false, origin: None };
+            let step = Step { package: name.to_owned(), before: None, after, purged: false, origin: None, architecture: None };
             let goes_back = step.after != change.then && work.names_version(name, step.after.as_deref());
             steps.extend((step.after.is_some() != change.then.is_some() || goes_back).then_some(step));
         }

@@ -75,7 +75,8 @@ fn told(result: &ResultRecord) -> String {
     lines.join("\n")
 }
 
-fn row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
+/// A line of cells.
+pub(crate) fn row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
     for (index, cell) in cells.into_iter().enumerate() {
         if index > 0 {
             out.push(',');

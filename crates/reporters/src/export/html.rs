@@ -4,12 +4,13 @@
 use hostler_change::Change;
 use hostler_events::Status;
 use hostler_record::{Kind, Record, ResultRecord, State, TaskRecord};
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 
 use super::{TaskGroup, When, full_message, groups, word};
-use crate::preview::html::{STYLE, kind};
+use crate::preview::html::kind;
 use crate::preview::words::lines;
-use crate::{diff, hosts, sanitize, words};
+use crate::web::{self, names, plain};
+use crate::{diff, sanitize, words};
 
 /// Hosts up to which the table of all hosts stands open.
 const OPEN_MAX: usize = 20;
@@ -26,41 +27,18 @@ pub fn run_page(record: &Record, when: When<'_>) -> String {
         record.playbooks.join(", "),
         words::hosts(record.hosts.len())
     );
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { (plain(&title)) }
-                style { (maud::PreEscaped(STYLE)) (maud::PreEscaped(MORE_STYLE)) }
-            }
-            body {
-                h1 { (plain(&title)) }
-                (facts(record, when))
-                (counts(record))
-                (failures(record))
-                (open_ends(record))
-                (warnings(record))
-                h2 { "Tasks" }
-                (timeline(record))
-                @for task in &record.tasks { (task_block(task, record)) }
-                (hosts_table(record))
-            }
-        }
-    }
-    .into_string()
-}
-
-/// Text in one line, harmless.
-fn plain(text: &str) -> String {
-    sanitize::line(text, 2000)
-}
-
-fn names<S: AsRef<str>>(all: &[S]) -> String {
-    let names: Vec<String> = all.iter().map(|it| sanitize::name(it.as_ref())).collect();
-    hosts::fold_line(&names, 100_000)
+    let body = html! {
+        (facts(record, when))
+        (counts(record))
+        (failures(record))
+        (open_ends(record))
+        (warnings(record))
+        h2 { "Tasks" }
+        (timeline(record))
+        @for task in &record.tasks { (task_block(task, record)) }
+        (hosts_table(record))
+    };
+    web::page(&title, MORE_STYLE, &body)
 }
 
 fn facts(record: &Record, when: When<'_>) -> Markup {

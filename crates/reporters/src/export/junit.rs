@@ -267,12 +267,12 @@ fn inside(case: &Case<'_>, check: bool) -> String {
 }
 
 /// Character data of XML 1.0: what may not be in it is made visible or replaced, the rest escaped.
-fn text(raw: &str) -> String {
+pub(crate) fn text(raw: &str) -> String {
     escape(raw, false)
 }
 
 /// The value of an attribute, for double quotes.
-fn attribute(raw: &str) -> String {
+pub(crate) fn attribute(raw: &str) -> String {
     escape(raw, true)
 }
 

@@ -3,10 +3,10 @@
 //! Each form is a function from a [`Record`]; [`Exporter`] makes one from a run's events, as they happen or as they
 //! were stored.
 
-mod csv;
+pub(crate) mod csv;
 mod html;
 mod json;
-mod junit;
+pub(crate) mod junit;
 mod outcome;
 
 use std::io::Write;

@@ -1,11 +1,11 @@
 //! Ways to break a host, and the way back.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::host::{Host, Init};
 use super::{Fleet, keys, network, supervisor};
-use crate::process::{Context, Result};
+use crate::process::{Context, Failure, Result};
 
 /// What is wrong with a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -22,6 +22,12 @@ pub enum Fault {
     ReadOnly,
     /// No program can be started from /tmp, /var/tmp and root's cache.
     Noexec,
+    /// Its next reboot takes 20 seconds longer; it does not answer meanwhile. For hosts with systemd, as the next two.
+    LateBoot,
+    /// After its next reboot it shows another host key than `known_hosts` has.
+    OtherKeyBoot,
+    /// It does not come back from its next reboot.
+    NoBoot,
     /// Nothing any more: whatever was broken is repaired.
     Heal,
 }
@@ -40,7 +46,7 @@ impl Fleet {
             Fault::Refuse => stop_sshd(host),
             Fault::Hang => host.shell("kill -STOP $(cat /run/sshd.pid)").map(drop),
             Fault::WrongKey => {
-                use_other_key(host)?;
+                install_key(host, &make_other_key(host)?)?;
                 stop_sshd(host)?;
                 start_sshd(host)
             }
@@ -50,14 +56,25 @@ impl Fleet {
             }
             Fault::ReadOnly => host.shell("mount -o remount,ro /").map(drop),
             Fault::Noexec => host.shell(NOEXEC).map(drop),
+            Fault::LateBoot => at_next_boot(host, "late"),
+            Fault::OtherKeyBoot => {
+                make_other_key(host)?;
+                at_next_boot(host, "other-key")
+            }
+            Fault::NoBoot => at_next_boot(host, "never"),
             Fault::Heal => self.heal(host),
         }
     }
 
     fn heal(&self, host: &Host) -> Result<()> {
-        if fs::remove_file(host.directory.join("full-disk")).is_ok() {
+        let disk_was_full = fs::remove_file(host.directory.join("full-disk")).is_ok();
+        let _ = fs::remove_file(next_boot(host));
+        // A host that did not come back from a reboot has no process 1.
+        if disk_was_full || supervisor::leader(host)?.is_none() {
             self.restart(host)?;
         }
+        // It may be in the middle of a reboot.
+        host.started();
         host.shell(MOUNTS_BACK)?;
         stop_sshd(host)?;
         install_key(host, &keys::host_key(&self.store, &host.name))?;
@@ -72,13 +89,28 @@ impl Fleet {
     }
 }
 
-fn use_other_key(host: &Host) -> Result<()> {
+/// What `host-init.sh` reads when the host wants to reboot.
+fn next_boot(host: &Host) -> PathBuf {
+    host.directory.join("next-boot")
+}
+
+fn at_next_boot(host: &Host, what: &str) -> Result<()> {
+    if host.init() != Init::Systemd {
+        return Err(Failure::new(format!(
+            "{} has no systemd: it cannot be rebooted",
+            host.name
+        )));
+    }
+    fs::write(next_boot(host), what).context("note the fault")
+}
+
+fn make_other_key(host: &Host) -> Result<PathBuf> {
     let other = host.directory.join("other-key");
     for path in [other.clone(), other.with_extension("pub")] {
         let _ = fs::remove_file(path);
     }
     keys::generate(&other, "not the key in known_hosts")?;
-    install_key(host, &other)
+    Ok(other)
 }
 
 fn stop_sshd(host: &Host) -> Result<()> {

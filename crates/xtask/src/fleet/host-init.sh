@@ -19,6 +19,7 @@ ip address add "$address" dev eth0
 ip link set eth0 up
 ip route add default via "$gateway"
 
+archive=$(realpath "$dir/../../archive")
 upper=$dir/up work=$dir/work root=$dir/root
 if [[ -e $dir/full-disk ]]; then
     # A small file system of its own, a copy of the host's changes on it, and (below) nothing left free.
@@ -30,6 +31,30 @@ if [[ -e $dir/full-disk ]]; then
 fi
 mount -t overlay overlay -o "lowerdir=$base,upperdir=$upper,workdir=$work" "$root"
 fill() { if [[ -e $dir/full-disk ]]; then dd if=/dev/zero of="$root/ballast" bs=4k status=none 2>/dev/null || true; fi; }
+
+# What is to go wrong when the host comes back from its next reboot: once.
+fault_at_boot() {
+    local fault
+    fault=$(<"$dir/next-boot")
+    case $fault in
+    late)
+        ip link set eth0 down
+        sleep 20
+        ip link set eth0 up
+        ip route replace default via "$gateway"
+        ;;
+    never)
+        # `fleet fault HOST heal` starts it anew.
+        ip link set eth0 down
+        sleep infinity
+        ;;
+    other-key)
+        cp "$dir/other-key" "$root/etc/ssh/ssh_host_ed25519_key"
+        cp "$dir/other-key.pub" "$root/etc/ssh/ssh_host_ed25519_key.pub"
+        ;;
+    esac
+    rm -f "$dir/next-boot"
+}
 
 if [[ $mode == boot ]]; then
     fill
@@ -47,7 +72,9 @@ if [[ $mode == boot ]]; then
     while [[ $status == 133 ]]; do
         status=0
         systemd-nspawn --quiet --register=no --keep-unit --boot --directory="$root" --machine="$name" \
-            --network-namespace-path=/proc/self/ns/net --resolv-conf=off --timezone=off || status=$?
+            --network-namespace-path=/proc/self/ns/net --resolv-conf=off --timezone=off \
+            --bind-ro="$archive:/run/hostler-made" || status=$?
+        [[ $status != 133 || ! -e $dir/next-boot ]] || fault_at_boot
     done
     exit "$status"
 fi
@@ -57,6 +84,9 @@ mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o mode=755,size=64m tmpfs "$root/run"
 mkdir -m 755 "$root/run/sshd"
+mkdir "$root/run/hostler-made"
+mount --bind "$archive" "$root/run/hostler-made"
+mount -o remount,bind,ro "$root/run/hostler-made"
 mount -t tmpfs -o mode=755,size=1m tmpfs "$root/dev"
 for device in null:3 zero:5 full:7 random:8 urandom:9; do
     mknod -m 666 "$root/dev/${device%:*}" c 1 "${device#*:}"

@@ -13,7 +13,7 @@
 //! key key.pub keys/       the login key, and one host key per host name, made once
 //! locks/                  one file per fleet, held while its hosts are started or stopped
 //! NAME/                   one fleet: slot, known_hosts, hosts.ini, set_a.ini, set_b.ini,
-//!                         hosts/a001/{up,work,root,log,...}
+//!                         archive/ (read-only in every host), hosts/a001/{up,work,root,log,...}
 //! ```
 
 mod base;
@@ -61,7 +61,7 @@ impl Fleet {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty()
             || !name.bytes().all(plain)
-            || ["base", "key", "keys", "locks"].contains(&name)
+            || ["base", "key", "keys", "locks", "made", "packages"].contains(&name)
         {
             return Err(Failure::new(format!(
                 "`{name}` cannot be the name of a fleet"
@@ -76,6 +76,16 @@ impl Fleet {
     /// Where this fleet keeps its hosts, inventory and `known_hosts`.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// What all fleets share: the base, the keys, packages.
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// A directory that every host has read-only at [`crate::made::MOUNTED_AT`].
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.directory.join("archive")
     }
 
     /// The private key that logs in as `root`, `ops` and `opspw`.
@@ -119,6 +129,7 @@ impl Fleet {
         self.prepare()?;
         let _lock = self.lock()?;
         fs::create_dir_all(self.directory.join("hosts")).context("create the fleet's directory")?;
+        fs::create_dir_all(self.archive()).context("create the fleet's archive")?;
         let slot = network::claim_slot(&self.directory)?;
         network::raise_limits();
         network::make_bridge(slot)?;

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use real_hosts::{fleet, raise, shell};
-use xtask::fleet::{Fleet, Init, Set};
+use xtask::fleet::{Fault, Fleet, Init, Set};
+use xtask::made::Archive;
+use xtask::process::wait_for;
 
 /// Processes of any kind that hold a host of this fleet.
 fn supervisors(fleet: &Fleet) -> Vec<String> {
@@ -80,4 +83,56 @@ fn a_fleet_whose_directory_was_deleted_is_swept_by_the_next() {
         return;
     };
     assert_eq!(supervisors(&lost), Vec::<String>::new());
+}
+
+const BOOT_ID: &str = "cat /proc/sys/kernel/random/boot_id";
+
+#[test]
+fn an_archive_is_what_was_published_and_reboots_go_wrong_as_told() {
+    let Some((fleet, hosts)) = fleet("archive", 2, Init::Systemd) else {
+        return;
+    };
+    let archive = Archive::of(&fleet);
+    let done =
+        |result: xtask::process::Result<()>| result.unwrap_or_else(|failure| panic!("{failure}"));
+    done(archive.install(&hosts));
+    let simulate = "apt-get -qq update; apt-get -qq -s upgrade | grep ^Inst || true";
+    assert_eq!(shell(&hosts[0], simulate), "");
+    done(archive.publish(&["lib-2.0", "held-2.0", "gone-2.0"]));
+    done(archive.withdraw(&["gone-2.0"]));
+    let line = "Inst hostler-made-lib [1.0] (2.0 Debian-Security:12/made-security [amd64])";
+    assert_eq!(shell(&hosts[0], simulate).replace("arm64", "amd64"), line);
+    assert!(archive.publish(&["lib-9.0"]).is_err());
+
+    let before = shell(&hosts[0], BOOT_ID);
+    done(fleet.fault(&hosts[0], Fault::OtherKeyBoot));
+    done(fleet.fault(&hosts[1], Fault::NoBoot));
+    for host in &hosts {
+        let _gone_with_the_host = host.shell("systemctl reboot");
+    }
+    let again = || {
+        hosts[0]
+            .shell(BOOT_ID)
+            .ok()
+            .filter(|id| id.trim() != before)
+    };
+    assert!(
+        wait_for(Duration::from_secs(60), again).is_some(),
+        "it came back"
+    );
+    let key = "cat /etc/ssh/ssh_host_ed25519_key.pub";
+    assert!(shell(&hosts[0], key).contains("not the key in known_hosts"));
+    let never = || hosts[1].command(&["true"]).err();
+    assert!(
+        wait_for(Duration::from_secs(60), never).is_some(),
+        "it is down"
+    );
+    for host in &hosts {
+        done(fleet.fault(host, Fault::Heal));
+    }
+    assert!(!shell(&hosts[0], key).contains("not the key"));
+    assert_eq!(
+        shell(&hosts[1], "systemctl is-active hostler-made"),
+        "active"
+    );
 }

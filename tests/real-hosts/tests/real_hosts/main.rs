@@ -5,6 +5,7 @@ mod apply;
 mod canaries;
 mod faults;
 mod lifecycle;
+mod managers;
 mod packages;
 mod preview;
 mod privileges;
