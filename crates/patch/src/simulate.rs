@@ -8,7 +8,7 @@ use crate::plan::{HostPlan, Plan};
 
 /// How long hosts are taken to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub enum Pace {
     /// As long as is most likely.
     Likely,
     /// As long as in one of 20 cases.
@@ -17,7 +17,7 @@ pub(crate) enum Pace {
 
 /// When a host is worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub enum Turn {
     /// From the one instant to the other.
     Works(Interval),
     /// No window has the time for it.
@@ -28,17 +28,17 @@ pub(crate) enum Turn {
 
 /// A run as it would go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Simulation {
+pub struct Simulation {
     /// Every host of the plan.
-    pub(crate) turns: BTreeMap<String, Turn>,
+    pub turns: BTreeMap<String, Turn>,
     /// By wave: when it opens.
-    pub(crate) opens_us: Vec<i64>,
+    pub opens_us: Vec<i64>,
     /// By wave: when it has passed, its soak included.
-    pub(crate) passes_us: Vec<i64>,
+    pub passes_us: Vec<i64>,
 }
 
 /// Goes through the plan from an instant on. Approvals are taken as given. `parallel`: other limits for waves.
-pub(crate) fn simulate(
+pub fn simulate(
     plan: &Plan,
     from_us: i64,
     pace: Pace,

@@ -11,6 +11,7 @@ mod notes;
 mod outcome;
 mod plan;
 mod policy;
+mod report;
 mod scan;
 mod summary;
 
@@ -23,4 +24,5 @@ pub use hostler_rollout::Order as PatchOrder;
 pub use lint::lint as patch_lint;
 pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
+pub use report::{PatchReportRequest, patch_exceptions, patch_report, patch_report_path};
 pub use scan::{Scanned, scan as patch_scan};

@@ -4,6 +4,7 @@ pub(super) mod apply;
 mod lint;
 mod orders;
 mod plan;
+mod report;
 mod scan;
 
 use clap::{Args, Subcommand};
@@ -43,6 +44,10 @@ enum PatchCommand {
     Abort(orders::StopArgs),
     /// Put hosts back to the versions that they had before a run
     Rollback(orders::RollbackArgs),
+    /// Report how hosts stand, how long they were exposed, and what runs did. No host is asked
+    Report(Box<report::ReportArgs>),
+    /// List the exceptions of a policy, expired ones first
+    Exceptions(Box<report::ExceptionsArgs>),
 }
 
 /// Which hosts, and how they are reached.
@@ -119,5 +124,7 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Halt(args) => orders::halt(args),
         PatchCommand::Abort(args) => orders::abort(args),
         PatchCommand::Rollback(args) => orders::rollback(args),
+        PatchCommand::Report(args) => report::run(*args),
+        PatchCommand::Exceptions(args) => report::exceptions(*args),
     }
 }

@@ -8,7 +8,14 @@
 //! == show            plan | forecast | host NAME | explain NAME [WHAT] | lint
 //! == expected
 //! ```
-#![allow(dead_code, reason = "not every test file needs all of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::allow_attributes,
+    reason = "shared by test files that need different parts of it"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +26,7 @@ use hostler_patch::known::Known;
 use hostler_patch::ledger::{Disproven, Proven, package_key, version_key};
 use hostler_patch::plan::Plan;
 use hostler_patch::planner::{Answer, Asked, Input, Scanned, VALID_FOR_S, plan};
-use hostler_patch::policy::{Checked, FileText, Files, Hosts, PolicyFile, lint};
+use hostler_patch::policy::{Checked, FileText, Files, Hosts, HostsProblem, PolicyFile, lint};
 use hostler_patch::select::{Request, Selection, select};
 use hostler_schedule::{Zone, parse_date_time, parse_duration};
 use hostler_updates::{
@@ -504,11 +511,12 @@ fn expand(name: &str) -> Vec<String> {
 }
 
 impl Hosts for Fleet {
-    fn select(&self, pattern: &str) -> (Vec<String>, Vec<(String, Option<String>)>) {
+    fn select(&self, pattern: &str) -> (Vec<String>, Vec<HostsProblem>) {
         let found = self.inventory.select(&Pattern::parse(pattern));
-        let problems = found.problems.into_iter().map(|it| {
-            let hint = it.suggestion.map(|it| format!("did you mean `{it}`?"));
-            (it.message, hint)
+        let problems = found.problems.into_iter().map(|it| HostsProblem {
+            message: it.message,
+            hint: it.suggestion.map(|it| format!("did you mean `{it}`?")),
+            malformed: it.malformed,
         });
         let hosts = found.hosts.iter().map(ToString::to_string).collect();
         (hosts, problems.collect())
