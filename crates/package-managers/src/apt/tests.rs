@@ -341,6 +341,28 @@ fn what_cannot_be_had_has_a_reason() {
 }
 
 #[test]
+fn who_is_the_matter_is_found_out_by_trying_alone() {
+    let start = "-q -y --simulate install";
+    let (ssl, vim) = (
+        "libssl3:amd64=3.0.17-1~deb12u3",
+        "vim:amd64=2:9.0.1378-2+deb12u2",
+    );
+    let held = "The following held packages will be changed:\n  nginx\nE: Held packages were changed and -y was used without --allow-change-held-packages.\n";
+    let host = resolving()
+        .answers(&line("apt-cache", "policy libssl3 vim"), 0, include_str!("corpus/installed.txt"))
+        .answers(&line("apt-get", &format!("{start} {ssl} {vim}")), 100, held)
+        .answers(&line("apt-get", &format!("{start} {ssl}")), 0, "Inst libssl3 [3.0.15-1~deb12u1] (3.0.17-1~deb12u3 Debian:12-updates/oldstable-updates [amd64])\n")
+        .answers(&line("apt-get", &format!("{start} {vim}")), 100, held)
+        .answers(&line("apt-cache", "show libssl3=3.0.17-1~deb12u3"), 0, include_str!("corpus/show.txt"));
+    let it = Apt
+        .resolve(&host, Path::new(DIR), &all_wanted()[..2])
+        .unwrap();
+    assert_eq!(it.actions.len(), 1);
+    assert_eq!(it.impossible.len(), 1);
+    assert!(it.impossible[0].1.starts_with("Held packages were changed"));
+}
+
+#[test]
 fn a_version_that_is_gone_comes_from_a_file() {
     let file = "/var/lib/hostler/patch/packages/vim_2%3a9.0.1378-2+deb12u1_amd64.deb";
     let want = [wanted("vim", "amd64", Some("2:9.0.1378-2+deb12u1"))];
