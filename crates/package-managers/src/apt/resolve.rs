@@ -13,7 +13,7 @@ use super::sources::Sources;
 use super::survey::{complaint, unmet};
 use super::table::{self, Records};
 use super::{conffiles, names, status};
-use crate::host::{forecast, has_older, snapshot_provider};
+use crate::host::{forecast, has_older, kernel_package, snapshot_provider};
 use crate::{PACKAGES, Wanted};
 
 /// How often what cannot be had is left out and the rest is tried again.
@@ -323,11 +323,19 @@ fn complete(
     resolution.actions.sort();
     resolution.impossible.sort();
     resolution.conffiles = conffiles::at_stake(host, &resolution.actions, &details);
-    forecast(
-        host,
-        &super::file_lists(host, dpkg, &resolution.actions),
-        &mut resolution,
-    );
+    let files = super::Files::of(host, dpkg, &resolution.actions);
+    forecast(host, &files.code, &mut resolution);
+    for action in &resolution.actions {
+        let name = &action.package.name;
+        if let (Some(to), true, false) = (
+            &action.to,
+            files.in_boot.contains(name),
+            kernel_package(name),
+        ) {
+            let reason = format!("{name} {to}: what it has in /boot takes effect at boot");
+            resolution.reboot_reasons.push(reason);
+        }
+    }
     resolution.way_back.snapshot = snapshot_provider(host);
     resolution.way_back.older_kernel = has_older(host, &resolution.actions);
     Ok(resolution)

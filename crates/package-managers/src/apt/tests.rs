@@ -262,6 +262,7 @@ fn resolving() -> FakeHost {
             0,
             include_str!("corpus/show.txt"),
         )
+        .file("/var/lib/dpkg/info/vim.list", "/boot/vim.efi\n")
         .file("/var/lib/dpkg/info/libssl3:amd64.list", "/usr/lib/x86_64-linux-gnu/libssl.so.3\n")
         .dir("/proc", 0o555)
         .dir("/proc/9", 0o555)
@@ -317,6 +318,10 @@ fn a_resolution() {
     assert_eq!(it.download_bytes, 5_600_000);
     assert_eq!(it.disk_bytes, (100 + 100 + 800) << 10);
     assert_eq!(it.restarts, ["ssh.service"]);
+    assert_eq!(
+        it.reboot_reasons,
+        ["vim 2:9.0.1378-2+deb12u2: what it has in /boot takes effect at boot"]
+    );
     let conffiles: Vec<&str> = it.conffiles.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(conffiles, ["/etc/vim/vimrc"]);
     // Of the four, only libssl3:amd64 is still in the archive as it is installed.
