@@ -9,5 +9,6 @@ mod managers;
 mod packages;
 mod preview;
 mod privileges;
+mod scans;
 mod services;
 mod trouble;
