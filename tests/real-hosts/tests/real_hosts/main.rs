@@ -7,6 +7,8 @@ mod faults;
 mod lifecycle;
 mod managers;
 mod packages;
+mod patch_snapshots;
+mod patch_steps;
 mod preview;
 mod privileges;
 mod scans;
