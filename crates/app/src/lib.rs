@@ -40,9 +40,10 @@ pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
 pub use patch::{
-    PatchApplyRequest, PatchAudience, PatchPlanRequest, PatchPlanned, PatchRan, PatchReportRequest,
-    PatchStand, Scanned, patch_apply, patch_exceptions, patch_plan, patch_report,
-    patch_report_path, patch_resume, patch_scan, read_patch_plan, save_patch_plan,
+    PatchApplyRequest, PatchAudience, PatchOrder, PatchPlanRequest, PatchPlanned, PatchRan,
+    PatchReportRequest, PatchStand, PatchWatch, Scanned, give_patch_order, patch_apply,
+    patch_exceptions, patch_plan, patch_plan_of, patch_report, patch_report_path, patch_resume,
+    patch_scan, read_patch_plan, save_patch_plan,
 };
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
 pub use refusal::Refusal;
@@ -50,6 +51,8 @@ pub use request::{
     ApplyRequest, BecomeRequest, ConnectRequest, ExitCode, LockRequest, StateRequest,
 };
 pub use resume::{Abandoned, ResumeRequest, Unfinished, abandon, find_unfinished, resume};
-pub use runs::{ListRequest, LogRequest, PruneRequest, RunState, Runs, short_time_words};
+pub use runs::{
+    ListRequest, LogRequest, PruneRequest, RunState, Runs, short_time_words, time_of_day,
+};
 pub use stored_request::Passwords;
 pub use undo::{UndoRequest, undo};

@@ -326,3 +326,12 @@ pub fn short_time_words(at_us: i64) -> String {
     let zoned = at.to_zoned(jiff::tz::TimeZone::system());
     zoned.strftime("%Y-%m-%d %H:%M").to_string()
 }
+
+/// The time of day of an instant (microseconds since the epoch): `22:01:13`.
+pub fn time_of_day(at_us: i64) -> String {
+    let Ok(at) = jiff::Timestamp::from_microsecond(at_us) else {
+        return "?".to_owned();
+    };
+    let zoned = at.to_zoned(jiff::tz::TimeZone::system());
+    zoned.strftime("%H:%M:%S").to_string()
+}

@@ -62,6 +62,7 @@ pub(crate) struct State {
     has_after: bool,
     job: (Job, Progress),
     repair: (Job, Progress),
+    rollback: (Job, Progress),
     /// What is wrong with the package database.
     interrupted: Option<String>,
     /// What the package manager would do; `None` if that was not asked for.
@@ -84,6 +85,7 @@ impl Module for This {
             (job, progress)
         };
         let (job, repair) = (with_progress("install"), with_progress("repair"));
+        let rollback = with_progress("rollback");
         let is_running = job.1.running || repair.1.running;
         if !is_running && !transaction::open(&args.actions, &manager.installed(host)?).is_empty() {
             locks::wait(host, manager, args.locks_wait_s)?;
@@ -102,6 +104,7 @@ impl Module for This {
             dir,
             job,
             repair,
+            rollback,
             interrupted: None,
             resolution: None,
             complaints: Vec::new(),
@@ -137,7 +140,7 @@ impl Module for This {
             }
             let (job, progress) = &now.repair;
             let deltas = vec![Delta::action("package database", "repair")];
-            job.begin(&mut plan, progress, deltas, &now.manager.repair())?;
+            job.begin(&mut plan, progress, deltas, &[], &now.manager.repair())?;
             return Ok(plan);
         }
         if now.open.is_empty() {
@@ -162,6 +165,16 @@ impl Module for This {
                 plan.write(Vec::new(), private_file(now.dir.join(name), text));
             }
         }
+        if now.has_after {
+            let path = now.dir.join("after.txt");
+            let recursive = false;
+            plan.push_all(
+                Vec::new(),
+                Edit::Remove(hostler_change::Remove { path, recursive }),
+            );
+        }
+        // Going back once more in this run is a new piece of work.
+        now.rollback.0.forget(&mut plan, &now.rollback.1);
         let programs = now.manager.install(
             &now.open,
             &files::dir(),
@@ -173,6 +186,7 @@ impl Module for This {
             &mut plan,
             progress,
             transaction::deltas(&now.open),
+            &[],
             &programs,
         )?;
         Ok(plan)

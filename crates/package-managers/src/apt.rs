@@ -131,7 +131,7 @@ impl PackageManager for Apt {
     }
 
     fn conffiles_left(&self, host: &dyn Inspect) -> Result<Vec<String>, ModuleError> {
-        conffiles::left(host)
+        Ok(conffiles::left(host))
     }
 
     fn pins_versions(&self) -> bool {

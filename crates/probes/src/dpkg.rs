@@ -266,63 +266,7 @@ pub fn marked(host: &dyn Inspect, auto: &[&str], not_auto: &[&str]) -> Option<St
 
 /// Compares versions as dpkg does (deb-version(7)).
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    let (a_epoch, a_upstream, a_revision) = split_version(a);
-    let (b_epoch, b_upstream, b_revision) = split_version(b);
-    a_epoch
-        .cmp(&b_epoch)
-        .then_with(|| compare_part(a_upstream, b_upstream))
-        .then_with(|| compare_part(a_revision, b_revision))
-}
-
-fn split_version(version: &str) -> (u64, &str, &str) {
-    let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
-    let (upstream, revision) = rest.rsplit_once('-').unwrap_or((rest, ""));
-    (epoch.trim().parse().unwrap_or(0), upstream, revision)
-}
-
-/// Alternates between text, where `~` sorts before the end and letters before other signs, and numbers.
-fn compare_part(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    let weight = |byte: Option<&u8>| match byte {
-        Some(b'~') => -1,
-        None => 0,
-        Some(byte) if byte.is_ascii_digit() => 0,
-        Some(byte) if byte.is_ascii_alphabetic() => i32::from(*byte),
-        Some(byte) => i32::from(*byte) + 256,
-    };
-    let is_text = |part: &[u8]| part.first().is_some_and(|it| !it.is_ascii_digit());
-    while !a.is_empty() || !b.is_empty() {
-        while is_text(a) || is_text(b) {
-            let order = weight(a.first()).cmp(&weight(b.first()));
-            if order != Ordering::Equal {
-                return order;
-            }
-            a = a.get(1..).unwrap_or_default();
-            b = b.get(1..).unwrap_or_default();
-        }
-        let (a_digits, b_digits) = (digits(&mut a), digits(&mut b));
-        let order = a_digits
-            .len()
-            .cmp(&b_digits.len())
-            .then_with(|| a_digits.cmp(b_digits));
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    Ordering::Equal
-}
-
-/// Takes a number off the front, without leading zeros.
-fn digits<'a>(part: &mut &'a [u8]) -> &'a [u8] {
-    let whole: &'a [u8] = part;
-    let end = whole
-        .iter()
-        .position(|it| !it.is_ascii_digit())
-        .unwrap_or(whole.len());
-    let (number, rest) = whole.split_at(end);
-    *part = rest;
-    let zeros = number.iter().take_while(|it| **it == b'0').count();
-    &number[zeros..]
+    hostler_updates::compare(hostler_updates::Scheme::Deb, a, b)
 }
 
 #[cfg(test)]

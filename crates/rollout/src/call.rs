@@ -12,7 +12,8 @@ use serde_json::Value;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// `patch_resolve`: what is left of the transaction if only proven versions are installed.
+    /// `patch_resolve`: is the transaction still what the plan says, or what is left of it if only proven versions are
+    /// installed?
     Resolve,
     /// `patch_preflight`.
     Preflight,

@@ -14,6 +14,7 @@ mod baseline;
 mod boot;
 mod scan;
 mod steps;
+mod version;
 
 pub use action::{Action, ActionKind, Class, PackageName, Severity};
 pub use baseline::{Baseline, Difference};
@@ -26,3 +27,4 @@ pub use steps::{
     Conffiles, Downloaded, Installed, Located, PatchLock, Preflight, PreflightLimits, Resolution,
     Restarted, RolledBack, Snapshot, SnapshotProvider, WayBack,
 };
+pub use version::{Scheme, compare};

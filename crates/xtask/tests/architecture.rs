@@ -38,7 +38,7 @@ const HOUSE: &str = "
     app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record updates schedule patch transport executor history rollout reporters
     demo           dev async  : agent-image
     faults         dev async  : value change protocol
-    cli            L4  async  : diag value events preview record updates schedule patch app reporters demo
+    cli            L4  async  : diag value events preview record updates schedule patch rollout app reporters demo
     xtask          dev sync   :
     real-hosts     dev sync   : xtask
 ";

@@ -54,7 +54,7 @@ impl View {
     /// # Panics
     /// If it cannot be started.
     pub fn output(&self, program: &Program) -> CommandOutput {
-        let mut argv: Vec<String> = vec!["env".into()];
+        let mut argv: Vec<String> = ["env", "--chdir=/"].map(str::to_owned).into();
         argv.extend(
             program
                 .env

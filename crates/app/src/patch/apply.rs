@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_diag::{Diagnostic, SourceMap};
-use hostler_events::{Counts, Recap, Reporter, RunEvent, RunId};
+use hostler_events::{Counts, Recap, Reporter, RunEvent};
 use hostler_executor::{Interrupts, Level, Limits};
 use hostler_history::FactKind;
 use hostler_patch::plan::{Plan, PlanId};
@@ -34,6 +34,9 @@ use crate::resume::{Again, ResumeRequest, Unfinished};
 /// How often orders are looked for, microseconds.
 const ORDERS_EVERY_US: i64 = 2_000_000;
 
+/// Is told notes, some at a time.
+pub type WatchAll = Box<dyn FnMut(&[Entry]) + Send>;
+
 /// Who watches a patch run, and can stop it.
 pub struct PatchAudience {
     /// Are told what tasks do on hosts, which is more than people want to read.
@@ -43,7 +46,7 @@ pub struct PatchAudience {
     /// Is told, in a line, what is waited for before the run begins.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Is told notes: those of before first, in one piece, then each when it is written.
-    pub watch: Box<dyn FnMut(&[Entry]) + Send>,
+    pub watch: WatchAll,
 }
 
 /// How a plan is carried out.
@@ -217,6 +220,33 @@ pub async fn resume(
         .await
 }
 
+/// The plan that a run carries out.
+///
+/// # Errors
+/// It is no patch run, or its plan is not kept any more.
+pub fn plan_of(unfinished: &Unfinished) -> Result<Plan, Refusal> {
+    let Some(id) = &unfinished.stored.patch else {
+        let text = format!(
+            "run {} does not patch: `hostler resume` goes on with it",
+            unfinished.record.summary.run.0
+        );
+        return Err(refuse(text));
+    };
+    kept_plan(&unfinished.store, id)
+}
+
+fn kept_plan(store: &hostler_history::Store, id: &str) -> Result<Plan, Refusal> {
+    let fact = store
+        .newest_fact(FactKind::Plan, id)
+        .map_err(|error| refused(&error))?;
+    let plan = fact.as_ref().and_then(body);
+    plan.ok_or_else(|| {
+        refuse(format!(
+            "the plan {id} of this run is not in the run store any more"
+        ))
+    })
+}
+
 fn refuse(text: String) -> Refusal {
     Refusal::new(
         ExitCode::UnreachableOrInput,
@@ -351,7 +381,7 @@ impl Session<'_> {
     async fn drive(
         &self,
         engine: &Engine,
-        mut watch: Box<dyn FnMut(&[Entry]) + Send>,
+        mut watch: WatchAll,
         interrupts: &Interrupts,
         inner: &Interrupts,
     ) -> PatchStand {
@@ -460,9 +490,9 @@ pub(super) fn outcomes(entries: &[Entry]) -> BTreeMap<String, Outcome> {
 fn exit_of(stand: &PatchStand, outcomes: &BTreeMap<String, Outcome>) -> ExitCode {
     let any = |is: fn(&Outcome) -> bool| outcomes.values().any(is);
     match stand {
-        PatchStand::Left => ExitCode::Interrupted,
         PatchStand::Broken(_) => ExitCode::Unexpected,
-        PatchStand::Stood(Stand::Ended(End::Halted(hostler_rollout::HaltCause::Ordered {
+        PatchStand::Left
+        | PatchStand::Stood(Stand::Ended(End::Halted(hostler_rollout::HaltCause::Ordered {
             ..
         }))) => ExitCode::Interrupted,
         PatchStand::Stood(Stand::Ended(End::Halted(_) | End::Aborted)) => ExitCode::Halted,
@@ -504,13 +534,4 @@ fn recap(plan: &Plan, outcomes: &BTreeMap<String, Outcome>) -> Recap {
         recap.hosts.insert(host.clone(), counts);
     }
     recap
-}
-
-/// Id of a run of this patch, for people who give orders.
-pub(super) fn patch_run(unfinished: &Unfinished) -> Option<RunId> {
-    unfinished
-        .stored
-        .patch
-        .as_ref()
-        .map(|_| unfinished.record.summary.run.clone())
 }

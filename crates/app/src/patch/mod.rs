@@ -10,14 +10,18 @@ mod notes;
 mod outcome;
 mod plan;
 mod policy;
+mod ran;
 mod report;
 mod scan;
 mod summary;
 
 pub use apply::{
-    PatchApplyRequest, PatchAudience, PatchRan, PatchStand, apply as patch_apply,
-    read_plan_file as read_patch_plan, resume as patch_resume,
+    PatchApplyRequest, PatchAudience, PatchRan, PatchStand, WatchAll as PatchWatch,
+    apply as patch_apply, plan_of as patch_plan_of, read_plan_file as read_patch_plan,
+    resume as patch_resume,
 };
+pub use hostler_rollout::Order as PatchOrder;
+pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
 pub use report::{PatchReportRequest, patch_exceptions, patch_report, patch_report_path};
 pub use scan::{Scanned, scan as patch_scan};

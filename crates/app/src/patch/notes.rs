@@ -1,5 +1,8 @@
 //! Notes of a patch run in the run store, and orders of people from there.
 
+use std::path::Path;
+use std::time::Duration;
+
 use hostler_diag::Diagnostic;
 use hostler_events::RunId;
 use hostler_executor::Interrupts;
@@ -7,9 +10,10 @@ use hostler_history::{Fact, FactFilter, FactKind, RunWriter, Store, StoreError};
 use hostler_rollout::{Entry, Later, NewOrder, NotWritten, Notes, Order, Orders};
 use serde::{Deserialize, Serialize};
 
-use crate::keeping::who;
+use crate::keeping::{self, who};
 use crate::plan::now_us;
 use crate::refusal::Refusal;
+use crate::request::StateRequest;
 
 /// Is told each note after it was written.
 pub(crate) type Watch = Box<dyn FnMut(&Entry) + Send>;
@@ -81,7 +85,7 @@ struct StoredOrder {
 ///
 /// # Errors
 /// The store cannot be written.
-pub(crate) fn give_order(
+fn give_order(
     store: &Store,
     to: &str,
     order: Order,
@@ -106,6 +110,50 @@ pub(crate) fn give_order(
         json,
     };
     store.append_facts(&[fact])
+}
+
+/// Gives an order to a run, or to whichever run carries out a plan: `what` is the id of either (or the beginning of it), or a
+/// plan's file. Says in words what was done.
+///
+/// # Errors
+/// There is no such run or plan, or the store cannot be written.
+pub fn order(
+    state: &StateRequest,
+    what: &str,
+    order: Order,
+    expires: Option<Duration>,
+) -> Result<String, Refusal> {
+    let store = keeping::open(state).map_err(|error| keeping::refused(&error))?;
+    let (to, words) = addressee(&store, what)?;
+    let expires_us = expires.map(crate::plan::after);
+    give_order(&store, &to, order, expires_us).map_err(|error| keeping::refused(&error))?;
+    Ok(format!(
+        "The order is kept for {words}; a run that goes on takes it within seconds, another one when it is resumed."
+    ))
+}
+
+fn addressee(store: &Store, what: &str) -> Result<(String, String), Refusal> {
+    if let Ok((_, id)) = super::apply::read_plan_file(Path::new(what)) {
+        return Ok((id.0.clone(), format!("plan {}", id.short())));
+    }
+    let plans = store
+        .newest_facts(FactKind::Plan)
+        .map_err(|error| keeping::refused(&error))?;
+    let mut plans = plans
+        .iter()
+        .filter(|it| what.len() >= 8 && it.key.starts_with(what));
+    if let (Some(plan), None) = (plans.next(), plans.next()) {
+        return Ok((plan.key.clone(), format!("plan {what}")));
+    }
+    let run = store.find(what).map_err(|error| keeping::refused(&error))?;
+    let record = store.run(&run).map_err(|error| keeping::refused(&error))?;
+    let is_patch = record.request.get("patch").is_some_and(|it| !it.is_null());
+    if !is_patch {
+        let text = format!("run {} does not patch: it takes no orders", run.0);
+        return Err(vec![Diagnostic::error("patch-order", text)].into());
+    }
+    let words = format!("run {}", run.0);
+    Ok((run.0, words))
 }
 
 /// Orders from the store, and the wishes of whoever sits at the terminal.

@@ -84,7 +84,7 @@ struct Known<'a>(&'a Inventory);
 
 impl Hosts for Known<'_> {
     fn select(&self, pattern: &str) -> (Vec<String>, Vec<(String, Option<String>)>) {
-        let pattern = Pattern::from_list([pattern].into_iter());
+        let pattern = Pattern::from_list([pattern]);
         let selection = self.0.select(&pattern);
         let problems = selection.problems.iter().map(|it| {
             let diagnostic = it.diagnostic(Severity::Error);

@@ -1,5 +1,8 @@
 //! `hostler patch`: updates of operating systems.
 
+pub(super) mod apply;
+mod orders;
+mod plan;
 mod report;
 mod scan;
 
@@ -22,6 +25,22 @@ pub(crate) struct PatchArgs {
 enum PatchCommand {
     /// Look at hosts: updates that wait, pending reboots, holds, and what else is to be known. Nothing is changed.
     Scan(Box<scan::ScanArgs>),
+    /// Make a plan: exact versions for each host, in waves. Nothing is changed.
+    Plan(Box<plan::PlanArgs>),
+    /// Show a plan's file
+    Show(plan::ShowArgs),
+    /// Carry out a plan: wave after wave, inside its windows
+    Apply(Box<apply::ApplyArgs>),
+    /// Go on with a run that was halted, interrupted or waits
+    Resume(Box<apply::PatchResumeArgs>),
+    /// Approve a wave of a run, or of a plan ahead of time
+    Approve(orders::ApproveArgs),
+    /// Start no new hosts in a run; those under way come to their end
+    Halt(orders::StopArgs),
+    /// Start no new hosts, undo what is owed (drained hosts), and close the run
+    Abort(orders::StopArgs),
+    /// Put hosts back to the versions that they had before a run
+    Rollback(orders::RollbackArgs),
     /// Report how hosts stand, how long they were exposed, and what runs did. No host is asked
     Report(Box<report::ReportArgs>),
     /// List the exceptions of a policy, expired ones first
@@ -93,6 +112,14 @@ impl FleetArgs {
 pub(crate) fn run(args: PatchArgs) -> ExitCode {
     match args.command {
         PatchCommand::Scan(args) => scan::run(*args),
+        PatchCommand::Plan(args) => plan::run(*args),
+        PatchCommand::Show(args) => plan::show(&args),
+        PatchCommand::Apply(args) => apply::run(*args),
+        PatchCommand::Resume(args) => apply::resume(*args),
+        PatchCommand::Approve(args) => orders::approve(args),
+        PatchCommand::Halt(args) => orders::halt(args),
+        PatchCommand::Abort(args) => orders::abort(args),
+        PatchCommand::Rollback(args) => orders::rollback(args),
         PatchCommand::Report(args) => report::run(*args),
         PatchCommand::Exceptions(args) => report::exceptions(*args),
     }

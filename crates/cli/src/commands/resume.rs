@@ -80,13 +80,29 @@ pub(crate) fn run(args: ResumeArgs) -> ExitCode {
         Err(exit) => return exit,
     };
     let sources = SourceMap::new();
+    let patches = find(&args, &environment).map(|it| it.patches());
+    if let Ok(true) = patches {
+        return super::patch::apply::go_on(args, Vec::new(), None);
+    }
     let done = prepare(args, &environment)
         .and_then(|(unfinished, request)| go_on(unfinished, request, &sources, &console));
     done.unwrap_or_else(|problem| problem.tell(&sources, &console))
 }
 
+impl ResumeArgs {
+    /// How output looks.
+    pub(super) fn output(&self) -> &OutputArgs {
+        &self.show
+    }
+}
+
+fn find(args: &ResumeArgs, environment: &Environment) -> Result<Unfinished, Problem> {
+    let state = absolute(args.state.clone().request(environment));
+    Ok(hostler_app::find_unfinished(&state, args.run.as_deref())?)
+}
+
 /// Finds the run, and goes to its directory: its relative paths mean something there only.
-fn prepare(
+pub(super) fn prepare(
     args: ResumeArgs,
     environment: &Environment,
 ) -> Result<(Unfinished, ResumeRequest), Problem> {

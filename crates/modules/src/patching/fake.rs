@@ -119,7 +119,9 @@ impl PackageManager for Tin {
         _: Conffiles,
         locks_wait_s: u64,
     ) -> Vec<Program> {
-        let mut program = command("install", actions, |it| it.to.as_deref(), from);
+        let older = actions.iter().any(|it| it.kind == ActionKind::Downgrade);
+        let verb = if older { "install-older" } else { "install" };
+        let mut program = command(verb, actions, |it| it.to.as_deref(), from);
         program.env.push(("WAIT".into(), locks_wait_s.to_string()));
         vec![program]
     }

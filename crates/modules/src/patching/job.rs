@@ -92,6 +92,7 @@ ends() {
 
 /// Shows the log from its end of now on, and waits. A process that is not seen for ten seconds has ended without a word.
 const WAIT: &str = r#"base=$1
+umask 077
 touch "$base.log"
 tail -n +"$(($(wc -l <"$base.log") + 1))" -f "$base.log" &
 tail=$!
@@ -111,7 +112,15 @@ if ! read -r status _ <"$base.rc"; then
     echo "it ended without saying how; $base.log has what it said" >&2
     exit 70
 fi
-[ "$status" = 0 ] || grep -v '^== ' "$base.log" | tail -n 5 >&2
+if [ "$status" != 0 ]; then
+    # Of the last program: its last lines, and then what most likely is the reason.
+    from=$(grep -n '^== ' "$base.log" | tail -n 1 | cut -d: -f1)
+    said() { tail -n +"$((${from:-0} + 1))" "$base.log"; }
+    said | tail -n 10 >&2
+    {
+        said | grep -m 1 -A 1 '^dpkg: error' || said | grep -m 1 '^E: ' || said | grep -i -m 1 'error'
+    } | tr -s '\n ' ' ' >&2
+fi
 exit "$status"
 "#;
 
@@ -152,7 +161,8 @@ impl Job {
         }
     }
 
-    /// Begins it, with these differences as the reason, and waits for its end. Its directory must be there.
+    /// Begins it, with these differences as the reason, and waits for its end. Its directory must be there. Programs of
+    /// `attempts` run first, and may fail.
     ///
     /// # Errors
     /// A program that cannot be part of a script.
@@ -161,14 +171,11 @@ impl Job {
         plan: &mut Plan,
         progress: &Progress,
         deltas: Vec<Delta>,
+        attempts: &[Program],
         programs: &[Program],
     ) -> Result<(), ModuleError> {
-        if progress.rc.is_some() {
-            let path = self.file("rc");
-            let recursive = false;
-            plan.push_all(Vec::new(), Edit::Remove(Remove { path, recursive }));
-        }
-        let script = private_file(self.file("sh"), script(programs)?);
+        self.forget(plan, progress);
+        let script = private_file(self.file("sh"), script(attempts, programs)?);
         let path = script.path.display().to_string();
         plan.write(Vec::new(), script);
         let start = match progress.starter {
@@ -197,12 +204,25 @@ impl Job {
         Ok(())
     }
 
-    /// Waits for the end of what was begun.
+    /// Waits for the end of what was begun, which must be a good one.
     pub(crate) fn wait(&self, plan: &mut Plan) {
+        self.wait_for(plan, vec![0]);
+    }
+
+    /// Waits for the end of what was begun.
+    pub(crate) fn wait_however_it_ends(&self, plan: &mut Plan) {
+        self.wait_for(plan, Vec::new());
+    }
+
+    fn wait_for(&self, plan: &mut Plan, ok_rc: Vec<i32>) {
         let base = self.dir.join(self.verb).display().to_string();
         let program = Program::new(["sh", "-c", WAIT, "sh", &base]).shown_as(self.verb);
         let delta = Delta::action("packages", format!("{} (service {})", self.verb, self.unit));
-        plan.push(delta, Edit::Run(Run::new(program)));
+        let run = Run {
+            ok_rc,
+            ..Run::new(program)
+        };
+        plan.push(delta, Edit::Run(run));
         plan.incomplete = true;
     }
 
@@ -216,10 +236,11 @@ impl Job {
     }
 }
 
-/// The script: each program in turn, until one fails.
-fn script(programs: &[Program]) -> Result<String, ModuleError> {
+/// The script: each program in turn, until one fails that must not.
+fn script(attempts: &[Program], programs: &[Program]) -> Result<String, ModuleError> {
     let mut text = format!("#!/bin/sh\n{HEAD}");
-    for program in programs {
+    let attempts = attempts.iter().map(|it| (it, "true"));
+    for (program, or) in attempts.chain(programs.iter().map(|it| (it, "ends $?"))) {
         if program.stdin.is_some() || program.argv.is_empty() {
             return Err(ModuleError::new(
                 "a program that cannot be part of a script",
@@ -239,7 +260,7 @@ fn script(programs: &[Program]) -> Result<String, ModuleError> {
             text.push(' ');
             text.push_str(&quoted(&word));
         }
-        text.push_str(" || ends $?\n");
+        text.push_str(&format!(" || {or}\n"));
     }
     text.push_str("ends 0\n");
     Ok(text)
@@ -281,11 +302,11 @@ mod tests {
     #[test]
     fn words_of_programs_stay_words() {
         let program = Program::new(["apt-get", "install", "a='$(reboot)'"]).env("A", "b c");
-        let text = script(&[program]).unwrap();
+        let text = script(&[], &[program]).unwrap();
         assert!(
             text.contains("env 'A=b c' 'apt-get' 'install' 'a='\\''$(reboot)'\\''' || ends $?\n")
         );
-        assert!(script(&[Program::new(["x"]).stdin("y")]).is_err());
+        assert!(script(&[], &[Program::new(["x"]).stdin("y")]).is_err());
     }
 
     /// The scripts themselves, by the shell of this machine.
@@ -297,14 +318,22 @@ mod tests {
         for (program, status, said) in [
             (Program::new(["sh", "-c", "echo it works"]), 0, ""),
             (
-                Program::new(["sh", "-c", "echo it fails >&2; exit 3"]),
+                Program::new([
+                    "sh",
+                    "-c",
+                    "echo 'dpkg: error processing x:'; echo ' it fails'; echo E: more >&2; exit 3",
+                ]),
                 3,
-                "it fails\n",
+                "E: more\ndpkg: error processing x: it fails ",
             ),
         ] {
             let _ = std::fs::remove_file(base.with_extension("rc"));
             let programs = [program, Program::new(["true"])];
-            std::fs::write(base.with_extension("sh"), script(&programs).unwrap()).unwrap();
+            std::fs::write(
+                base.with_extension("sh"),
+                script(&[Program::new(["false"])], &programs).unwrap(),
+            )
+            .unwrap();
             let ran = std::process::Command::new("sh")
                 .arg(base.with_extension("sh"))
                 .env("HOSTLER_INHIBITED", "1")
@@ -319,7 +348,7 @@ mod tests {
             assert!(String::from_utf8_lossy(&waited.stderr).ends_with(said));
         }
         let log = std::fs::read_to_string(base.with_extension("log")).unwrap();
-        assert!(log.contains("it works\n") && log.contains("it fails\n"));
+        assert!(log.contains("it works\n") && log.contains(" it fails\nE: more\n"));
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

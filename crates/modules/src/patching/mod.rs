@@ -19,6 +19,7 @@ pub(crate) mod manager;
 pub(crate) mod mismatch;
 mod mounts;
 mod ports;
+pub(crate) mod snapshots;
 pub(crate) mod transaction;
 pub(crate) mod units;
 

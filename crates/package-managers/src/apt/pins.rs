@@ -1,4 +1,4 @@
-//! Packages that are kept: `apt-mark hold`, and pins in `preferences` (apt_preferences(5)).
+//! Packages that are kept: `apt-mark hold`, and pins in `preferences` (`apt_preferences(5)`).
 
 use hostler_module_api::Inspect;
 use hostler_probes::{Dpkg, names, text};
@@ -21,7 +21,7 @@ pub(super) fn holds(host: &dyn Inspect, dpkg: &Dpkg) -> Vec<Hold> {
     for path in std::iter::once("/etc/apt/preferences".to_owned()).chain(parts) {
         // As apt chooses files of a directory: by their names, without an extension or with `pref`.
         let name = path.rsplit('/').next().unwrap_or_default();
-        let is_read = !name.contains('.') || name.ends_with(".pref");
+        let is_read = !name.contains('.') || name.strip_suffix(".pref").is_some();
         if let (true, Some(text)) = (is_read, text(host, &path)) {
             all.extend(parse(&text).into_iter().map(|(package, pin)| Hold {
                 package,

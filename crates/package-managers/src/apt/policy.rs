@@ -15,7 +15,7 @@ pub(super) struct Policy {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Version {
     /// The version.
-    pub(super) version: String,
+    pub(super) number: String,
     /// What it counts for.
     pub(super) priority: i64,
     /// Percentage of hosts that are to get it now, where it is phased.
@@ -49,17 +49,14 @@ impl Version {
 impl Policy {
     /// A version of it.
     pub(super) fn version(&self, version: &str) -> Option<&Version> {
-        self.versions.iter().find(|it| it.version == version)
+        self.versions.iter().find(|it| it.number == version)
     }
 
     /// The highest version that only a pin keeps from being the candidate. A version of a source that never counts for
     /// much (backports) is none.
     pub(super) fn hidden_by_pin(&self) -> Option<&Version> {
         let candidate = self.candidate.as_deref()?;
-        let at = self
-            .versions
-            .iter()
-            .position(|it| it.version == candidate)?;
+        let at = self.versions.iter().position(|it| it.number == candidate)?;
         let higher = self
             .versions
             .get(..at)?
@@ -114,14 +111,14 @@ pub(super) fn parse(text: &str) -> BTreeMap<String, Policy> {
 /// Reads `1.2-3 500 (phased 10%)`.
 fn parse_version(body: &str) -> Option<Version> {
     let mut words = body.split_whitespace();
-    let version = words.next()?.to_owned();
+    let number = words.next()?.to_owned();
     let priority = words.next()?.parse().ok()?;
     let phased = body.split_once("(phased ").and_then(|(_, it)| {
         let percent = it.split_once('%')?.0;
         percent.parse::<u8>().ok()
     });
     Some(Version {
-        version,
+        number,
         priority,
         phased,
         sources: Vec::new(),
@@ -139,7 +136,7 @@ mod tests {
         let all = parse(TEXT);
         let ssl = &all["libssl3"];
         assert_eq!(ssl.candidate.as_deref(), Some("3.0.22-1~deb12u2"));
-        let versions: Vec<&str> = ssl.versions.iter().map(|it| it.version.as_str()).collect();
+        let versions: Vec<&str> = ssl.versions.iter().map(|it| it.number.as_str()).collect();
         assert_eq!(
             versions,
             [
@@ -163,11 +160,11 @@ mod tests {
     fn pins_hide_versions_and_backports_do_not_count() {
         let all = parse(TEXT);
         assert_eq!(
-            all["nginx"].hidden_by_pin().unwrap().version,
+            all["nginx"].hidden_by_pin().unwrap().number,
             "1.22.1-9+deb12u3"
         );
         assert_eq!(
-            all["redis:i386"].hidden_by_pin().unwrap().version,
+            all["redis:i386"].hidden_by_pin().unwrap().number,
             "5:7.0.15-1~deb12u4"
         );
         assert!(all["podman"].hidden_by_pin().is_none());

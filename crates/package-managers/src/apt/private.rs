@@ -168,25 +168,20 @@ pub(super) fn refresh_findings(output: &str) -> Vec<Finding> {
         let Some(text) = line
             .strip_prefix("E: ")
             .or_else(|| line.strip_prefix("W: "))
-            .or_else(|| line.strip_prefix("Err:"))
         else {
             continue;
         };
-        let code = if text.contains("is expired (") || text.contains("is not valid yet") {
-            "stale-index"
-        } else if text.starts_with("Some index files failed") {
+        if text.starts_with("Some index files failed") {
             // Says again what the other lines say.
             continue;
-        } else if line.starts_with("E: ") {
+        }
+        let is_lost = text.starts_with("Failed to fetch") || text.contains("verification");
+        let code = if text.contains("is expired (") || text.contains("is not valid yet") {
+            "stale-index"
+        } else if is_lost || line.starts_with("E: ") {
             "source-failed"
-        } else if line.starts_with("W: ")
-            && (text.starts_with("Failed to fetch") || text.contains("verification"))
-        {
-            "source-failed"
-        } else if line.starts_with("W: ") {
-            "source-warning"
         } else {
-            continue;
+            "source-warning"
         };
         let text = without_credentials(text);
         if findings.len() < LINES_MAX && !findings.iter().any(|it| it.text == text) {

@@ -85,7 +85,7 @@ impl Found {
             let Some(policy) = policies.get(&shown) else {
                 continue;
             };
-            let hidden = policy.hidden_by_pin().map(|it| it.version.as_str());
+            let hidden = policy.hidden_by_pin().map(|it| it.number.as_str());
             let newer =
                 |it: &&str| hostler_probes::compare_versions(it, &installed.version).is_gt();
             let candidate = policy.candidate.as_deref().filter(newer);

@@ -85,27 +85,26 @@ pub(super) struct Between {
 pub(super) fn between(policy: &Policy, from: Option<&str>, to: &str, sources: &Sources) -> Between {
     let above = |it: &&Version| {
         let compare = hostler_probes::compare_versions;
-        from.is_none_or(|from| compare(&it.version, from).is_gt())
-            && compare(&it.version, to).is_le()
+        from.is_none_or(|from| compare(&it.number, from).is_gt()) && compare(&it.number, to).is_le()
     };
     let class_of = |it: &Version| sources.class(it.origins());
     let last = policy.version(to).map(class_of).unwrap_or_default();
     let on_the_way = policy.versions.iter().filter(above);
     // A new package closes no hole of an older version.
-    let on_the_way = on_the_way.filter(|it| from.is_some() || it.version == to);
+    let on_the_way = on_the_way.filter(|it| from.is_some() || it.number == to);
     let secure: Vec<&Version> = on_the_way
         .filter(|it| class_of(it) == Class::Security)
         .collect();
     let newest = secure
         .iter()
-        .max_by(|a, b| hostler_probes::compare_versions(&a.version, &b.version));
+        .max_by(|a, b| hostler_probes::compare_versions(&a.number, &b.number));
     Between {
         class: if secure.is_empty() {
             last
         } else {
             Class::Security
         },
-        security_version: newest.map(|it| it.version.clone()).filter(|it| it != to),
+        security_version: newest.map(|it| it.number.clone()).filter(|it| it != to),
     }
 }
 

@@ -30,7 +30,7 @@ pub fn installed_kernels(host: &dyn Inspect) -> Vec<String> {
         let version = name
             .strip_prefix("vmlinuz-")
             .or_else(|| name.strip_prefix("vmlinux-"))?;
-        (is_version(version) && !version.ends_with(".old")).then(|| version.to_owned())
+        (is_version(version) && version.strip_suffix(".old").is_none()).then(|| version.to_owned())
     });
     let mut all: Vec<String> = in_boot.collect();
     if all.is_empty() {

@@ -114,7 +114,7 @@ pub fn unit_of(host: &dyn Inspect, pid: u32) -> Option<String> {
     let path = groups.lines().find(line)?.splitn(3, ':').nth(2)?;
     let part = path
         .split('/')
-        .find(|it| it.contains('.') && !it.ends_with(".slice"))?;
+        .find(|it| it.contains('.') && it.strip_suffix(".slice").is_none())?;
     let ends = [".service", ".scope", ".socket", ".mount", ".swap"];
     ends.iter()
         .any(|it| part.ends_with(it))

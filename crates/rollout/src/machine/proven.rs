@@ -110,13 +110,6 @@ impl Machine {
         held.collect()
     }
 
-    /// Must the host say what is left of its transaction?
-    pub(crate) fn must_resolve(&self, host: usize) -> bool {
-        let plan = self.plan_of(host);
-        let bound = self.restricted(plan.wave) || !self.hosts[host].held.is_empty();
-        bound && !plan.actions.is_empty()
-    }
-
     /// What the host is to have: its plan without what is held.
     pub(crate) fn wanted(&self, host: usize) -> Vec<&Action> {
         let held: BTreeSet<&PackageName> =
@@ -131,64 +124,54 @@ impl Machine {
         got.unwrap_or(&self.plan_of(host).actions)
     }
 
-    /// Takes what the host says is left of its transaction. Nothing comes in that the plan does not have.
+    /// Takes what the host says would be done. Nothing comes in that the plan does not have: where only proven versions are
+    /// wanted, what cannot be had is held, and all of it if more would come with it; else the plan does not fit the host.
+    /// What is installed already is no difference.
     pub(crate) fn resolved(&mut self, index: usize, resolution: Resolution) {
         let wanted: Vec<Action> = self.wanted(index).into_iter().cloned().collect();
-        let is_wanted = |it: &Action| {
-            let same = |want: &&Action| {
+        let planned = |it: &Action| {
+            let same = |want: &Action| {
                 want.package == it.package && want.to == it.to && want.kind == it.kind
             };
-            wanted.iter().any(|want| same(&want))
+            wanted.iter().any(same)
         };
-        let extra = resolution.actions.iter().find(|it| !is_wanted(it));
-        let extra = extra.map(|it| {
+        let extra = resolution.actions.iter().find(|it| !planned(it)).map(|it| {
             let version = it.to.as_deref().unwrap_or("its removal");
-            format!(
-                "it would bring {} {version}, which is not proven or not planned",
-                it.package
-            )
+            format!("{} {version} would come with it", it.package)
         });
-        let left: Vec<Action> = match extra {
-            Some(_) => Vec::new(),
-            None => wanted
-                .iter()
-                .filter(|want| {
-                    resolution
-                        .actions
-                        .iter()
-                        .any(|it| it.package == want.package)
-                })
-                .cloned()
-                .collect(),
-        };
-        for action in &wanted {
-            if left.iter().any(|it| it.package == action.package) {
-                continue;
-            }
+        let refusal = |it: &Action| -> Option<String> {
             let said = resolution
                 .impossible
                 .iter()
-                .find(|(it, _)| *it == action.package);
-            let reason = match (said, &extra) {
-                (Some((_, reason)), _) => reason.clone(),
-                (None, Some(extra)) => extra.clone(),
-                (None, None) => {
-                    "it is there already, or not possible without what is held".to_owned()
-                }
-            };
-            self.hosts[index].held.push(Held {
+                .find(|(package, _)| *package == it.package);
+            said.map(|(_, reason)| reason.clone())
+                .or_else(|| extra.clone())
+        };
+        let refused = wanted.iter().filter_map(|it| Some((it, refusal(it)?)));
+        let refused: Vec<Held> = refused
+            .map(|(action, reason)| Held {
                 package: action.package.clone(),
                 version: action.to.clone(),
                 reason,
-            });
-        }
+            })
+            .collect();
+        let bound = self.restricted(self.plan_of(index).wave) || !self.hosts[index].held.is_empty();
         let host = &mut self.hosts[index];
-        if left.is_empty() {
-            host.coming = Some(Outcome::Held {
-                reason: reasons(&host.held),
-            });
+        if !bound {
+            if !refused.is_empty() {
+                let reason = reasons(&refused);
+                host.coming = Some(Outcome::PlanMismatch { reason });
+            }
+            return;
         }
-        if left.len() < self.plan.hosts[&self.names[index]].actions.len() {
+        let kept = |it: &Action| !refused.iter().any(|held| held.package == it.package);
+        let left: Vec<Action> = wanted.iter().filter(|it| kept(it)).cloned().collect();
+        host.held.extend(refused);
+        if left.is_empty() {
+            let reason = reasons(&host.held);
+            host.coming = Some(Outcome::Held { reason });
+        }
+        if !host.held.is_empty() {
             host.got.reboot_reasons = Some(resolution.reboot_reasons);
         }
         host.got.actions = Some(left);

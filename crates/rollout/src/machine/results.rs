@@ -75,7 +75,6 @@ impl Machine {
         let gates = || !self.group_gates(index).is_empty();
         let back = host.got.rolled_back.as_ref();
         match place {
-            Place::Resolve => self.must_resolve(index),
             Place::Mask => procedure.mask_competitors,
             Place::AgainMask => procedure.mask_competitors && !host.owed.contains(&Owed::Release),
             Place::AgainPre(n) => {
@@ -93,7 +92,7 @@ impl Machine {
             },
             Place::GatesChange => (first || !empty) && gates(),
             Place::FirstReboot | Place::FirstBack | Place::FirstVerify => first,
-            Place::Download | Place::Install | Place::Restart => !empty,
+            Place::Resolve | Place::Download | Place::Install | Place::Restart => !empty,
             Place::Look | Place::Reboot | Place::Back => self.reboot_due(index),
             Place::GatesReboot => self.reboot_due(index) && gates(),
             Place::RollbackRestart => {
@@ -427,8 +426,8 @@ impl Machine {
                 host.coming = Some(Outcome::PlanMismatch { reason });
                 self.go(index, Place::Settle, at_us);
             }
-            Step::Download if message.starts_with(VERSION_GONE) => {
-                let reason = message[VERSION_GONE.len()..].trim().to_owned();
+            Step::Download if is_gone(&message) => {
+                let reason = message.trim_start_matches(VERSION_GONE).trim().to_owned();
                 self.hold_all(index, &reason);
                 self.go(index, Place::Settle, at_us);
             }
@@ -616,6 +615,18 @@ fn read<T: DeserializeOwned>(values: &Value, name: &str) -> Result<T, String> {
     let value = values.get(name).cloned().unwrap_or(Value::Null);
     serde_json::from_value(value)
         .map_err(|error| format!("the answer of the host cannot be read: {name}: {error}"))
+}
+
+/// Does a download say that no source has the version any more? What apt, pacman and apk, dnf, and zypper say of it.
+fn is_gone(message: &str) -> bool {
+    let words = [
+        "404  Not Found",
+        "404 Not Found",
+        "error: 404",
+        "Status code: 404",
+        "not found on medium",
+    ];
+    message.starts_with(VERSION_GONE) || words.iter().any(|it| message.contains(it))
 }
 
 fn short(text: &str) -> String {

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes rpm packages, a repository that says which of them are security updates (/srv/main), one that does not
+# Makes rpm packages, a repository that says which of them are security updates (/srv/updates), one that does not
 # (/srv/plain), and what is installed at first (/srv/first).
 set -e
-mkdir -p /srv/main /srv/plain /srv/first
+mkdir -p /srv/updates /srv/plain /srv/first
 # make DIRECTORY NAME EPOCH VERSION RELEASE TAGS FILES: FILES are paths, one a line; a directive may stand before a path.
 make() {
     spec=/srv/$2.spec
@@ -19,23 +19,23 @@ make() {
 }
 f=/usr/share/made
 make first tool 0 1.0 1 '' "$f/tool\n%config(noreplace) /etc/tool.conf"
-make main tool 0 1.1 1 '' "$f/tool\n%config(noreplace) /etc/tool.conf"
-make main tool 0 1.2 1 'Requires: newdep' "$f/tool\n%config(noreplace) /etc/tool.conf"
-make main newdep 0 1 1 '' "$f/newdep"
+make updates tool 0 1.1 1 '' "$f/tool\n%config(noreplace) /etc/tool.conf"
+make updates tool 0 1.2 1 'Requires: newdep' "$f/tool\n%config(noreplace) /etc/tool.conf"
+make updates newdep 0 1 1 '' "$f/newdep"
 make first library-with-a-name-that-is-longer-than-any-column 1 2.0 1 '' "$f/library"
-make main library-with-a-name-that-is-longer-than-any-column 1 2.0 2.el9_4.a.very.long.release.too '' "$f/library"
+make updates library-with-a-name-that-is-longer-than-any-column 1 2.0 2.el9_4.a.very.long.release.too '' "$f/library"
 make first kernel-core 0 5.1 1 'Provides: installonlypkg(kernel)\nProvides: multiversion(kernel)' /lib/modules/5.1/marker
-make main kernel-core 0 5.2 1 'Provides: installonlypkg(kernel)\nProvides: multiversion(kernel)' /lib/modules/5.2/marker
+make updates kernel-core 0 5.2 1 'Provides: installonlypkg(kernel)\nProvides: multiversion(kernel)' /lib/modules/5.2/marker
 make first old 0 1 1 '' "$f/old"
-make main replacement 0 3 1 'Provides: old = 3\nObsoletes: old < 3' "$f/old"
+make updates replacement 0 3 1 'Provides: old = 3\nObsoletes: old < 3' "$f/old"
 make first kept 0 1 1 '' "$f/kept"
-make main kept 0 2 1 '' "$f/kept"
+make updates kept 0 2 1 '' "$f/kept"
 make first broken 0 1 1 '' "$f/broken"
-make main broken 0 2 1 'Requires: nothing-has-this' "$f/broken"
+make updates broken 0 2 1 'Requires: nothing-has-this' "$f/broken"
 make first plain 0 1 1 '' "$f/plain"
 make plain plain 0 2 1 '' "$f/plain"
 cp /srv/first/noarch/* /srv/first/*.rpm /srv/first 2>/dev/null || true
-cp /srv/first/tool-* /srv/main
+cp /srv/first/tool-* /srv/updates
 advisory() { # ID TYPE SEVERITY CVE NAME VERSION RELEASE [EPOCH [MORE]]
     reference=
     [ -z "$4" ] || reference="<reference href='https://x/$4' id='$4' type='cve' title='$4'/>"
@@ -54,6 +54,6 @@ XML
     advisory SEC-2026:5 security Low CVE-2026-0005 kept 2 1
     echo '</updates>'
 } >/srv/updateinfo.xml
-createrepo_c --quiet /srv/main
-modifyrepo_c /srv/updateinfo.xml /srv/main/repodata >/dev/null
+createrepo_c --quiet /srv/updates
+modifyrepo_c /srv/updateinfo.xml /srv/updates/repodata >/dev/null
 createrepo_c --quiet /srv/plain

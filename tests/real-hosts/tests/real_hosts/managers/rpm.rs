@@ -14,12 +14,12 @@ fn prepare(view: &View, port: u16) {
     view.shell("rm -rf /srv/* /var/lib/hostler; mkdir -p /var/lib/hostler/patch");
     view.shell(made);
     view.shell(&format!(
-        "setsid python3 -m http.server {port} --bind 127.0.0.1 --directory /srv >/dev/null 2>&1 & echo $! >/srv/pid
+        "python3 -m http.server {port} --bind 127.0.0.1 --directory /srv >/dev/null 2>&1 & echo $! >/srv/pid
         n=0; until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {port}))' 2>/dev/null; do
             n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1
         done"
     ));
-    view.shell("rpm -qa --qf '%{NAME}\\n' | xargs -r rpm -e --allmatches 2>/dev/null || true; rpm -i /srv/first/*.rpm 2>&1");
+    view.shell("rpm -qa --qf '%{NAME}\\n' | xargs -r rpm -e --allmatches 2>/dev/null || true; rm -f /etc/tool.conf*; rpm -i /srv/first/*.rpm 2>&1");
 }
 
 fn stop(view: &View) {
@@ -32,11 +32,11 @@ fn dnf(manager: &dyn PackageManager, view: &View) {
         format!("[{name}]\nname=made {name}\nbaseurl=http://127.0.0.1:8311/{name}\ngpgcheck=0\n")
     };
     view.shell(&format!(
-        "mkdir -p /etc/yum.repos.d /etc/dnf/plugins; rm -f /etc/yum.repos.d/*
+        "mkdir -p /etc/yum.repos.d /etc/dnf/plugins; rm -rf /etc/yum.repos.d/* /etc/dnf/versionlock.toml; : >/etc/dnf/plugins/versionlock.list
         printf '%b' '{}{}' >/etc/yum.repos.d/made.repo
         printf 'enabled=0\\n' >>/etc/yum.repos.d/made.repo
         printf '%b' '{}' >/etc/yum.repos.d/plain.repo",
-        repository("main"),
+        repository("updates"),
         repository("off"),
         repository("plain"),
     ));
@@ -52,7 +52,7 @@ fn dnf(manager: &dyn PackageManager, view: &View) {
         .iter()
         .map(|it| it.name.as_str())
         .collect();
-    assert_eq!(names, ["main", "plain"], "{survey:#?}");
+    assert_eq!(names, ["plain", "updates"], "{survey:#?}");
     assert!(
         survey
             .repositories
@@ -249,7 +249,7 @@ fn locked(manager: &dyn PackageManager, view: &View, actions: &[Action]) {
         view.shell("ls /var/lib/rpm/.rpm.lock /root/.rpmdb/.rpm.lock 2>/dev/null | head -n 1");
     let hold = "import fcntl, os, sys, time; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); open('/srv/held', 'w').close(); time.sleep(60)";
     view.shell(&format!(
-        "rm -f /srv/held; setsid python3 -c \"{hold}\" {lock} >/dev/null 2>&1 & echo $! >/srv/locker
+        "rm -f /srv/held; python3 -c \"{hold}\" {lock} >/dev/null 2>&1 & echo $! >/srv/locker
         until [ -e /srv/held ]; do sleep 0.1; done"
     ));
     let holder = manager.lock_holder(view).expect("somebody holds it");
@@ -269,13 +269,13 @@ fn locked(manager: &dyn PackageManager, view: &View, actions: &[Action]) {
 
 #[test]
 fn dnf_does_exactly_what_was_planned() {
-    let Some(stage) = stage("dnf", "dnf", "dnf rpm createrepo-c") else {
+    let Some(stage) = stage("dnf", "dnf", "dnf dnf-plugins-core rpm createrepo-c") else {
         return;
     };
     let view = &stage.view;
     // Debian's dnf comes with a repository of its own that is not there.
     view.shell(
-        "rm -f /etc/dnf/plugins/local.conf /usr/lib/python3/dist-packages/dnf-plugins/local.py",
+        "rm -f /etc/dnf/plugins/local.conf /etc/dnf/libdnf5-plugins/local.conf /usr/lib/python3/dist-packages/dnf-plugins/local.py",
     );
     let five = DNF5.is_here(view) || view.shell("command -v dnf5 || true") != "";
     dnf(if five { &DNF5 } else { &DNF4 }, view);

@@ -1,0 +1,14 @@
+//! Simulated fleets: the real driver and machine over hosts that exist in time that is not real.
+
+mod fleet;
+mod fleet_steps;
+mod kill;
+mod orders;
+mod plans;
+mod procedure;
+mod properties;
+mod reboots;
+mod versions;
+mod waves;
+mod windows;
+mod world;
