@@ -11,6 +11,7 @@ mod notes;
 mod outcome;
 mod plan;
 mod policy;
+mod ran;
 mod report;
 mod scan;
 mod schedule;
