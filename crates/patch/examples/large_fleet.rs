@@ -1,6 +1,10 @@
 //! How long it takes to choose, plan and forecast for a large fleet:
 //! `cargo run --release -p hostler-patch --example large_fleet -- 200`.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for developers, run by hand")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a program for developers, run by hand"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -14,14 +18,21 @@ use hostler_patch::{forecast, text};
 use support::{Case, Fleet, load_and_lint};
 
 fn main() {
-    let count: usize = std::env::args().nth(1).map_or(200, |it| it.parse().unwrap());
+    let count: usize = std::env::args()
+        .nth(1)
+        .map_or(200, |it| it.parse().unwrap());
     let mut inventory = String::new();
     let mut fleet = String::new();
     for index in 0..count {
         let role = ["web", "db", "cache", "batch"][index % 4];
         writeln!(inventory, "{role}: h{index:05}").unwrap();
         let boot = ["bios kvm", "uefi kvm", "uefi metal R640"][index % 3];
-        write!(fleet, "h{index:05}: boot {boot}; os debian {}", 12 + index % 2).unwrap();
+        write!(
+            fleet,
+            "h{index:05}: boot {boot}; os debian {}",
+            12 + index % 2
+        )
+        .unwrap();
         // Sixty updates each, of which some are everywhere and some only with a role.
         for package in 0..60 {
             let name = if package % 3 == 0 { role } else { "all" };

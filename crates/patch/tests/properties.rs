@@ -1,6 +1,6 @@
 //! What holds for every fleet and policy: each host is in one place, budgets and windows are kept, canaries come first, and the
 //! order of the input decides nothing.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod support;
 
@@ -39,7 +39,16 @@ struct HostWords {
     packages: BTreeSet<usize>,
 }
 
-const PACKAGES: [&str; 8] = ["openssl", "nginx", "postgresql", "vim", "curl", "bash", "zlib", "tzdata"];
+const PACKAGES: [&str; 8] = [
+    "openssl",
+    "nginx",
+    "postgresql",
+    "vim",
+    "curl",
+    "bash",
+    "zlib",
+    "tzdata",
+];
 const ROLES: [&str; 3] = ["web", "db", "cache"];
 const BOOTS: [&str; 3] = ["bios kvm", "uefi kvm", "uefi metal R640"];
 const SYSTEMS: [&str; 2] = ["debian 13", "ubuntu 24.04"];
@@ -100,10 +109,20 @@ impl World {
         let window = if self.limit { "night" } else { "window" };
         let hours = self.duration_h;
         if self.limit {
-            writeln!(policy, "windows:\n  night: {{zone: UTC, daily: true, at: \"20:00\", duration: {hours}h}}").unwrap();
-            policy.push_str("  late: {zone: UTC, daily: true, at: \"20:30\", duration: 8h, hosts: web}\n");
+            writeln!(
+                policy,
+                "windows:\n  night: {{zone: UTC, daily: true, at: \"20:00\", duration: {hours}h}}"
+            )
+            .unwrap();
+            policy.push_str(
+                "  late: {zone: UTC, daily: true, at: \"20:30\", duration: 8h, hosts: web}\n",
+            );
         } else {
-            writeln!(policy, "{window}: {{zone: UTC, daily: true, at: \"20:00\", duration: {hours}h}}").unwrap();
+            writeln!(
+                policy,
+                "{window}: {{zone: UTC, daily: true, at: \"20:00\", duration: {hours}h}}"
+            )
+            .unwrap();
         }
         let (most, percent) = self.group;
         let group = if percent {
@@ -116,8 +135,15 @@ impl World {
         if role(1) && (!percent || most < 3) {
             writeln!(policy, "groups:\n  db: {{hosts: db, {group}}}").unwrap();
         }
-        let waves = if fits(&self.waves) { &self.waves } else { "[1, rest]" };
-        let rest = format!(", {{hosts: rest, parallel: {}, ramp: {}}}]", self.parallel, self.ramp);
+        let waves = if fits(&self.waves) {
+            &self.waves
+        } else {
+            "[1, rest]"
+        };
+        let rest = format!(
+            ", {{hosts: rest, parallel: {}, ramp: {}}}]",
+            self.parallel, self.ramp
+        );
         let waves = waves.replace(", rest]", &rest);
         writeln!(policy, "waves: {waves}\npin: {{mode: {}}}", self.pin).unwrap();
         let mut order: Vec<usize> = (0..self.hosts.len()).collect();
@@ -141,7 +167,8 @@ impl World {
                 words.push(format!("update {} 1 -> 2 security", PACKAGES[package]));
             }
             if host.kernel {
-                words.push("update linux-image-1 1 -> 2 security size=90MiB; reboots kernel".into());
+                words
+                    .push("update linux-image-1 1 -> 2 security size=90MiB; reboots kernel".into());
             }
             if host.lost {
                 words.push("unreachable it is off".into());
@@ -161,7 +188,10 @@ fn plan_of(case: &Case) -> Option<(Plan, Fleet)> {
     let (found, problems) = load_and_lint(&sources, case.section("policy"), &fleet);
     let errors: Vec<_> = problems.iter().filter(|it| it.is_error()).collect();
     if !errors.is_empty() {
-        assert!(errors.iter().all(|it| it.code == "policy-group"), "{errors:?}");
+        assert!(
+            errors.iter().all(|it| it.code == "policy-group"),
+            "{errors:?}"
+        );
         return None;
     }
     let (policy, checked) = found?;
@@ -182,48 +212,91 @@ fn turns(simulation: &Simulation) -> BTreeMap<&str, (i64, i64)> {
 
 /// How many of these stretches overlap, at most.
 fn most(stretches: impl Iterator<Item = (i64, i64)>) -> usize {
-    let mut changes: Vec<(i64, i32)> = stretches.flat_map(|(start, end)| [(start, 1), (end, -1)]).collect();
+    let mut changes: Vec<(i64, i32)> = stretches
+        .flat_map(|(start, end)| [(start, 1), (end, -1)])
+        .collect();
     changes.sort_unstable();
     let mut now = 0;
-    changes.iter().map(|(_, change)| { now += change; now }).max().map_or(0, |it| usize::try_from(it).unwrap())
+    changes
+        .iter()
+        .map(|(_, change)| {
+            now += change;
+            now
+        })
+        .max()
+        .map_or(0, |it| usize::try_from(it).unwrap())
 }
 
 fn check_simulation(plan: &Plan, simulation: &Simulation) -> Result<(), TestCaseError> {
     let turns = turns(simulation);
-    prop_assert_eq!(simulation.turns.len(), plan.hosts.len(), "each host has a turn, or a reason");
+    prop_assert_eq!(
+        simulation.turns.len(),
+        plan.hosts.len(),
+        "each host has a turn, or a reason"
+    );
     for (index, wave) in plan.waves.iter().enumerate() {
         let number = u32::try_from(index).unwrap();
         let hosts = plan.hosts_of(number);
-        let own: Vec<(i64, i64)> = hosts.iter().filter_map(|it| turns.get(it).copied()).collect();
+        let own: Vec<(i64, i64)> = hosts
+            .iter()
+            .filter_map(|it| turns.get(it).copied())
+            .collect();
         prop_assert!(most(own.iter().copied()) <= wave.parallel as usize);
         let opens = simulation.opens_us[index];
-        prop_assert!(own.iter().all(|(start, _)| *start >= opens), "waves do not overlap");
+        prop_assert!(
+            own.iter().all(|(start, _)| *start >= opens),
+            "waves do not overlap"
+        );
         if index > 0 {
             prop_assert!(opens >= simulation.passes_us[index - 1]);
             let soak = i64::try_from(plan.waves[index - 1].soak_s).unwrap() * 1_000_000;
             let before = plan.hosts_of(number - 1);
-            let last = before.iter().filter_map(|it| turns.get(it)).map(|it| it.1).max();
-            prop_assert!(last.is_none_or(|it| opens >= it + soak), "a wave soaks before the next");
+            let last = before
+                .iter()
+                .filter_map(|it| turns.get(it))
+                .map(|it| it.1)
+                .max();
+            prop_assert!(
+                last.is_none_or(|it| opens >= it + soak),
+                "a wave soaks before the next"
+            );
         }
         let open = wave.window.as_ref().map(|it| &plan.windows[it]);
         for host in hosts {
-            let Some((start, _)) = turns.get(host) else { continue };
+            let Some((start, _)) = turns.get(host) else {
+                continue;
+            };
             let planned = &plan.hosts[host];
             let end = start + i64::from(planned.expected_p95_s + wave.reserve_s) * 1_000_000;
-            let inside = |it: &hostler_schedule::Interval| it.start_us <= *start && end <= it.end_us;
+            let inside =
+                |it: &hostler_schedule::Interval| it.start_us <= *start && end <= it.end_us;
             if let Some(open) = open {
-                prop_assert!(open.iter().flat_map(|it| &it.open).any(inside), "{} is outside", host);
+                prop_assert!(
+                    open.iter().flat_map(|it| &it.open).any(inside),
+                    "{} is outside",
+                    host
+                );
             }
             if let Some(own) = &planned.own_windows {
-                prop_assert!(own.iter().any(inside), "{host} is outside of its own window");
+                prop_assert!(
+                    own.iter().any(inside),
+                    "{host} is outside of its own window"
+                );
             }
         }
     }
     for group in &plan.groups {
-        let members = group.hosts.iter().filter_map(|it| turns.get(it.as_str()).copied());
+        let members = group
+            .hosts
+            .iter()
+            .filter_map(|it| turns.get(it.as_str()).copied());
         let busy = most(members);
         let away = group.unavailable.len();
-        prop_assert!(busy == 0 || busy + away <= group.max_unavailable as usize, "group {}", group.name);
+        prop_assert!(
+            busy == 0 || busy + away <= group.max_unavailable as usize,
+            "group {}",
+            group.name
+        );
     }
     Ok(())
 }

@@ -190,7 +190,6 @@ impl<'a> Writer<'a> {
                 ("string", "clock") => "time of day".into(),
                 ("string", "date") => "date".into(),
                 ("string", "moment") => "date or local time".into(),
-                ("string", "wave-hosts") => "text".into(),
                 ("string", _) => "text".into(),
                 ("integer" | "number", _) => "number".into(),
                 ("boolean", _) => "true or false".into(),
@@ -237,14 +236,18 @@ impl<'a> Writer<'a> {
 
 /// The anchor that Markdown makes of a heading.
 fn anchor(path: &str) -> String {
-    path.chars().filter(|it| it.is_ascii_alphanumeric() || *it == '_').collect()
+    path.chars()
+        .filter(|it| it.is_ascii_alphanumeric() || *it == '_')
+        .collect()
 }
 
 fn one_line(text: &str) -> String {
     let text: Vec<&str> = text.split_whitespace().collect();
     let text = text.join(" ");
     // Links of Rust's documentation lead nowhere here.
-    text.replace('|', "\\|").replace("[`", "`").replace("`]", "`")
+    text.replace('|', "\\|")
+        .replace("[`", "`")
+        .replace("`]", "`")
 }
 
 fn default(value: &Value) -> String {
