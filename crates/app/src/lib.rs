@@ -41,8 +41,8 @@ pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
 pub use patch::{
     PatchApplyRequest, PatchAudience, PatchOrder, PatchPlanRequest, PatchPlanned, PatchRan,
-    PatchStand, PatchWatch, Scanned, give_patch_order, patch_apply, patch_plan, patch_plan_of,
-    patch_resume, patch_scan, read_patch_plan, save_patch_plan,
+    PatchStand, PatchWatch, Scanned, give_patch_order, patch_apply, patch_lint, patch_plan,
+    patch_plan_of, patch_resume, patch_scan, read_patch_plan, save_patch_plan,
 };
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
 pub use refusal::Refusal;

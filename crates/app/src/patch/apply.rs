@@ -192,12 +192,12 @@ pub async fn resume(
     let before = notes::read(&store, &record.summary.run)?;
     let given = as_kept(&stored.request(&request.given), &plan);
     let inputs = load(&given, &plan, sources)?;
-    orders.insert(
-        0,
-        Order::Resume {
+    if was_stopped(&before) {
+        let go_on = Order::Resume {
             accept_failures: false,
-        },
-    );
+        };
+        orders.insert(0, go_on);
+    }
     let session = Session {
         plan: Arc::new(plan),
         id: PlanId(plan_id),
@@ -218,6 +218,24 @@ pub async fn resume(
     session
         .run(Keeping::Again(Box::new(again)), sources, audience)
         .await
+}
+
+/// Did somebody halt the run, and nobody let it go on since?
+fn was_stopped(entries: &[Entry]) -> bool {
+    let mut stopped = false;
+    for entry in entries {
+        match &entry.note {
+            Note::Halted {
+                cause: hostler_rollout::HaltCause::Ordered { .. },
+            } => stopped = true,
+            Note::Ordered {
+                order: Order::Resume { .. },
+                ..
+            } => stopped = false,
+            _ => {}
+        }
+    }
+    stopped
 }
 
 /// The plan that a run carries out.

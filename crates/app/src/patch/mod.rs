@@ -6,6 +6,7 @@ mod book;
 mod crew;
 mod gates;
 mod hosts;
+mod lint;
 mod notes;
 mod outcome;
 mod plan;
@@ -19,6 +20,7 @@ pub use apply::{
     resume as patch_resume,
 };
 pub use hostler_rollout::Order as PatchOrder;
+pub use lint::lint as patch_lint;
 pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
 pub use scan::{Scanned, scan as patch_scan};

@@ -1,6 +1,7 @@
 //! `hostler patch`: updates of operating systems.
 
 pub(super) mod apply;
+mod lint;
 mod orders;
 mod plan;
 mod scan;
@@ -22,6 +23,8 @@ pub(crate) struct PatchArgs {
 
 #[derive(Debug, Subcommand)]
 enum PatchCommand {
+    /// Judge policies: every mistake with its place, before anything is started
+    Lint(Box<lint::LintArgs>),
     /// Look at hosts: updates that wait, pending reboots, holds, and what else is to be known. Nothing is changed.
     Scan(Box<scan::ScanArgs>),
     /// Make a plan: exact versions for each host, in waves. Nothing is changed.
@@ -106,6 +109,7 @@ impl FleetArgs {
 /// Does what the subcommand says.
 pub(crate) fn run(args: PatchArgs) -> ExitCode {
     match args.command {
+        PatchCommand::Lint(args) => lint::run(*args),
         PatchCommand::Scan(args) => scan::run(*args),
         PatchCommand::Plan(args) => plan::run(*args),
         PatchCommand::Show(args) => plan::show(&args),
