@@ -20,7 +20,7 @@ use super::diary::{Diary, OpenedOccurrence};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
-/// A clock that jumps, and an edited policy, are noticed after this long at the latest.
+/// What another process does is looked after so often.
 const LOOK_EVERY_US: i64 = 60 * SECOND_US;
 /// After something went wrong it is tried again after this long.
 const AGAIN_AFTER_US: i64 = 300 * SECOND_US;
@@ -88,7 +88,7 @@ pub(crate) enum Wake {
 /// What a scheduler needs of the world.
 pub(crate) trait World {
     fn now_us(&self) -> i64;
-    /// Waits until the time, or until somebody wants an end.
+    /// Waits until the time, or for a shorter while, or until somebody wants an end.
     fn wait(&self, until_us: i64) -> Wake;
     fn stopping(&self) -> bool;
     /// A line for the log.
@@ -142,11 +142,9 @@ impl<'a, W: World> Scheduler<'a, W> {
     /// Opens windows until somebody wants an end.
     pub(crate) fn attend(&mut self) {
         while !self.world.stopping() {
-            let Looked::Idle(until_us) = self.look() else {
-                continue;
-            };
-            let soon_us = self.world.now_us().saturating_add(LOOK_EVERY_US);
-            if self.world.wait(until_us.min(soon_us)) == Wake::Stop {
+            if let Looked::Idle(until_us) = self.look()
+                && self.world.wait(until_us) == Wake::Stop
+            {
                 break;
             }
         }
@@ -168,6 +166,7 @@ impl<'a, W: World> Scheduler<'a, W> {
         if now_us < self.not_before_us {
             return Looked::Idle(self.not_before_us);
         }
+        self.not_before_us = i64::MIN;
         match self.try_look(now_us) {
             Ok(looked) => looked,
             Err(why) => self.later(now_us, &why),
@@ -214,14 +213,13 @@ impl<'a, W: World> Scheduler<'a, W> {
         if !due.missed.is_empty() {
             self.missed(&agenda, &due.missed, now_us)?;
         }
-        if let Some(looked) = self.unfinished(&agenda, &opened, due.open.as_ref(), now_us)? {
+        if let Some(looked) = self.unfinished(&agenda, &opened, &due, now_us)? {
             return Ok(looked);
         }
         match due.open {
             Some(opening) => self.open(&agenda, &opening, &any),
             None => {
                 self.say_next(&agenda, due.next_us);
-                self.not_before_us = i64::MIN;
                 Ok(Looked::Idle(due.next_us.unwrap_or(now_us + DAY_US)))
             }
         }
@@ -259,7 +257,7 @@ impl<'a, W: World> Scheduler<'a, W> {
         &mut self,
         agenda: &Agenda,
         opened: &[OpenedOccurrence],
-        due: Option<&Opening>,
+        due: &Due,
         now_us: i64,
     ) -> Result<Option<Looked>, String> {
         for it in opened.iter().rev().filter(|it| !it.plan.is_empty()) {
@@ -277,11 +275,12 @@ impl<'a, W: World> Scheduler<'a, W> {
                     ));
                 }
                 RunOfPlan::Interrupted { run, orderly } => {
-                    if let Some(due) = due {
-                        self.take_over(due, it, &run, now_us)?;
+                    if let Some(opening) = &due.open {
+                        self.take_over(opening, it, &run, now_us)?;
                     } else if let Some(until_us) = self.waits(agenda, &run, orderly, now_us) {
                         self.say(&format!("run {run} of {} waits for its window", it.id));
-                        return Ok(Some(Looked::Idle(until_us)));
+                        let next_us = due.next_us.unwrap_or(i64::MAX);
+                        return Ok(Some(Looked::Idle(until_us.min(next_us))));
                     }
                     self.say(&format!("goes on with run {run} of {}", it.id));
                     let worked = self.world.resume(&run);
