@@ -54,6 +54,7 @@ modules! {
     patch_competitors,
     patch_download,
     patch_install,
+    patch_preflight,
     patch_reboot,
     patch_resolve,
     patch_restart,

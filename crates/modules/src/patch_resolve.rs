@@ -1,12 +1,10 @@
 //! `patch_resolve`: what the package manager would do for exact versions.
 
-use std::path::Path;
-
 use hostler_module_api::prelude::*;
-use hostler_package_managers as managers;
+use hostler_package_managers::Wanted as Exactly;
 use hostler_updates::{PackageName, Resolution};
 
-use crate::patching::value_of;
+use crate::patching::{files, manager, value_of};
 
 /// Simulate a transaction that brings exact versions of packages. Nothing is changed.
 ///
@@ -48,9 +46,9 @@ impl Module for This {
     const NAME: &'static str = "patch_resolve";
 
     fn observe(args: &Args, host: &dyn Inspect) -> Result<Resolution, ModuleError> {
-        let manager = managers::manager_of(host)?;
-        let dir = Path::new(managers::METADATA).join(managers::metadata_name(manager.kind()));
-        let wanted = args.wanted.iter().map(|it| managers::Wanted {
+        let manager = manager::manager(host)?;
+        let dir = files::metadata(manager.kind());
+        let wanted = args.wanted.iter().map(|it| Exactly {
             package: PackageName { name: it.name.clone(), arch: it.arch.clone() },
             version: it.version.clone(),
         });

@@ -1,14 +1,12 @@
 //! `patch_scan`: what a host says of itself and of the updates that wait for it.
 
-mod system;
-
-use std::path::Path;
+pub(crate) mod system;
 
 use hostler_module_api::prelude::*;
 use hostler_package_managers as managers;
 use hostler_updates::Scan;
 
-use crate::patching::value_of;
+use crate::patching::{files, manager, value_of};
 
 /// Look at a host before it is patched: updates with exact versions, what they are for, and all that bears on patching.
 /// Nothing is changed: the package lists that are refreshed are Hostler's own.
@@ -41,8 +39,8 @@ impl Module for This {
     const NAME: &'static str = "patch_scan";
 
     fn observe(args: &Args, host: &dyn Inspect) -> Result<Scan, ModuleError> {
-        let manager = managers::manager_of(host)?;
-        let dir = Path::new(managers::METADATA).join(managers::metadata_name(manager.kind()));
+        let manager = manager::manager(host)?;
+        let dir = files::metadata(manager.kind());
         let survey = manager.survey(host, &dir, args.refresh)?;
         let installed = manager.installed(host)?;
         let kernel = managers::kernel(host);

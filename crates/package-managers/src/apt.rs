@@ -161,3 +161,6 @@ fn file_lists(host: &dyn Inspect, dpkg: &Dpkg, actions: &[Action]) -> BTreeSet<S
     }
     files
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 
 use hostler_change::{CommandOutput, Program};
 use hostler_module_api::{Inspect, ModuleError};
-use hostler_updates::Finding;
 
 /// Longest that a question may take that needs no network, seconds.
 pub(crate) const ASK_MAX_S: u64 = 300;
@@ -69,14 +68,6 @@ pub(crate) fn last_lines(output: &CommandOutput) -> String {
     let mut lines: Vec<String> = lines.map(|it| it.chars().take(300).collect()).collect();
     lines.reverse();
     lines.join("; ")
-}
-
-/// A finding.
-pub(crate) fn finding(code: &str, text: impl Into<String>) -> Finding {
-    Finding {
-        code: code.into(),
-        text: text.into(),
-    }
 }
 
 /// A name, version or architecture as a word for a package manager. They come from hosts, by way of a plan: what could be

@@ -1,6 +1,5 @@
 //! dnf, the fourth and the fifth, with rpm. `docs/patching/package-managers.md` says what is exact and what is not.
 
-mod advisories;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,15 +9,15 @@ use hostler_change::{CommandOutput, Program};
 use hostler_module_api::{Inspect, ModuleError};
 use hostler_probes::{exists, names, text};
 use hostler_updates::{
-    Action, ActionKind, Class, Conffiles, DatabaseState, Finding, Hold, Manager, PackageName,
-    PatchLock, Repository, Resolution, Update, WayBack,
+    Action, ActionKind, Conffiles, DatabaseState, Finding, Hold, Manager, PackageName, PatchLock,
+    Repository, Resolution,
 };
 
-use self::advisories::Advisories;
-use self::table::{Row, Section, Table};
-use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, failed, finding, last_lines, script};
+use self::table::Table;
+use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, failed, last_lines, script};
+use crate::finding;
 use crate::locks::{self, Lock};
-use crate::rpm::{self, Installed};
+use crate::rpm::{self, Advisories, Available, Installed, Offers, Row, Section, unclassified};
 use crate::{PackageManager, Survey, Wanted, conffiles, repomd};
 
 /// dnf of one of its two lines.
@@ -38,18 +37,6 @@ const QUERY: &str = "%{name}\t%{epoch}\t%{version}\t%{release}\t%{arch}\t%{repoi
 
 /// How often a transaction is simulated again without what cannot be had.
 const ROUNDS_MAX: usize = 4;
-
-/// A package that a repository has.
-#[derive(Clone, Debug, Default)]
-struct Available {
-    repository: String,
-    download_bytes: u64,
-    size: u64,
-    sha256: Option<String>,
-}
-
-/// By name, architecture and version.
-type Offers = BTreeMap<(String, String, String), Available>;
 
 impl Dnf {
     /// dnf with its caches in `metadata`; what it knows of repositories is as old as it is there.
@@ -159,7 +146,7 @@ fn offer(line: &str) -> Option<((String, String, String), Available)> {
         repository: next()?.to_owned(),
         download_bytes: next()?.parse().unwrap_or(0),
         size: next()?.parse().unwrap_or(0),
-        sha256: next().and_then(advisories::sha256),
+        sha256: next().and_then(sha256),
     };
     let evr = rpm::evr(epoch, version, release);
     Some(((name.to_owned(), arch.to_owned(), evr), available))
@@ -237,32 +224,33 @@ fn stale(output: &CommandOutput) -> Vec<Finding> {
     lines.iter().map(line).collect()
 }
 
-/// Says loudly that security updates cannot be told from others.
-pub(crate) fn unclassified(repositories: &[Repository], updates: &[Update]) -> Vec<Finding> {
-    let used = |name: &str| {
-        let mut suites = updates.iter().flat_map(|it| &it.suites);
-        suites.any(|it| it == name)
-    };
-    let without = repositories.iter().filter(|it| !it.classifies);
-    let without: Vec<&str> = without
-        .map(|it| it.name.as_str())
-        .filter(|it| used(it))
-        .collect();
-    if !repositories.is_empty() && repositories.iter().all(|it| !it.classifies) {
-        return vec![finding(
-            "no-classification",
-            "NO repository of this host says which of its updates are security updates: every update counts as \
-             unknown, and \"no security updates\" would be no statement at all",
-        )];
+/// Reads how Python writes a SHA-256: `(3, b'\x01A...')`; anything else is none.
+fn sha256(text: &str) -> Option<String> {
+    let at = text.find(", b")? + ", b".len();
+    let mut chars = text.get(at..)?.chars();
+    let quote = chars.next()?;
+    let mut bytes: Vec<u8> = Vec::new();
+    loop {
+        let ch = chars.next()?;
+        let byte = match ch {
+            _ if ch == quote => break,
+            '\\' => match chars.next()? {
+                'x' => {
+                    let digit = |it: Option<char>| it?.to_digit(16);
+                    let byte = digit(chars.next())? * 16 + digit(chars.next())?;
+                    u8::try_from(byte).ok()?
+                }
+                'n' => b'\n',
+                'r' => b'\r',
+                't' => b'\t',
+                other => u8::try_from(other).ok()?,
+            },
+            _ => u8::try_from(ch).ok()?,
+        };
+        bytes.push(byte);
     }
-    if without.is_empty() {
-        return Vec::new();
-    }
-    let text = format!(
-        "these repositories do not say which of their updates are security updates; theirs count as unknown: {}",
-        without.join(", ")
-    );
-    vec![finding("no-classification", text)]
+    let hex = |it: &u8| format!("{it:02x}");
+    (bytes.len() == 32).then(|| bytes.iter().map(hex).collect())
 }
 
 mod manager;

@@ -13,6 +13,8 @@ mod host;
 mod locks;
 mod repomd;
 mod rpm;
+mod xml;
+mod zypper;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,10 +28,14 @@ use hostler_updates::{
 
 pub use apt::Apt;
 pub use detect::{MANAGERS, manager, manager_of, metadata_name};
+pub use dnf::{DNF4, DNF5, Dnf};
 pub use host::{
     UPDATERS, boot_class, competitors, has_older, installed_kernels, is_container, kernel,
     kernel_package, mapping, reboot, snapshot_provider, stale, unit_of,
 };
+
+pub use rpm::file_name as rpm_file_name;
+pub use zypper::Zypper;
 
 /// Where Hostler keeps what it needs on a host for patching. Passed through by the user that apt downloads as (mode
 /// 0711), listed by root alone.
@@ -47,7 +53,6 @@ fn finding(code: &str, text: impl Into<String>) -> Finding {
         text: text.into(),
     }
 }
-pub use dnf::{DNF4, DNF5, Dnf};
 
 /// What a package manager knows: its part of a [`hostler_updates::Scan`].
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,8 @@
 //! their name here: `kernel-core-5.14.0-503.el9`, as they have on Debian. So a new kernel is a package that is installed
 //! beside the old one, and taking it back removes that one only.
 
+mod advisories;
+mod transaction;
 mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +17,10 @@ use hostler_updates::{Action, ActionKind, Conffile, DatabaseState, PackageName};
 use crate::ask::{ASK_MAX_S, ask, ask_well, last_lines, script, word};
 use crate::locks::Lock;
 
+pub(crate) use advisories::{Advisories, Named, severity};
+pub(crate) use transaction::{
+    Available, Offers, Row, Section, conclude, touched, unclassified, updates,
+};
 pub(crate) use version::compare;
 
 /// Most changed configuration files that are told of.
@@ -194,8 +200,9 @@ pub(crate) fn spec(package: &PackageName, evr: &str) -> String {
     word(&format!("{name}-{evr}.{}", package.arch))
 }
 
-/// How a package's file is called: the program that follows each download sees to it.
-pub(crate) fn file_name(package: &PackageName, evr: &str) -> String {
+/// How the file of an rpm package is called, of what the package is called in plans and its version: the program that
+/// follows each download sees to it.
+pub fn file_name(package: &PackageName, evr: &str) -> String {
     let name = real_name(package, evr);
     let version = evr.split_once(':').map_or(evr, |it| it.1);
     word(&format!("{name}-{version}.{}.rpm", package.arch))
@@ -240,6 +247,24 @@ while [ "$count" -gt 0 ]; do
     ! rpm -q "$package" >/dev/null 2>&1 || set -- "$@" "$package"
 done
 [ $# = 0 ] || exec rpm -e "$@""#;
+
+/// Ends what an interrupted update did not come to: of packages that are installed twice, all go but what was installed
+/// last. Files that both have stay.
+const DUPLICATES: &str = r#"rpm -qa --qf '%{NAME}.%{ARCH}\n' | sort | uniq -d | while read -r package; do
+    case $package in gpg-pubkey.*) continue ;; esac
+    rpm -q --provides "$package" | grep -q -e '^installonlypkg(' -e '^multiversion(' -e '^kernel ' && continue
+    rpm -q --qf '%{INSTALLTIME} %{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n' "$package" | sort -n | head -n -1 |
+        while read -r _ older; do rpm -e --nodeps "$older" || exit 1; done || exit 1
+done"#;
+
+/// Programs that bring an interrupted database in order.
+pub(crate) fn repair() -> Vec<Program> {
+    let shown = "remove the older of packages that are installed twice";
+    vec![
+        Program::new(["rpm", "--rebuilddb"]),
+        script(DUPLICATES, shown, []),
+    ]
+}
 
 /// A program that removes what a transaction removes; `None` if that is nothing.
 pub(crate) fn remove(actions: &[Action]) -> Option<Program> {

@@ -10,6 +10,10 @@
 //! carrying it out needs: execution makes no choices.
 
 pub mod amount;
+pub mod diff;
+pub mod explain;
+pub mod file;
+pub mod forecast;
 pub mod glob;
 pub mod known;
 pub mod ledger;
@@ -18,3 +22,5 @@ pub mod planner;
 pub mod policy;
 pub mod report;
 pub mod select;
+pub mod simulate;
+pub mod text;

@@ -30,6 +30,8 @@ pub struct Plan {
     pub made_by: String,
     /// It is not carried out any more from then on.
     pub valid_until_us: i64,
+    /// The time zone (IANA name) in which times are shown: the one of the windows.
+    pub zone: String,
     /// Windows by name, each with the occurrences until [`Plan::valid_until_us`], freezes cut out. A wave without a window may
     /// run at any time.
     pub windows: BTreeMap<String, Vec<Occurrence>>,
@@ -163,6 +165,29 @@ pub enum LeftOutCode {
     NoCanary,
     /// No wave of the policy takes it.
     NoWave,
+}
+
+impl LeftOutCode {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            LeftOutCode::UpToDate => "up to date",
+            LeftOutCode::Unreachable => "unreachable",
+            LeftOutCode::ScanFailed => "scan failed",
+            LeftOutCode::AllWaiting => "waiting",
+            LeftOutCode::Impossible => "impossible",
+            LeftOutCode::Forbidden => "forbidden",
+            LeftOutCode::Excepted => "excepted",
+            LeftOutCode::DoesNotFit => "does not fit",
+            LeftOutCode::NoWayBack => "no way back",
+            LeftOutCode::Clock => "clock",
+            LeftOutCode::Unfit => "unfit",
+            LeftOutCode::Unclassified => "unclassified",
+            LeftOutCode::Frozen => "frozen",
+            LeftOutCode::NoCanary => "no canary",
+            LeftOutCode::NoWave => "no wave",
+        }
+    }
 }
 
 /// A wave.

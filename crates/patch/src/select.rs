@@ -151,7 +151,11 @@ impl Chooser<'_> {
             |it: &&(usize, &ExceptionRule)| it.1.packages.0.is_empty() && it.1.cves.0.is_empty();
         if let Some((at, exception)) = exceptions.iter().find(whole) {
             let rule = self.file.rule(&[Step::Key("exceptions"), Step::Item(*at)]);
-            return out(LeftOutCode::Excepted, exception_text(exception), rule);
+            let reason = format!(
+                "by {} until {}: {}",
+                exception.owner, exception.expires, exception.reason
+            );
+            return out(LeftOutCode::Excepted, reason, rule);
         }
         let preflight = &self.file.policy.preflight;
         if let DatabaseState::Interrupted(what) = &self.scan.database

@@ -34,6 +34,9 @@ use crate::resume::{Again, ResumeRequest, Unfinished};
 /// How often orders are looked for, microseconds.
 const ORDERS_EVERY_US: i64 = 2_000_000;
 
+/// Is told notes, some at a time.
+pub type WatchAll = Box<dyn FnMut(&[Entry]) + Send>;
+
 /// Who watches a patch run, and can stop it.
 pub struct PatchAudience {
     /// Are told what tasks do on hosts, which is more than people want to read.
@@ -43,7 +46,7 @@ pub struct PatchAudience {
     /// Is told, in a line, what is waited for before the run begins.
     pub tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Is told notes: those of before first, in one piece, then each when it is written.
-    pub watch: Box<dyn FnMut(&[Entry]) + Send>,
+    pub watch: WatchAll,
 }
 
 /// How a plan is carried out.
@@ -189,12 +192,12 @@ pub async fn resume(
     let before = notes::read(&store, &record.summary.run)?;
     let given = as_kept(&stored.request(&request.given), &plan);
     let inputs = load(&given, &plan, sources)?;
-    orders.insert(
-        0,
-        Order::Resume {
+    if was_stopped(&before) {
+        let go_on = Order::Resume {
             accept_failures: false,
-        },
-    );
+        };
+        orders.insert(0, go_on);
+    }
     let session = Session {
         plan: Arc::new(plan),
         id: PlanId(plan_id),
@@ -215,6 +218,24 @@ pub async fn resume(
     session
         .run(Keeping::Again(Box::new(again)), sources, audience)
         .await
+}
+
+/// Did somebody halt the run, and nobody let it go on since?
+fn was_stopped(entries: &[Entry]) -> bool {
+    let mut stopped = false;
+    for entry in entries {
+        match &entry.note {
+            Note::Halted {
+                cause: hostler_rollout::HaltCause::Ordered { .. },
+            } => stopped = true,
+            Note::Ordered {
+                order: Order::Resume { .. },
+                ..
+            } => stopped = false,
+            _ => {}
+        }
+    }
+    stopped
 }
 
 /// The plan that a run carries out.
@@ -378,7 +399,7 @@ impl Session<'_> {
     async fn drive(
         &self,
         engine: &Engine,
-        mut watch: Box<dyn FnMut(&[Entry]) + Send>,
+        mut watch: WatchAll,
         interrupts: &Interrupts,
         inner: &Interrupts,
     ) -> PatchStand {
@@ -487,9 +508,9 @@ pub(super) fn outcomes(entries: &[Entry]) -> BTreeMap<String, Outcome> {
 fn exit_of(stand: &PatchStand, outcomes: &BTreeMap<String, Outcome>) -> ExitCode {
     let any = |is: fn(&Outcome) -> bool| outcomes.values().any(is);
     match stand {
-        PatchStand::Left => ExitCode::Interrupted,
         PatchStand::Broken(_) => ExitCode::Unexpected,
-        PatchStand::Stood(Stand::Ended(End::Halted(hostler_rollout::HaltCause::Ordered {
+        PatchStand::Left
+        | PatchStand::Stood(Stand::Ended(End::Halted(hostler_rollout::HaltCause::Ordered {
             ..
         }))) => ExitCode::Interrupted,
         PatchStand::Stood(Stand::Ended(End::Halted(_) | End::Aborted)) => ExitCode::Halted,

@@ -128,7 +128,8 @@ impl Book {
                 exposure: exposure.as_ref(),
                 worked_on,
             };
-            let at_least = |_: &str, _: &str| None;
+            let scheme = scan.manager.scheme();
+            let at_least = |a: &str, b: &str| Some(hostler_updates::compare(scheme, a, b).is_ge());
             let now = ledger::absorb(
                 known,
                 scan,

@@ -137,7 +137,7 @@ impl Crew {
         };
         let hosts = [host.to_owned()];
         let seen = self
-            .run_part(number, &title, play, &hosts, Value::Null)
+            .run_part(number, title, play, &hosts, Value::Null)
             .await;
         let bad = seen.into_iter().find(|it| is_fatal(&it.result));
         bad.map_or(Answer::Done(serde_json::Value::Null), Answer::from)

@@ -6,21 +6,26 @@ mod book;
 mod crew;
 mod gates;
 mod hosts;
+mod lint;
 mod notes;
 mod outcome;
 mod plan;
 mod policy;
+mod report;
 mod scan;
 mod schedule;
 mod summary;
 
 pub use apply::{
-    PatchApplyRequest, PatchAudience, PatchRan, PatchStand, apply as patch_apply,
-    plan_of as patch_plan_of, read_plan_file as read_patch_plan, resume as patch_resume,
+    PatchApplyRequest, PatchAudience, PatchRan, PatchStand, WatchAll as PatchWatch,
+    apply as patch_apply, plan_of as patch_plan_of, read_plan_file as read_patch_plan,
+    resume as patch_resume,
 };
 pub use hostler_rollout::Order as PatchOrder;
+pub use lint::lint as patch_lint;
 pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
+pub use report::{PatchReportRequest, patch_exceptions, patch_report, patch_report_path};
 pub use scan::{Scanned, scan as patch_scan};
 pub use schedule::{
     Audiences, DaemonRequest, InstallRequest, Invocation, Unit, WindowsRequest,

@@ -35,10 +35,10 @@ pub(crate) fn keep(
     for entry in entries {
         match &entry.note {
             Note::WavePassed { proven, .. } => {
-                facts.extend(proven.iter().map(|it| proven_fact(it, run)))
+                facts.extend(proven.iter().map(|it| proven_fact(it, run)));
             }
             Note::Disproven { versions } => {
-                facts.extend(versions.iter().map(|it| disproven_fact(it, run)))
+                facts.extend(versions.iter().map(|it| disproven_fact(it, run)));
             }
             Note::Came {
                 host,

@@ -3,8 +3,10 @@
 pub(super) mod apply;
 mod daemon;
 mod install_schedule;
+mod lint;
 mod orders;
 mod plan;
+mod report;
 mod scan;
 mod windows;
 
@@ -25,6 +27,8 @@ pub(crate) struct PatchArgs {
 
 #[derive(Debug, Subcommand)]
 enum PatchCommand {
+    /// Judge policies: every mistake with its place, before anything is started
+    Lint(Box<lint::LintArgs>),
     /// Look at hosts: updates that wait, pending reboots, holds, and what else is to be known. Nothing is changed.
     Scan(Box<scan::ScanArgs>),
     /// Make a plan: exact versions for each host, in waves. Nothing is changed.
@@ -43,6 +47,10 @@ enum PatchCommand {
     Abort(orders::StopArgs),
     /// Put hosts back to the versions that they had before a run
     Rollback(orders::RollbackArgs),
+    /// Report how hosts stand, how long they were exposed, and what runs did. No host is asked
+    Report(Box<report::ReportArgs>),
+    /// List the exceptions of a policy, expired ones first
+    Exceptions(Box<report::ExceptionsArgs>),
     /// Show when the windows of a policy open next
     Windows(Box<windows::WindowsArgs>),
     /// Open the windows of policies: at each start a plan is made and carried out
@@ -115,6 +123,7 @@ impl FleetArgs {
 /// Does what the subcommand says.
 pub(crate) fn run(args: PatchArgs) -> ExitCode {
     match args.command {
+        PatchCommand::Lint(args) => lint::run(*args),
         PatchCommand::Scan(args) => scan::run(*args),
         PatchCommand::Plan(args) => plan::run(*args),
         PatchCommand::Show(args) => plan::show(&args),
@@ -124,6 +133,8 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Halt(args) => orders::halt(args),
         PatchCommand::Abort(args) => orders::abort(args),
         PatchCommand::Rollback(args) => orders::rollback(args),
+        PatchCommand::Report(args) => report::run(*args),
+        PatchCommand::Exceptions(args) => report::exceptions(*args),
         PatchCommand::Windows(args) => windows::run(*args),
         PatchCommand::Daemon(args) => daemon::run(*args),
         PatchCommand::InstallSchedule(args) => install_schedule::run(*args),

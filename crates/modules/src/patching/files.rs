@@ -39,7 +39,6 @@ pub(crate) fn find(
 /// Names that the file may have.
 fn names(manager: Manager, package: &PackageName, version: &str) -> Vec<String> {
     let (name, arch) = (&package.name, &package.arch);
-    let without_epoch = version.split_once(':').map_or(version, |it| it.1);
     let names = match manager {
         // `QuoteString` of apt-pkg's pkgAcqArchive.
         Manager::Apt => vec![format!(
@@ -48,7 +47,9 @@ fn names(manager: Manager, package: &PackageName, version: &str) -> Vec<String> 
             escaped(version, "_:"),
             escaped(arch, "_:.")
         )],
-        Manager::Dnf | Manager::Zypper => vec![format!("{name}-{without_epoch}.{arch}.rpm")],
+        Manager::Dnf | Manager::Zypper => {
+            vec![hostler_package_managers::rpm_file_name(package, version)]
+        }
         Manager::Apk => vec![format!("{name}-{version}.apk")],
         Manager::Pacman => {
             let one = |kind: &str| format!("{name}-{version}-{arch}.pkg.tar.{kind}");
@@ -130,6 +131,13 @@ mod tests {
                 "0:2.34-1.el9",
                 "x86_64",
                 "glibc-2.34-1.el9.x86_64.rpm",
+            ),
+            (
+                Manager::Dnf,
+                "kernel-core-5.14.0-9.el9",
+                "5.14.0-9.el9",
+                "x86_64",
+                "kernel-core-5.14.0-9.el9.x86_64.rpm",
             ),
             (Manager::Apk, "musl", "1.2-r3", "x86_64", "musl-1.2-r3.apk"),
             (

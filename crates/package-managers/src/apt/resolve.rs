@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use hostler_module_api::{Inspect, ModuleError};
+use hostler_module_api::{Follow, Inspect, ModuleError};
 use hostler_probes::{Dpkg, Step, Transaction, parse_simulation};
 use hostler_updates::{Action, ActionKind, PackageName, Resolution, WayBack};
 
@@ -44,6 +44,8 @@ pub(super) fn resolve(
 struct Asked<'a> {
     dpkg: &'a Dpkg,
     policies: BTreeMap<String, Policy>,
+    /// Package files on this host of versions that no source has any more.
+    files: BTreeMap<PackageName, String>,
     wanted: Vec<Wanted>,
     impossible: Vec<(PackageName, String)>,
 }
@@ -64,12 +66,23 @@ impl<'a> Asked<'a> {
         let mut asked = Asked {
             dpkg,
             policies,
+            files: BTreeMap::new(),
             wanted: Vec::new(),
             impossible: Vec::new(),
         };
         for it in wanted {
-            match asked.obstacle(it) {
-                Some(reason) => asked.impossible.push((it.package.clone(), reason)),
+            let obstacle = asked.obstacle(it);
+            if let (Some(Obstacle::Gone(_)), Some(version)) = (&obstacle, &it.version)
+                && let Some(file) = file_of(host, &it.package, version, 0)
+            {
+                asked.files.insert(it.package.clone(), file);
+                asked.wanted.push(it.clone());
+                continue;
+            }
+            match obstacle {
+                Some(Obstacle::Gone(reason) | Obstacle::Other(reason)) => {
+                    asked.impossible.push((it.package.clone(), reason));
+                }
                 None if !asked.is_done(it) => asked.wanted.push(it.clone()),
                 None => {}
             }
@@ -86,40 +99,35 @@ impl<'a> Asked<'a> {
     }
 
     /// Why it cannot be had, if that is clear without a simulation.
-    fn obstacle(&self, it: &Wanted) -> Option<String> {
+    fn obstacle(&self, it: &Wanted) -> Option<Obstacle> {
+        let other = |reason: &str| Some(Obstacle::Other(reason.to_owned()));
         if !names::is_askable(&it.package) {
-            return Some("this is no name of a package".to_owned());
+            return other("this is no name of a package");
         }
         if !self.is_done(it) && self.installed(&it.package).is_some_and(|it| it.held) {
-            return Some("it is held (apt-mark hold)".to_owned());
+            return other("it is held (apt-mark hold)");
         }
         let version = it.version.as_deref()?;
         if !names::is_version(version) {
-            return Some("this is no version".to_owned());
+            return other("this is no version");
         }
         if self.is_done(it) {
             return None;
         }
         let shown = names::shown(&it.package.name, &it.package.arch, self.dpkg.native());
-        let there = self
-            .policies
-            .get(&shown)
-            .map(|it| it.versions.as_slice())
-            .unwrap_or_default();
-        let available: Vec<&str> = there
-            .iter()
-            .filter(|it| it.is_available())
-            .map(|it| it.number.as_str())
-            .collect();
-        if available.contains(&version) {
+        let there = self.policies.get(&shown);
+        let there = there.map(|it| it.versions.as_slice()).unwrap_or_default();
+        let mut available = there.iter().filter(|it| it.is_available());
+        let newest = available.clone().next().map(|it| it.number.as_str());
+        if available.any(|it| it.number == version) {
             return None;
         }
-        Some(match available.first() {
+        Some(Obstacle::Gone(match newest {
             None => format!("no source has version {version}, or any other"),
             Some(newest) => {
                 format!("no source has version {version}; the newest there is {newest}")
             }
-        })
+        }))
     }
 
     /// Lets apt say what it would do; what it refuses is left out, and the rest is tried again.
@@ -161,9 +169,10 @@ impl<'a> Asked<'a> {
         words.push("install".to_owned());
         words.extend(self.wanted.iter().map(|it| {
             let word = names::word(&it.package);
-            match &it.version {
-                Some(version) => format!("{word}={version}"),
-                None => format!("{word}-"),
+            match (&it.version, self.files.get(&it.package)) {
+                (Some(_), Some(file)) => file.clone(),
+                (Some(version), None) => format!("{word}={version}"),
+                (None, _) => format!("{word}-"),
             }
         }));
         words
@@ -185,6 +194,14 @@ impl<'a> Asked<'a> {
         self.impossible
             .extend(out.into_iter().map(|it| (it.package, reason.to_owned())));
     }
+}
+
+/// Why something cannot be had.
+enum Obstacle {
+    /// No source has the version any more.
+    Gone(String),
+    /// Something else.
+    Other(String),
 }
 
 /// The package that an error names: `Version '1' for 'foo' was not found`, `Unable to locate package foo`.
@@ -242,7 +259,10 @@ fn complete(
         ..Resolution::default()
     };
     for step in &transaction.steps {
-        let action = action(step, dpkg, &asked.policies, sources, &records, &wanted);
+        let mut action = action(step, dpkg, &asked.policies, sources, &records, &wanted);
+        if let Some(file) = asked.files.get(&action.package) {
+            describe_file(host, Path::new(file), &mut action);
+        }
         let installed = dpkg.installed(&step.package);
         let old_size = installed
             .and_then(|it| details.get(&format!("{}:{}", action.package.name, it.architecture)))
@@ -342,6 +362,13 @@ fn action(
     }
 }
 
+/// Size and hash of the file that takes the place of a source.
+fn describe_file(host: &dyn Inspect, file: &Path, action: &mut Action) {
+    let stat = host.stat(file, Follow::Yes).ok().flatten();
+    action.download_bytes = stat.map_or(0, |it| it.size);
+    action.sha256 = host.checksum(file, "sha256").ok().flatten();
+}
+
 /// A package file of a version on this host, if there is one of the size.
 pub(super) fn file_of(
     host: &dyn Inspect,
@@ -355,10 +382,7 @@ pub(super) fn file_of(
     let name = names::file(package, version);
     let paths = [PACKAGES, "/var/cache/apt/archives"].map(|dir| format!("{dir}/{name}"));
     paths.into_iter().find(|path| {
-        let stat = host
-            .stat(Path::new(path), hostler_module_api::Follow::Yes)
-            .ok()
-            .flatten();
+        let stat = host.stat(Path::new(path), Follow::Yes).ok().flatten();
         stat.is_some_and(|it| size == 0 || it.size == size)
     })
 }

@@ -48,7 +48,8 @@ impl PackageManager for Dnf {
         let table = whole(&table)?;
         let offers = self.offers(host, metadata, &["--upgrades".to_owned()])?;
         let advisories = self.advisories(host, metadata)?;
-        survey.updates = updates(&table, &installed, &offers, &advisories, &survey.holds);
+        let held = |name: &str| held_by(&survey.holds, name).map(|it| it.by.clone());
+        survey.updates = rpm::updates(&table.rows, &installed, (&offers, &advisories), held);
         let names = survey.updates.iter().filter(|it| it.from.is_some());
         let names = names
             .map(|it| rpm::real_name(&it.package, &it.to))
@@ -69,7 +70,18 @@ impl PackageManager for Dnf {
         let mut resolution = Resolution::default();
         let mut rows = self.install_rows(host, metadata, wanted, &installed, &mut resolution)?;
         let by_name = installed.by_name();
-        let removed = wanted.iter().filter(|it| it.version.is_none());
+        // What has to go for what is installed does not have to be asked for.
+        let goes = |package: &PackageName| {
+            let mut gone = rows.iter().flat_map(|row| {
+                let own = (row.name.clone(), row.arch.clone(), row.evr.clone());
+                let own = (row.section == Section::Remove).then_some(own);
+                own.into_iter().chain(row.replaces.iter().cloned())
+            });
+            gone.any(|(name, arch, evr)| installed.called(&name, &arch, &evr) == *package)
+        };
+        let removed = wanted
+            .iter()
+            .filter(|it| it.version.is_none() && !goes(&it.package));
         let removed =
             removed.filter_map(|it| Some(rpm::spec(&it.package, by_name.get(&it.package)?)));
         let removed: Vec<String> = removed.collect();
@@ -79,40 +91,15 @@ impl PackageManager for Dnf {
             let output = self.simulate(host, metadata, &arguments)?;
             rows.extend(whole(&output)?.rows);
         }
-        let specs = |rows: &[Row]| -> Vec<String> {
-            let old = rows
-                .iter()
-                .filter_map(|it| installed.newest(&it.name, &it.arch));
-            let old = old.map(|it| (it.name.clone(), it.arch.clone(), it.evr.clone()));
-            let new = rows
-                .iter()
-                .map(|it| (it.name.clone(), it.arch.clone(), it.evr.clone()));
-            let replaced = rows.iter().flat_map(|it| it.replaces.iter().cloned());
-            let all: BTreeSet<_> = old.chain(new).chain(replaced).collect();
-            let spec = |(name, arch, evr): &(String, String, String)| {
-                let name = name.clone();
-                let arch = arch.clone();
-                rpm::spec(&PackageName { name, arch }, evr)
-            };
-            all.iter().map(spec).collect()
-        };
         if rows.is_empty() {
             return Ok(resolution);
         }
-        let offers = self.offers(host, metadata, &specs(&rows))?;
+        let touched = rpm::touched(&rows, &installed).into_iter();
+        let specs = touched.map(|(name, arch, evr)| rpm::spec(&PackageName { name, arch }, &evr));
+        let offers = self.offers(host, metadata, &specs.collect::<Vec<_>>())?;
         let advisories = self.advisories(host, metadata)?;
-        for row in &rows {
-            let found = actions_of(row, &installed, &offers, &advisories, wanted);
-            resolution.actions.extend(found);
-        }
-        resolution.actions.sort();
-        resolution.actions.dedup();
-        finish(&mut resolution, &installed, &offers);
-        let changed = resolution.actions.iter().filter(|it| it.from.is_some());
-        let names = changed
-            .map(|it| rpm::real_name(&it.package, it.from.as_deref().unwrap_or_default()))
-            .collect();
-        resolution.conffiles = rpm::changed_conffiles(host, &names)?;
+        let known = (&offers, &advisories);
+        rpm::conclude(host, &rows, wanted, &installed, known, &mut resolution)?;
         Ok(resolution)
     }
 
@@ -125,15 +112,7 @@ impl PackageManager for Dnf {
     }
 
     fn repair(&self) -> Vec<Program> {
-        let name = if self.five { "dnf5" } else { "dnf" };
-        vec![
-            Program::new(["rpm", "--rebuilddb"]),
-            script(
-                DUPLICATES,
-                "remove the older of packages that are installed twice",
-                [name.to_owned()],
-            ),
-        ]
+        rpm::repair()
     }
 
     fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
@@ -210,10 +189,6 @@ impl PackageManager for Dnf {
         true
     }
 }
-
-/// Removes older versions of packages of which an interrupted update left two; without those, nothing.
-const DUPLICATES: &str = r#"twice=$("$1" -q repoquery --duplicates) || exit 1
-[ -z "$twice" ] || exec "$1" -y remove --duplicates"#;
 
 /// Installs. What has taken the place of a package that is to come back (it "obsoletes" it) has to go before.
 const UNLESS_OBSOLETE: &str = r#"out=$(eval "$1" 2>&1) && status=0 || status=$?
@@ -369,188 +344,4 @@ fn refusal(said: &str, spec: &str) -> Option<String> {
         return Some("this version is in no source any more".into());
     }
     Some(line.trim_start_matches("- ").chars().take(300).collect())
-}
-
-impl Row {
-    fn spec(&self) -> String {
-        let package = PackageName {
-            name: self.name.clone(),
-            arch: self.arch.clone(),
-        };
-        rpm::spec(&package, &self.evr)
-    }
-}
-
-/// What one row of a transaction does.
-fn actions_of(
-    row: &Row,
-    installed: &Installed,
-    offers: &Offers,
-    advisories: &Advisories,
-    wanted: &[Wanted],
-) -> Vec<Action> {
-    let gone = |name: &str, arch: &str, evr: &str| Action {
-        package: installed.called(name, arch, evr),
-        kind: ActionKind::Remove,
-        from: Some(evr.to_owned()),
-        to: None,
-        suites: Vec::new(),
-        class: Class::Unknown,
-        download_bytes: 0,
-        sha256: None,
-        dependency: !is_wanted(wanted, &installed.called(name, arch, evr)),
-    };
-    if row.section == Section::Remove {
-        return vec![gone(&row.name, &row.arch, &row.evr)];
-    }
-    let old = installed.newest(&row.name, &row.arch);
-    let package = called(row, installed);
-    let beside = package.name != row.name;
-    let from = old.map(|it| it.evr.as_str());
-    let kind = match (row.section, from.filter(|_| !beside)) {
-        (_, None) => ActionKind::Install,
-        (Section::Downgrade, Some(_)) => ActionKind::Downgrade,
-        (_, Some(_)) => ActionKind::Upgrade,
-    };
-    let offer = (row.name.clone(), row.arch.clone(), row.evr.clone());
-    let offer = offers.get(&offer).cloned().unwrap_or_default();
-    let told = advisories.of(&row.name, &row.arch, from, &row.evr);
-    let mut actions = vec![Action {
-        dependency: !is_wanted(wanted, &package),
-        package,
-        kind,
-        from: from.filter(|_| !beside).map(str::to_owned),
-        to: Some(row.evr.clone()),
-        suites: vec![row.repository.clone()],
-        class: told.class,
-        download_bytes: offer.download_bytes,
-        sha256: offer.sha256,
-    }];
-    let mut replaced = row.replaces.clone();
-    // A package that becomes one for all architectures, or no longer is.
-    if let (Section::Upgrade, None, Some(other)) =
-        (row.section, old, installed.other_arch(&row.name, &row.arch))
-    {
-        replaced.push((other.name.clone(), other.arch.clone(), other.evr.clone()));
-    }
-    let others = replaced
-        .iter()
-        .filter(|(name, arch, _)| (name, arch) != (&row.name, &row.arch));
-    actions.extend(others.map(|(name, arch, evr)| gone(name, arch, evr)));
-    actions
-}
-
-fn is_wanted(wanted: &[Wanted], package: &PackageName) -> bool {
-    wanted.iter().any(|it| it.package == *package)
-}
-
-/// What the package of a row is called in plans: one that would be installed beside another version has its version in
-/// its name.
-fn called(row: &Row, installed: &Installed) -> PackageName {
-    let beside =
-        row.section == Section::Install && installed.newest(&row.name, &row.arch).is_some();
-    let package = installed.called(&row.name, &row.arch, &row.evr);
-    if beside && package.name == row.name {
-        let name = format!("{}-{}", row.name, row.evr);
-        return PackageName { name, ..package };
-    }
-    package
-}
-
-/// Sums up a transaction: sizes, and what of it can be undone.
-fn finish(resolution: &mut Resolution, installed: &Installed, offers: &Offers) {
-    let mut way_back = WayBack::default();
-    let (mut new, mut old) = (0_u64, 0_u64);
-    for action in &resolution.actions {
-        let offer = |evr: &String| {
-            let name = rpm::real_name(&action.package, evr).to_owned();
-            offers.get(&(name, action.package.arch.clone(), evr.clone()))
-        };
-        if let Some(to) = &action.to {
-            new = new.saturating_add(offer(to).map_or(0, |it| it.size));
-        }
-        let Some(from) = &action.from else { continue };
-        let name = rpm::real_name(&action.package, from);
-        let version = installed.version(name, &action.package.arch, from);
-        old = old.saturating_add(version.map_or(0, |it| it.size));
-        way_back.of += 1;
-        if offer(from).is_some() {
-            way_back.packages += 1;
-        } else {
-            way_back.missing.push(action.package.clone());
-        }
-    }
-    let bytes = resolution.actions.iter().map(|it| it.download_bytes);
-    resolution.download_bytes = bytes.fold(0, u64::saturating_add);
-    resolution.disk_bytes = new.saturating_sub(old);
-    resolution.way_back = way_back;
-}
-
-/// What dnf would update today, and what it would not.
-fn updates(
-    table: &Table,
-    installed: &Installed,
-    offers: &Offers,
-    advisories: &Advisories,
-    holds: &[Hold],
-) -> Vec<Update> {
-    let update = |row: &Row, kept_back: Option<String>| {
-        let offer = (row.name.clone(), row.arch.clone(), row.evr.clone());
-        let offer = offers.get(&offer).cloned().unwrap_or_default();
-        let from = installed
-            .newest(&row.name, &row.arch)
-            .map(|it| it.evr.clone());
-        let told = advisories.of(&row.name, &row.arch, from.as_deref(), &row.evr);
-        Update {
-            package: called(row, installed),
-            from,
-            to: row.evr.clone(),
-            suites: vec![row.repository.clone()],
-            class: told.class,
-            security_version: told.security_version,
-            severity: told.severity,
-            advisories: told.advisories,
-            cves: told.cves,
-            download_bytes: offer.download_bytes,
-            kept_back,
-            phased_percent: None,
-        }
-    };
-    let would = table
-        .rows
-        .iter()
-        .filter(|it| !matches!(it.section, Section::Skip | Section::Remove));
-    let mut all: Vec<Update> = would.map(|row| update(row, None)).collect();
-    let mut newest: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
-    for ((name, arch, evr), offer) in offers {
-        let best = newest
-            .entry((name, arch))
-            .or_insert((evr, &offer.repository));
-        if rpm::compare(evr, best.0).is_gt() {
-            *best = (evr, &offer.repository);
-        }
-    }
-    for ((name, arch), (evr, repository)) in newest {
-        let is_it = |row: &&Row| row.name == name && row.arch == arch;
-        let row = table.rows.iter().find(is_it);
-        if row.is_some_and(|it| it.section != Section::Skip) {
-            continue;
-        }
-        let reason = match (held_by(holds, name), row) {
-            (Some(hold), _) => format!("held by {}", hold.by),
-            (None, Some(_)) => "it conflicts, or what it needs is not there".to_owned(),
-            (None, None) => "dnf would not install it today".to_owned(),
-        };
-        let row = Row {
-            section: Section::Upgrade,
-            name: name.to_owned(),
-            arch: arch.to_owned(),
-            evr: evr.to_owned(),
-            repository: repository.to_owned(),
-            replaces: Vec::new(),
-        };
-        all.push(update(&row, Some(reason)));
-    }
-    all.sort_by(|a, b| a.package.cmp(&b.package));
-    all
 }

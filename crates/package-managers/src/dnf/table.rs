@@ -11,41 +11,7 @@
 //! dnf 4 breaks lines whose first columns are wide; dnf 5 names what is replaced in the columns of the table, and epochs
 //! of 0.
 
-use crate::rpm::plain_evr;
-
-/// What happens to a package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Section {
-    /// A higher version.
-    Upgrade,
-    /// Asked for, and not there (or another version of a package of which several may be there).
-    Install,
-    /// Needed by another.
-    Dependency,
-    /// A lower version.
-    Downgrade,
-    /// It goes.
-    Remove,
-    /// It would not be installed: it conflicts, or what it needs is not there.
-    Skip,
-}
-
-/// A package of the table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    /// What happens.
-    pub(super) section: Section,
-    /// Name.
-    pub(super) name: String,
-    /// Architecture.
-    pub(super) arch: String,
-    /// Version.
-    pub(super) evr: String,
-    /// Where it comes from.
-    pub(super) repository: String,
-    /// What it takes the place of: name, architecture, version.
-    pub(super) replaces: Vec<(String, String, String)>,
-}
+use crate::rpm::{Row, Section, plain_evr};
 
 /// A transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -56,6 +56,11 @@ pub(super) fn plan(
         made_us: input.now_us,
         made_by: input.made_by.to_owned(),
         valid_until_us: times.valid_until_us,
+        zone: input
+            .schedule
+            .zone(policy.default_window())
+            .name()
+            .to_owned(),
         windows: windows
             .filter(|(name, _)| used.contains(name.as_str()))
             .collect(),

@@ -128,7 +128,7 @@ impl Times {
         p95_s: u32,
         reserve_s: u32,
     ) -> LeftOut {
-        let shown = name.unwrap_or("its own");
+        let shown = name.map_or("its own window".into(), crate::text::window_name);
         let path = match name {
             Some("window") => vec![Step::Key("window")],
             Some(name) => vec![Step::Key("windows"), Step::Key(name)],
@@ -143,7 +143,7 @@ impl Times {
             let why = frozen.remarks.last().cloned().unwrap_or_default();
             return LeftOut {
                 code: LeftOutCode::Frozen,
-                reason: format!("the window {shown} is {why}"),
+                reason: format!("{shown} is {why}"),
                 rule,
             };
         }
@@ -154,10 +154,10 @@ impl Times {
             .unwrap_or(0);
         let longest_s = u64::try_from(longest_us / 1_000_000).unwrap_or(0);
         let reason = if longest_s == 0 {
-            format!("the window {shown} leaves it no time while the plan is valid")
+            format!("{shown} leaves it no time while the plan is valid")
         } else {
             format!(
-                "it may take {} with {} in reserve, the window {shown} leaves {}",
+                "it may take {} with {} in reserve, {shown} leaves {}",
                 duration_text(p95_s.into()),
                 duration_text(reserve_s.into()),
                 duration_text(longest_s)

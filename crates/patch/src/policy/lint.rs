@@ -38,10 +38,13 @@ pub fn lint(file: &PolicyFile, hosts: &dyn Hosts, files: &dyn Files, now_us: i64
     lint.hooks(files);
     lint.exceptions(now_us);
     lint.select();
+    let mut diagnostics = lint.diagnostics;
+    // In the order of the file, so that one reads from top to bottom.
+    diagnostics.sort_by_key(|it| it.labels.first().map(|it| it.span.start));
     Checked {
         members,
         schedule,
-        diagnostics: lint.diagnostics,
+        diagnostics,
     }
 }
 

@@ -188,9 +188,9 @@ fn overlaps(lint: &mut Lint<'_>, members: &Members) {
             }
             let path = [Step::Key("waves"), Step::Item(second)];
             let message = format!(
-                "{} hosts are in wave {} as well: {}",
-                both.len(),
+                "in wave {} as well ({}): {}",
                 first + 1,
+                both.len(),
                 crate::planner::few(both.into_iter())
             );
             lint.error(

@@ -142,8 +142,8 @@ impl JsonSchema for Texts {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"anyOf": [
-            {"type": "string"},
-            {"type": "array", "items": {"type": "string"}},
+            {"type": "string", "format": "as-written"},
+            {"type": "array", "items": {"type": "string", "format": "as-written"}},
         ]})
     }
 }

@@ -32,7 +32,7 @@ pub fn scan_text(hosts: &Scans, options: &Options) -> String {
         let name = sanitize::clip(&sanitize::name(host), width);
         match scan {
             Ok(scan) => {
-                let line = line(scan, &paint);
+                let line = line(scan, paint);
                 let _ = writeln!(out, "{name:<width$}  {line}");
                 details(scan, options, &mut out);
             }
@@ -42,7 +42,7 @@ pub fn scan_text(hosts: &Scans, options: &Options) -> String {
             }
         }
     }
-    out.push_str(&sum(hosts, &paint));
+    out.push_str(&sum(hosts, paint));
     out
 }
 
@@ -50,7 +50,7 @@ fn count(scan: &Scan, class: Class) -> usize {
     scan.updates.iter().filter(|it| it.class == class).count()
 }
 
-fn line(scan: &Scan, paint: &Paint) -> String {
+fn line(scan: &Scan, paint: Paint) -> String {
     let system = sanitize::line(
         &format!("{} {} {}", scan.os.id, scan.os.version, scan.arch),
         22,
@@ -143,7 +143,7 @@ fn details(scan: &Scan, options: &Options, out: &mut String) {
     }
 }
 
-fn sum(hosts: &Scans, paint: &Paint) -> String {
+fn sum(hosts: &Scans, paint: Paint) -> String {
     let scans: Vec<&Scan> = hosts.values().filter_map(|it| it.as_ref().ok()).collect();
     let with = |class: Class| scans.iter().filter(|it| count(it, class) > 0).count();
     let reboots = scans

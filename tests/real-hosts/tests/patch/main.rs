@@ -3,3 +3,6 @@
 
 mod debian;
 mod night;
+mod three_waves;
+mod trouble;
+mod web;

@@ -1,11 +1,11 @@
 //! What every scenario needs: hosts with the made packages, the policies of `playbooks/patching` fitted to this minute,
 //! hostler, and a look at hosts past all of that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,6 +15,16 @@ use serde_json::Value;
 use xtask::fleet::{Fault, Guard, Host, Init};
 use xtask::made::Archive;
 use xtask::process::{checkout, run, wait_for};
+
+use crate::web::Web;
+
+/// Windows of the policies.
+const MORNING: &str =
+    r#"{zone: Europe/Berlin, weekly: [tue, wed, thu], at: "09:00", duration: 3h, reserve: 15m}"#;
+const NIGHT: &str =
+    r#"{zone: Europe/Berlin, monthly: 2nd tuesday, offset: 4d, at: "22:00", duration: 4h}"#;
+const BACKUPS: &str =
+    r#"{zone: Europe/Berlin, daily: true, at: "00:30", duration: 22h, hosts: db}"#;
 
 /// Hosts, their archive, and a controller.
 pub(crate) struct Night {
@@ -65,14 +75,46 @@ impl Night {
         done(self.fleet.fault(host, fault));
     }
 
+    /// `full.yml`, for this minute: its windows are open, nothing waits for days, and its gates ask `web`.
+    pub(crate) fn full(&self, web: &Web, changes: &[(&str, &str)]) -> String {
+        let address = web.address.to_string();
+        let window = window_for(4 * 3600);
+        let limit = window.replace('}', ", hosts: db}");
+        let mut all = vec![
+            ("www.example.com", address.as_str()),
+            ("prometheus.example.com:9090", &address),
+            ("  delay: 7d", "  delay: 0s"),
+            ("soak: 2h", "soak: 1s"),
+            ("soak: 30m", "soak: 1s"),
+            (MORNING, &window),
+            (NIGHT, &window),
+            (BACKUPS, &limit),
+        ];
+        all.extend(changes);
+        self.policy("full.yml", &all)
+    }
+
+    /// `monthly.yml`, for this minute: its window closes in so many seconds. `waves` takes the place of its waves.
+    pub(crate) fn monthly(&self, seconds: u64, waves: &str, more: &str) -> String {
+        let window = window_for(seconds);
+        let waves = format!("waves: {waves}\n{more}");
+        self.policy(
+            "monthly.yml",
+            &[(NIGHT, &window), ("waves: [1, 10%, rest]\n", &waves)],
+        )
+    }
+
     /// A policy of `playbooks/patching`, changed and written beside copies of its hooks and calendars.
-    pub(crate) fn policy(&self, example: &str, changes: &[(&str, &str)]) -> String {
+    fn policy(&self, example: &str, changes: &[(&str, &str)]) -> String {
         let from = checkout().join("playbooks/patching");
         let to = self.fleet.directory().join("patching");
         run(Command::new("cp").arg("-rT").args([&from, &to])).expect("copy the policies");
         let mut text = fs::read_to_string(from.join(example)).expect("read the policy");
         for (old, new) in changes {
-            assert!(text.contains(old), "{example} does not say `{old}`:\n{text}");
+            assert!(
+                text.contains(old),
+                "{example} does not say `{old}`:\n{text}"
+            );
             text = text.replace(old, new);
         }
         let path = to.join(example);
@@ -91,7 +133,10 @@ impl Night {
         let (hosts, groups) = (hosts.display().to_string(), groups.display().to_string());
         let mut all = vec!["patch"];
         all.extend(args);
-        if matches!(args[0], "scan" | "plan" | "lint" | "apply" | "forecast" | "explain") {
+        if matches!(
+            args[0],
+            "scan" | "plan" | "lint" | "apply" | "forecast" | "explain" | "report"
+        ) {
             all.extend(["-i", &hosts, "-i", &groups]);
         }
         self.engine.start(&self.fleet, "home", &all)
@@ -99,7 +144,12 @@ impl Night {
 
     /// Makes a plan and returns the file and what is in it.
     pub(crate) fn plan(&self, policy: &str) -> (String, Value) {
-        let file = self.fleet.directory().join("plan.json").display().to_string();
+        let file = self
+            .fleet
+            .directory()
+            .join("plan.json")
+            .display()
+            .to_string();
         let _ = fs::remove_file(&file);
         let planned = self.patch(&["plan", policy, "--out", &file]);
         let text = fs::read_to_string(&file)
@@ -107,12 +157,97 @@ impl Night {
         (file, serde_json::from_str(&text).expect("a plan is JSON"))
     }
 
-    /// Names of the hosts that a plan has in a wave.
+    /// Carries a plan out to its end.
+    pub(crate) fn apply(&self, plan: &str) -> Ran {
+        Ran::of(
+            self.start_patch(&["apply", plan, "--output", "json"])
+                .finish(),
+        )
+    }
+
+    /// Starts to carry a plan out.
+    pub(crate) fn start_apply(&self, plan: &str) -> Running {
+        self.start_patch(&["apply", plan, "--output", "json"])
+    }
+
+    /// Goes on with the run that was the last one.
+    pub(crate) fn start_resume(&self) -> Running {
+        self.start_patch(&["resume", "--output", "json"])
+    }
+
+    /// The hosts that a plan has in a wave.
     pub(crate) fn wave<'a>(&'a self, plan: &Value, wave: u64) -> Vec<&'a Host> {
         let is_in = |host: &&Host| plan["hosts"][&host.name]["wave"].as_u64() == Some(wave);
         self.hosts.iter().filter(is_in).collect()
     }
 
+    /// All hosts but these.
+    pub(crate) fn others<'a>(&'a self, these: &[&Host]) -> Vec<&'a Host> {
+        let is_other = |host: &&Host| these.iter().all(|it| it.name != host.name);
+        self.hosts.iter().filter(is_other).collect()
+    }
+}
+
+/// A patch run that has come to an end, told in JSON.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    /// The notes, in their order.
+    pub(crate) notes: Vec<Value>,
+    /// What came of each host.
+    outcomes: Value,
+}
+
+impl Ran {
+    pub(crate) fn of(outcome: Outcome) -> Self {
+        let notes = notes(&outcome.output);
+        let last = lines(&outcome.output).find(|it| it["event"] == "patch_run");
+        Self {
+            code: outcome.code,
+            outcomes: last.map_or(Value::Null, |it| it["outcomes"].clone()),
+            notes,
+            output: outcome.output,
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "the run said:\n{}", self.output);
+        self
+    }
+
+    /// The word for what came of a host, and all that is said of it.
+    #[track_caller]
+    pub(crate) fn outcome(&self, host: &Host) -> (String, String) {
+        let outcome = &self.outcomes[&host.name];
+        let word = outcome["outcome"].as_str();
+        let word = word.unwrap_or_else(|| panic!("nothing of {}:\n{}", host.name, self.output));
+        (word.to_owned(), outcome.to_string())
+    }
+}
+
+fn lines(output: &str) -> impl Iterator<Item = Value> {
+    output
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .filter_map(|line| serde_json::from_str(line).ok())
+}
+
+/// The notes that a run has told so far.
+pub(crate) fn notes(output: &str) -> Vec<Value> {
+    lines(output).filter(|it| it["note"].is_string()).collect()
+}
+
+/// The id of a run that is under way.
+pub(crate) fn run_of(running: &Running) -> String {
+    let opened = notes(&running.said())
+        .into_iter()
+        .find(|it| it["note"] == "opened");
+    let opened = opened.unwrap_or_else(|| panic!("no run:\n{}", running.said()));
+    opened["run"].as_str().expect("a run has an id").to_owned()
+}
+
+impl Night {
     pub(crate) fn by_name(&self, name: &str) -> &Host {
         self.hosts
             .iter()
@@ -208,8 +343,13 @@ pub(crate) fn untouched(host: &Host) -> String {
     shell(host, state)
 }
 
-pub(crate) fn names(hosts: &[&Host]) -> BTreeSet<String> {
-    hosts.iter().map(|it| it.name.clone()).collect()
+/// Versions in one line: `conf 2.0, lib 2.0`.
+pub(crate) fn short(versions: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = versions
+        .iter()
+        .map(|(name, it)| format!("{name} {it}"))
+        .collect();
+    pairs.join(", ")
 }
 
 /// Waits until something holds while hostler goes on.
@@ -218,9 +358,4 @@ pub(crate) fn until(running: &Running, what: &str, holds: impl FnMut() -> bool) 
     let mut holds = holds;
     let held = wait_for(Duration::from_secs(180), || holds().then_some(()));
     assert!(held.is_some(), "{what} does not come:\n{}", running.said());
-}
-
-/// A file below a directory, whose content is there.
-pub(crate) fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

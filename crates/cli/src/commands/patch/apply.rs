@@ -7,11 +7,11 @@ use clap::Args;
 use hostler_app::{Audience, short_time_words};
 use hostler_app::{
     ExitCode, Interrupts, PatchApplyRequest, PatchAudience, PatchOrder, PatchPlanRequest, PatchRan,
-    PatchStand, patch_apply, patch_plan, patch_plan_of, patch_resume, read_patch_plan,
+    PatchStand, PatchWatch, patch_apply, patch_plan, patch_plan_of, patch_resume, read_patch_plan,
 };
 use hostler_diag::SourceMap;
 use hostler_patch::plan::Plan;
-use hostler_reporters::{PatchView, plan_text};
+use hostler_reporters::{PatchView, sanitize};
 
 use super::FleetArgs;
 use crate::commands::plan::duration;
@@ -115,12 +115,10 @@ async fn plan(
     let planned = patch_plan(&wanted, sources, audience).await?;
     console.diagnostics(&planned.warnings, sources);
     if !console.is_json() {
-        console.text(&plan_text(
+        console.text(&sanitize::text(&hostler_patch::text::plan(
             &planned.plan,
             &planned.id,
-            console.options(),
-            short_time_words,
-        ));
+        )));
     }
     Ok(planned.plan)
 }
@@ -132,7 +130,7 @@ pub(super) fn audience(
     listening: Audience,
     interrupts: &Interrupts,
 ) -> PatchAudience {
-    let watch: Box<dyn FnMut(&[hostler_rollout::Entry]) + Send> = if console.is_json() {
+    let watch: PatchWatch = if console.is_json() {
         Box::new(|entries| {
             use std::io::Write;
             for entry in entries {
@@ -159,7 +157,9 @@ pub(super) fn audience(
             if std::mem::take(&mut is_first) {
                 view.catch_up(entries);
             } else {
-                entries.iter().for_each(|entry| view.entry(entry));
+                for entry in entries {
+                    view.entry(entry);
+                }
             }
         })
     };

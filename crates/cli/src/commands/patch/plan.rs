@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use hostler_app::{
     Audience, ExitCode, Interrupts, PatchPlanRequest, patch_plan, read_patch_plan, save_patch_plan,
-    short_time_words,
 };
 use hostler_diag::SourceMap;
-use hostler_reporters::plan_text;
+use hostler_patch::text;
+use hostler_reporters::sanitize;
 
 use super::FleetArgs;
 use crate::commands::{begin, plan::duration, runtime};
@@ -85,12 +85,7 @@ pub(super) fn run(args: PlanArgs) -> ExitCode {
             let json = serde_json::json!({ "id": planned.id, "plan": planned.plan });
             console.line(&json.to_string());
         } else {
-            console.text(&plan_text(
-                &planned.plan,
-                &planned.id,
-                console.options(),
-                short_time_words,
-            ));
+            console.text(&sanitize::text(&text::plan(&planned.plan, &planned.id)));
             if let Some(path) = &out {
                 console.line(&format!(
                     "Carry it out: hostler patch apply {}",
@@ -120,7 +115,7 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
     };
     match read_patch_plan(&args.plan) {
         Ok((plan, id)) => {
-            console.text(&plan_text(&plan, &id, console.options(), short_time_words));
+            console.text(&sanitize::text(&text::plan(&plan, &id)));
             ExitCode::Ok
         }
         Err(refusal) => Problem::from(refusal).tell(&SourceMap::new(), &console),

@@ -1,27 +1,33 @@
-//! What advisories say of packages: `dnf updateinfo list`, `dnf5 advisory list`.
+//! What advisories say of packages: `dnf updateinfo list`, `dnf5 advisory list`, `zypper list-patches`.
 
 use std::cmp::Ordering;
 
 use hostler_updates::{Class, Severity};
 
-use crate::rpm::{compare, split_nevra};
+use super::{compare, split_nevra};
 
 /// A package that an advisory (or a CVE) names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Named {
-    id: String,
-    is_security: bool,
-    severity: Option<Severity>,
-    name: String,
-    arch: String,
-    evr: String,
+pub(crate) struct Named {
+    /// The advisory, or the CVE.
+    pub(crate) id: String,
+    /// It is about security.
+    pub(crate) is_security: bool,
+    /// How grave.
+    pub(crate) severity: Option<Severity>,
+    /// The package.
+    pub(crate) name: String,
+    /// Its architecture; `None`: any.
+    pub(crate) arch: Option<String>,
+    /// The version that is whole.
+    pub(crate) evr: String,
 }
 
 /// Advisories of installed packages, of versions newer than the installed ones.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Advisories {
-    advisories: Vec<Named>,
-    cves: Vec<Named>,
+pub(crate) struct Advisories {
+    pub(crate) advisories: Vec<Named>,
+    pub(crate) cves: Vec<Named>,
 }
 
 /// What advisories say of an update.
@@ -41,7 +47,7 @@ pub(crate) struct Told {
 
 impl Advisories {
     /// Reads the lists of advisories and of CVEs.
-    pub(super) fn parse(advisories: &str, cves: &str) -> Self {
+    pub(crate) fn parse(advisories: &str, cves: &str) -> Self {
         Advisories {
             advisories: advisories.lines().filter_map(named).collect(),
             cves: cves.lines().filter_map(named).collect(),
@@ -50,13 +56,16 @@ impl Advisories {
 
     /// What they say of an update from one version to another. Of a package that is new, only what names just that
     /// version counts.
-    pub(super) fn of(&self, name: &str, arch: &str, from: Option<&str>, to: &str) -> Told {
+    pub(crate) fn of(&self, name: &str, arch: &str, from: Option<&str>, to: &str) -> Told {
         let counts = |it: &&Named| {
             let is_new = match from {
                 Some(from) => compare(&it.evr, from) == Ordering::Greater,
                 None => it.evr == to,
             };
-            it.name == name && it.arch == arch && is_new && compare(&it.evr, to).is_le()
+            it.name == name
+                && it.arch.as_deref().is_none_or(|it| it == arch)
+                && is_new
+                && compare(&it.evr, to).is_le()
         };
         let found: Vec<&Named> = self.advisories.iter().filter(counts).collect();
         let security = || found.iter().filter(|it| it.is_security);
@@ -97,7 +106,7 @@ fn named(line: &str) -> Option<Named> {
         is_security: of_four.is_some() || kind == "security",
         severity: severity(of_four.unwrap_or(words.get(2)?)),
         name: package.0.to_owned(),
-        arch: package.2.to_owned(),
+        arch: Some(package.2.to_owned()),
         evr: package.1.to_owned(),
     })
 }
@@ -111,33 +120,4 @@ pub(crate) fn severity(word: &str) -> Option<Severity> {
         "low" => Some(Severity::Low),
         _ => None,
     }
-}
-
-/// Reads how Python writes a SHA-256: `(3, b'\x01A...')`; anything else is none.
-pub(super) fn sha256(text: &str) -> Option<String> {
-    let at = text.find(", b")? + ", b".len();
-    let mut chars = text.get(at..)?.chars();
-    let quote = chars.next()?;
-    let mut bytes: Vec<u8> = Vec::new();
-    loop {
-        let ch = chars.next()?;
-        let byte = match ch {
-            _ if ch == quote => break,
-            '\\' => match chars.next()? {
-                'x' => {
-                    let digit = |it: Option<char>| it?.to_digit(16);
-                    let byte = digit(chars.next())? * 16 + digit(chars.next())?;
-                    u8::try_from(byte).ok()?
-                }
-                'n' => b'\n',
-                'r' => b'\r',
-                't' => b'\t',
-                other => u8::try_from(other).ok()?,
-            },
-            _ => u8::try_from(ch).ok()?,
-        };
-        bytes.push(byte);
-    }
-    let hex = |it: &u8| format!("{it:02x}");
-    (bytes.len() == 32).then(|| bytes.iter().map(hex).collect())
 }
