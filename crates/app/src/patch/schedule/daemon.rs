@@ -7,7 +7,7 @@ use hostler_diag::{Diagnostic, SourceMap};
 use hostler_executor::{Interrupts, Level};
 use hostler_history::{FactKind, RunFilter, RunRecord, RunState, Store};
 use hostler_patch::ledger;
-use hostler_patch::plan::{Plan, PlanId};
+use hostler_patch::plan::{LeftOutCode, Plan, PlanId};
 use hostler_rollout::{End, Entry, HaltCause, Note, Order, Stand};
 use hostler_schedule::{Interval, Occurrence, merge};
 use tokio::runtime::Handle;
@@ -275,6 +275,11 @@ impl World for Real<'_> {
             id: id.0,
             hosts: plan.hosts.len(),
             left_out: plan.left_out.len(),
+            silent: plan
+                .left_out
+                .values()
+                .filter(|it| is_silent(it.code))
+                .count(),
         })
     }
 
@@ -377,6 +382,10 @@ fn stop_of(entries: &[Entry]) -> Stop {
         }
     }
     stop
+}
+
+fn is_silent(code: LeftOutCode) -> bool {
+    matches!(code, LeftOutCode::Unreachable | LeftOutCode::ScanFailed)
 }
 
 /// The plan with all its waves in any window of the policy.

@@ -40,6 +40,8 @@ pub(crate) struct Planned {
     pub(crate) hosts: usize,
     /// Hosts of the policy that it leaves out.
     pub(crate) left_out: usize,
+    /// Hosts among these that did not answer.
+    pub(crate) silent: usize,
 }
 
 /// How a run of a plan stands.
@@ -114,6 +116,8 @@ pub(crate) struct Scheduler<'a, W: World> {
     not_before_us: i64,
     /// Runs that wait for a window, until when.
     waiting: BTreeMap<String, i64>,
+    /// Plans whose runs are over: they stay so.
+    over: BTreeSet<String>,
     /// What was said since something last happened, so that it is not said each minute.
     said: BTreeSet<String>,
 }
@@ -135,6 +139,7 @@ impl<'a, W: World> Scheduler<'a, W> {
             policy,
             not_before_us: i64::MIN,
             waiting: BTreeMap::new(),
+            over: BTreeSet::new(),
             said: BTreeSet::new(),
         }
     }
@@ -260,9 +265,14 @@ impl<'a, W: World> Scheduler<'a, W> {
         due: &Due,
         now_us: i64,
     ) -> Result<Option<Looked>, String> {
-        for it in opened.iter().rev().filter(|it| !it.plan.is_empty()) {
+        for it in opened.iter().rev() {
+            if it.plan.is_empty() || self.over.contains(&it.plan) {
+                continue;
+            }
             match self.world.run_of(&it.plan)? {
-                RunOfPlan::Over => {}
+                RunOfPlan::Over => {
+                    self.over.insert(it.plan.clone());
+                }
                 RunOfPlan::GoesOn(by) => {
                     self.say(&format!("{} is worked on by another process: {by}", it.id));
                     return Ok(Some(Looked::Idle(now_us + LOOK_EVERY_US)));
@@ -343,6 +353,12 @@ impl<'a, W: World> Scheduler<'a, W> {
             return Err(format!(
                 "{} was over before its plan was made",
                 opening.within.id
+            ));
+        }
+        if planned.hosts == 0 && planned.silent > 0 {
+            return Err(format!(
+                "{}: nothing can be planned, {} of {} hosts do not answer",
+                opening.id, planned.silent, planned.left_out
             ));
         }
         let plan = if planned.hosts == 0 { "" } else { &planned.id };
