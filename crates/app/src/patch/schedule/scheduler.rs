@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hostler_history::StoreError;
-use hostler_schedule::{MissedRule, Occurrence, Opening, Watch, due, duration_text};
+use hostler_schedule::{Due, MissedRule, Occurrence, Opening, Watch, due, duration_text};
 
 use super::agenda::Agenda;
 use super::diary::{Diary, OpenedOccurrence};
