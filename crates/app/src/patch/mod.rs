@@ -11,9 +11,11 @@ mod notes;
 mod outcome;
 mod plan;
 mod policy;
+mod ran;
 mod report;
 mod scan;
 mod schedule;
+mod status;
 mod summary;
 
 pub use apply::{
@@ -31,3 +33,4 @@ pub use schedule::{
     Audiences, DaemonRequest, InstallRequest, Invocation, Unit, WindowsRequest,
     daemon as patch_daemon, install as patch_install_schedule, windows as patch_windows,
 };
+pub use status::status as patch_status;

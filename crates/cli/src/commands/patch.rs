@@ -8,6 +8,7 @@ mod orders;
 mod plan;
 mod report;
 mod scan;
+mod status;
 mod windows;
 
 use clap::{Args, Subcommand};
@@ -35,8 +36,14 @@ enum PatchCommand {
     Plan(Box<plan::PlanArgs>),
     /// Show a plan's file
     Show(plan::ShowArgs),
+    /// Foresee a night: when each host's turn comes, what does not fit, what is away at the same time. Nothing is changed.
+    Forecast(Box<plan::ForecastArgs>),
+    /// Say why a host is patched or not, with the rule that decides it
+    Explain(Box<plan::ExplainArgs>),
     /// Carry out a plan: wave after wave, inside its windows
     Apply(Box<apply::ApplyArgs>),
+    /// Show how a run stands: each wave and host, what it waits for, what is owed
+    Status(status::StatusArgs),
     /// Go on with a run that was halted, interrupted or waits
     Resume(Box<apply::PatchResumeArgs>),
     /// Approve a wave of a run, or of a plan ahead of time
@@ -127,6 +134,9 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Scan(args) => scan::run(*args),
         PatchCommand::Plan(args) => plan::run(*args),
         PatchCommand::Show(args) => plan::show(&args),
+        PatchCommand::Forecast(args) => plan::forecast(*args),
+        PatchCommand::Explain(args) => plan::explain(*args),
+        PatchCommand::Status(args) => status::run(args),
         PatchCommand::Apply(args) => apply::run(*args),
         PatchCommand::Resume(args) => apply::resume(*args),
         PatchCommand::Approve(args) => orders::approve(args),
