@@ -11,6 +11,7 @@ mod detect;
 mod dnf;
 mod host;
 mod locks;
+mod pacman;
 mod repomd;
 mod rpm;
 mod xml;
@@ -34,6 +35,7 @@ pub use host::{
     kernel_package, mapping, reboot, snapshot_provider, stale, unit_of,
 };
 
+pub use pacman::Pacman;
 pub use rpm::file_name as rpm_file_name;
 pub use zypper::Zypper;
 
