@@ -3,6 +3,7 @@
 //! A package manager looks through [`Inspect`] and gives programs for what is to be done; the modules `patch_*` make
 //! edits of those, and the agent's applier runs them.
 
+mod apk;
 mod apt;
 mod ask;
 mod conffiles;
@@ -27,6 +28,7 @@ use hostler_updates::{
     Repository, Resolution, Update,
 };
 
+pub use apk::Apk;
 pub use apt::Apt;
 pub use detect::{MANAGERS, manager, manager_of, metadata_name};
 pub use dnf::{DNF4, DNF5, Dnf};
