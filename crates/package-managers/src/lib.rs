@@ -13,6 +13,8 @@ mod host;
 mod locks;
 mod repomd;
 mod rpm;
+mod xml;
+mod zypper;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,6 +35,7 @@ pub use host::{
 };
 
 pub use rpm::file_name as rpm_file_name;
+pub use zypper::Zypper;
 
 /// Where Hostler keeps what it needs on a host for patching. Passed through by the user that apt downloads as (mode
 /// 0711), listed by root alone.

@@ -8,7 +8,7 @@ use crate::plan::{HostPlan, Plan};
 
 /// How long hosts are taken to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
+pub enum Pace {
     /// As long as is most likely.
     Likely,
     /// As long as in one of 20 cases.
@@ -17,7 +17,7 @@ pub(crate) enum Pace {
 
 /// When a host is worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub enum Turn {
     /// From the one instant to the other.
     Works(Interval),
     /// No window has the time for it.
@@ -28,17 +28,17 @@ pub(crate) enum Turn {
 
 /// A run as it would go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Simulation {
+pub struct Simulation {
     /// Every host of the plan.
-    pub(crate) turns: BTreeMap<String, Turn>,
+    pub turns: BTreeMap<String, Turn>,
     /// By wave: when it opens.
-    pub(crate) opens_us: Vec<i64>,
+    pub opens_us: Vec<i64>,
     /// By wave: when it has passed, its soak included.
-    pub(crate) passes_us: Vec<i64>,
+    pub passes_us: Vec<i64>,
 }
 
 /// Goes through the plan from an instant on. Approvals are taken as given. `parallel`: other limits for waves.
-pub(crate) fn simulate(
+pub fn simulate(
     plan: &Plan,
     from_us: i64,
     pace: Pace,
@@ -87,7 +87,11 @@ impl<'a> Run<'a> {
 
     /// When the host may work; `None`: at any time.
     fn stretches(&self, wave: usize, host: &HostPlan) -> Option<Vec<Interval>> {
-        let window = self.plan.waves.get(wave).and_then(|it| it.window.as_deref());
+        let window = self
+            .plan
+            .waves
+            .get(wave)
+            .and_then(|it| it.window.as_deref());
         let window = window.map(|name| self.windows.get(name).map_or(&[][..], Vec::as_slice));
         match (window, &host.own_windows) {
             (None, None) => None,
@@ -116,7 +120,9 @@ impl<'a> Run<'a> {
         let mut last_end = None;
         let mut now_us = from_us;
         while !waiting.is_empty() || !working.is_empty() {
-            while let Some(&(end_us, host)) = working.first().filter(|(end_us, _)| *end_us <= now_us) {
+            while let Some(&(end_us, host)) =
+                working.first().filter(|(end_us, _)| *end_us <= now_us)
+            {
                 working.remove(&(end_us, host));
                 done += 1;
                 last_end = last_end.max(Some(end_us));
@@ -148,7 +154,9 @@ impl<'a> Run<'a> {
                         continue;
                     }
                     Some((group, false)) => {
-                        self.simulation.turns.insert(name.to_owned(), Turn::Blocked(group));
+                        self.simulation
+                            .turns
+                            .insert(name.to_owned(), Turn::Blocked(group));
                         continue;
                     }
                     None => {}
@@ -167,7 +175,9 @@ impl<'a> Run<'a> {
                     start_us: now_us,
                     end_us,
                 };
-                self.simulation.turns.insert(name.to_owned(), Turn::Works(turn));
+                self.simulation
+                    .turns
+                    .insert(name.to_owned(), Turn::Works(turn));
                 working.insert((end_us, name));
                 next_us = Some(next_us.map_or(end_us, |it| it.min(end_us)));
             }
@@ -210,9 +220,18 @@ impl<'a> Run<'a> {
     ) -> Option<(String, bool)> {
         host.groups.iter().find_map(|group| {
             let group = self.plan.groups.get(*group as usize)?;
-            let member = |it: &str| group.hosts.binary_search_by(|host| host.as_str().cmp(it)).is_ok();
+            let member = |it: &str| {
+                group
+                    .hosts
+                    .binary_search_by(|host| host.as_str().cmp(it))
+                    .is_ok()
+            };
             let busy = working.iter().filter(|(_, it)| member(it)).count();
-            let away = group.unavailable.iter().filter(|it| it.as_str() != name).count();
+            let away = group
+                .unavailable
+                .iter()
+                .filter(|it| it.as_str() != name)
+                .count();
             let full = busy + away >= group.max_unavailable as usize;
             full.then(|| (group.name.clone(), busy > 0))
         })

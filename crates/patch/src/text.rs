@@ -39,7 +39,11 @@ fn zone(name: &str) -> Zone {
 
 fn duration(seconds: u64) -> String {
     // Seconds matter only where there is nothing else.
-    let rounded = if seconds > 600 { seconds.div_ceil(60) * 60 } else { seconds };
+    let rounded = if seconds > 600 {
+        seconds.div_ceil(60) * 60
+    } else {
+        seconds
+    };
     duration_text(rounded)
 }
 
@@ -103,7 +107,11 @@ fn many(count: u32, what: &str) -> String {
 }
 
 fn hosts(count: usize) -> String {
-    if count == 1 { "1 host".into() } else { format!("{count} hosts") }
+    if count == 1 {
+        "1 host".into()
+    } else {
+        format!("{count} hosts")
+    }
 }
 
 /// A plan on one page: waves, what is installed, who is left out.
@@ -125,7 +133,11 @@ pub fn plan(plan: &Plan, id: &PlanId) -> String {
                 .iter()
                 .map(|it| span(&zone, it.start_us, it.end_us))
                 .collect();
-            let open = if open.is_empty() { "frozen".into() } else { open.join(", ") };
+            let open = if open.is_empty() {
+                "frozen".into()
+            } else {
+                open.join(", ")
+            };
             line!(out, "{}: {open}", window_name(name));
             for remark in &occurrence.remarks {
                 line!(out, "  {}", shown(remark));
@@ -147,7 +159,10 @@ fn waves(out: &mut String, plan: &Plan) {
     for (index, wave) in plan.waves.iter().enumerate() {
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let names = plan.hosts_of(number);
-        let window = wave.window.as_deref().map_or("at any time".into(), window_name);
+        let window = wave
+            .window
+            .as_deref()
+            .map_or("at any time".into(), window_name);
         line!(
             out,
             "{}: {}, {window}, {} at a time, halts at failure #{}",
@@ -205,7 +220,14 @@ fn packages(out: &mut String, plan: &Plan) {
     line!(out, "Packages");
     const MOST: usize = 20;
     for ((package, from, to), count) in all.iter().take(MOST) {
-        line!(out, "  {} {} → {}  ({})", shown(package), shown(from), shown(to), hosts(*count));
+        line!(
+            out,
+            "  {} {} → {}  ({})",
+            shown(package),
+            shown(from),
+            shown(to),
+            hosts(*count)
+        );
     }
     if all.len() > MOST {
         line!(out, "  and {} more", all.len() - MOST);
@@ -246,7 +268,11 @@ fn left_out(out: &mut String, plan: &Plan) {
 fn waiting(out: &mut String, plan: &Plan) {
     let mut all: BTreeMap<(String, String, String), usize> = BTreeMap::new();
     for waiting in plan.hosts.values().flat_map(|it| &it.waiting) {
-        let key = (waiting.package.clone(), waiting.version.clone(), waiting.reason.clone());
+        let key = (
+            waiting.package.clone(),
+            waiting.version.clone(),
+            waiting.reason.clone(),
+        );
         *all.entry(key).or_default() += 1;
     }
     if all.is_empty() {
@@ -328,7 +354,11 @@ pub fn host(plan: &Plan, name: &str) -> Option<String> {
             shown(&action.package.to_string()),
             shown(action.from.as_deref().unwrap_or("not installed")),
             shown(action.to.as_deref().unwrap_or("removed")),
-            if action.dependency { "  (comes along)" } else { "" }
+            if action.dependency {
+                "  (comes along)"
+            } else {
+                ""
+            }
         );
     }
     for waiting in &host.waiting {
@@ -347,7 +377,10 @@ pub fn host(plan: &Plan, name: &str) -> Option<String> {
 pub fn back_text(plan: &Plan, host: &HostPlan) -> String {
     match back(plan, host) {
         Back::Full => "full".into(),
-        Back::Packages => format!("packages ({} of {})", host.way_back.packages, host.way_back.of),
+        Back::Packages => format!(
+            "packages ({} of {})",
+            host.way_back.packages, host.way_back.of
+        ),
         Back::KernelOnly => "only an older kernel".into(),
         Back::None => "none".into(),
     }
@@ -383,7 +416,10 @@ pub fn forecast(forecast: &Forecast, zone: &Zone) -> String {
         let away = if group.away.is_empty() {
             String::new()
         } else {
-            format!(", {} not there now", few(group.away.iter().map(String::as_str)))
+            format!(
+                ", {} not there now",
+                few(group.away.iter().map(String::as_str))
+            )
         };
         line!(
             out,

@@ -15,6 +15,7 @@ mod call;
 pub mod drive;
 pub mod machine;
 mod note;
+mod view;
 
 pub use call::{CommandOutcome, Job, Step, StepCall, StepOutcome, StepWork};
 pub use drive::{
@@ -24,4 +25,8 @@ pub use drive::{
 pub use machine::{Command, End, Machine, Misfit, Owed, Stage, Timing};
 pub use note::{
     Entry, FORM, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,
+};
+pub use view::{
+    Cause, GroupStatus, HaltStatus, HostStatus, HostSummary, OwedStatus, RunState, STATUS_FORM,
+    Status, StepTimes, Summary, WaveState, WaveStatus,
 };

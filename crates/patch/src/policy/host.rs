@@ -201,7 +201,7 @@ pub enum CommandGate {
     Full(CommandGateFull),
 }
 
-/// See [`CommandGate`].
+/// A command, with what its exit status means and where it is run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandGateFull {
@@ -236,7 +236,7 @@ pub enum HttpGate {
     Full(HttpGateFull),
 }
 
-/// See [`HttpGate`].
+/// A request, with what its answer means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpGateFull {

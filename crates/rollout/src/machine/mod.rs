@@ -4,7 +4,7 @@
 //! the notes are all that has to be kept. Decisions that depend on the time are notes of their own; what follows from a
 //! note by the plan alone is not.
 
-mod admission;
+pub(crate) mod admission;
 pub mod back;
 mod calls;
 mod decide;
@@ -13,7 +13,7 @@ pub(crate) mod place;
 mod proven;
 mod results;
 mod take;
-mod waves;
+pub(crate) mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -81,6 +81,8 @@ pub struct Machine {
     pub(crate) approved: BTreeMap<String, String>,
     /// Orders that had no effect, and why.
     pub(crate) refused: Vec<String>,
+    pub(crate) began_us: Option<i64>,
+    pub(crate) last_us: Option<i64>,
 }
 
 /// A halt.
@@ -118,6 +120,8 @@ impl Machine {
             orders: BTreeSet::new(),
             approved: BTreeMap::new(),
             refused: Vec::new(),
+            began_us: None,
+            last_us: None,
             plan,
             id,
             run,

@@ -217,6 +217,7 @@ impl Machine {
             changed: host.changed,
         });
         host.healthy = false;
+        host.lost = None;
         host.given_up = host.owed.clone();
         self.go(index, Place::End, at_us);
     }
@@ -231,6 +232,7 @@ impl Machine {
             counts: touched || rule == hostler_patch::plan::UnreachableRule::CountAsFailure,
         });
         host.given_up = host.owed.clone();
+        host.lost = None;
         host.leaving = false;
         self.go(index, Place::End, at_us);
     }

@@ -4,7 +4,7 @@ use super::host::{Doing, Owed, Stage, Timing};
 use super::place::Place;
 use super::waves::{WavePhase, is_failure};
 use super::{Halt, Machine, Misfit};
-use crate::{Entry, FailureKind, HaltCause, Moment, Note, Order, Outcome, RunEnd, Step};
+use crate::{Entry, FailureKind, HaltCause, Moment, Note, Order, Outcome, Step};
 
 impl Machine {
     /// Applies a note.
@@ -19,6 +19,8 @@ impl Machine {
         if !self.opened && !matches!(entry.note, Note::Opened { .. }) {
             return Err(Misfit("the first note does not open the run".to_owned()));
         }
+        self.began_us.get_or_insert(at_us);
+        self.last_us = Some(at_us);
         match &entry.note {
             Note::Opened { plan, run, .. } => {
                 if *plan != self.id.0 {
@@ -386,10 +388,5 @@ impl Machine {
             left: Vec::new(),
         });
         self.go(index, Place::AgainMask, at_us);
-    }
-
-    /// The run's end, if it has one.
-    pub fn end(&self) -> Option<RunEnd> {
-        self.closed
     }
 }
