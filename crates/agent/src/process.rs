@@ -45,6 +45,13 @@ fn name_of(program: &Program) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// What people are told that a task does while it runs a program: the program's name; of a script, the first word of
+/// what stands for it.
+fn shown_name(program: &Program) -> &str {
+    let stands = program.shown_as.as_deref().unwrap_or_default();
+    stands.split_whitespace().next().unwrap_or(name_of(program))
+}
+
 /// Is a program that has begun let end, even if its task is cancelled?
 pub(crate) fn is_spared(program: &Program) -> bool {
     SPARED.contains(&name_of(program))
@@ -72,7 +79,7 @@ pub(crate) fn run_telling(
     task: &Task,
     outbox: Option<&Outbox>,
 ) -> io::Result<CommandOutput> {
-    let before = task.does(name_of(program).to_owned());
+    let before = task.does(shown_name(program).to_owned());
     let result = run_to_end(program, env, task, outbox);
     task.does(before);
     result

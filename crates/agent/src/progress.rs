@@ -14,8 +14,15 @@ pub(crate) const EVERY: Duration = Duration::from_secs(5);
 pub(crate) const OUTPUT_MAX: usize = 1 << 20;
 /// Tasks that run shorter say nothing.
 const LONG: Duration = Duration::from_secs(4);
-/// Programs that wait for the locks of dpkg.
-const OF_DPKG: &[&str] = &["apt-get", "apt", "aptitude", "dpkg"];
+/// Programs, and modules, that wait for the locks of dpkg.
+const OF_DPKG: &[&str] = &[
+    "apt-get",
+    "apt",
+    "aptitude",
+    "dpkg",
+    "patch_install",
+    "patch_rollback",
+];
 /// Longest name of a process, as the kernel has it.
 const NAME_MAX: usize = 15;
 

@@ -29,7 +29,7 @@ pub use json_lines::JsonLines;
 pub use options::Options;
 pub use patch::{
     PatchView, Reader, ReportForm, TimeOfDay, patch_exceptions, patch_exceptions_json,
-    patch_report, patch_report_schema, scan_json, scan_text,
+    patch_report, patch_report_schema, scan_json, scan_text, windows_json, windows_text,
 };
 pub use plain::Plain;
 pub use preview::{

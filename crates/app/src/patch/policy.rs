@@ -108,7 +108,7 @@ pub(crate) struct BesidePolicy {
 }
 
 impl BesidePolicy {
-    fn new(policy: &Path) -> Self {
+    pub(crate) fn new(policy: &Path) -> Self {
         let policy = std::path::absolute(policy).unwrap_or_else(|_| policy.to_owned());
         let directory = policy.parent().unwrap_or(Path::new("/")).to_owned();
         BesidePolicy { directory }

@@ -18,6 +18,7 @@ use hostler_updates::{DatabaseState, Scan, Severity};
 
 use super::book::{Book, body, fact};
 use super::policy::{self, Policed};
+use super::ran;
 use crate::keeping;
 use crate::plan::now_us;
 use crate::refusal::Refusal;
@@ -51,7 +52,10 @@ pub fn patch_report(
     let (book, policed) = open(request, sources)?;
     let material = Reader::new(&book, &policed)?.material(request)?;
     let report = report(&material);
-    keep_figures(&book, &report)?;
+    // The figures of some hosts are none of the policy.
+    if request.given.limit.is_none() {
+        keep_figures(&book, &report)?;
+    }
     Ok((report, policed.warnings))
 }
 
@@ -176,19 +180,10 @@ impl<'a> Reader<'a> {
         Ok(self.store.facts(&filter)?)
     }
 
-    /// Of each run what was said of it last.
     fn runs(&self) -> Result<Vec<RunOutcome>, Refusal> {
-        let filter = FactFilter {
-            key: Some(&self.policed.file.policy.name),
-            ..FactFilter::all(FactKind::Outcome)
-        };
-        let mut runs: BTreeMap<String, RunOutcome> = BTreeMap::new();
-        for fact in self.store.facts(&filter)? {
-            if let Some(run) = body::<RunOutcome>(&fact) {
-                runs.insert(run.run.clone(), run);
-            }
-        }
-        Ok(runs.into_values().collect())
+        let runs = ran::outcomes(self.store)?.into_iter().map(|(_, it)| it);
+        let own = |it: &RunOutcome| it.policy == self.policed.file.policy.name;
+        Ok(runs.filter(own).collect())
     }
 
     fn hosts(&self, given: &ApplyRequest) -> Result<Vec<HostMaterial>, Refusal> {

@@ -1,11 +1,15 @@
 //! `hostler patch`: updates of operating systems.
 
 pub(super) mod apply;
+mod daemon;
+mod install_schedule;
 mod lint;
 mod orders;
 mod plan;
 mod report;
 mod scan;
+mod status;
+mod windows;
 
 use clap::{Args, Subcommand};
 use hostler_app::{ApplyRequest, ExitCode};
@@ -32,8 +36,14 @@ enum PatchCommand {
     Plan(Box<plan::PlanArgs>),
     /// Show a plan's file
     Show(plan::ShowArgs),
+    /// Foresee a night: when each host's turn comes, what does not fit, what is away at the same time. Nothing is changed.
+    Forecast(Box<plan::ForecastArgs>),
+    /// Say why a host is patched or not, with the rule that decides it
+    Explain(Box<plan::ExplainArgs>),
     /// Carry out a plan: wave after wave, inside its windows
     Apply(Box<apply::ApplyArgs>),
+    /// Show how a run stands: each wave and host, what it waits for, what is owed
+    Status(status::StatusArgs),
     /// Go on with a run that was halted, interrupted or waits
     Resume(Box<apply::PatchResumeArgs>),
     /// Approve a wave of a run, or of a plan ahead of time
@@ -48,6 +58,12 @@ enum PatchCommand {
     Report(Box<report::ReportArgs>),
     /// List the exceptions of a policy, expired ones first
     Exceptions(Box<report::ExceptionsArgs>),
+    /// Show when the windows of a policy open next
+    Windows(Box<windows::WindowsArgs>),
+    /// Open the windows of policies: at each start a plan is made and carried out
+    Daemon(Box<daemon::DaemonArgs>),
+    /// Write a systemd service and timer that open the windows of a policy
+    InstallSchedule(Box<install_schedule::InstallArgs>),
 }
 
 /// Which hosts, and how they are reached.
@@ -118,6 +134,9 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Scan(args) => scan::run(*args),
         PatchCommand::Plan(args) => plan::run(*args),
         PatchCommand::Show(args) => plan::show(&args),
+        PatchCommand::Forecast(args) => plan::forecast(*args),
+        PatchCommand::Explain(args) => plan::explain(*args),
+        PatchCommand::Status(args) => status::run(args),
         PatchCommand::Apply(args) => apply::run(*args),
         PatchCommand::Resume(args) => apply::resume(*args),
         PatchCommand::Approve(args) => orders::approve(args),
@@ -126,5 +145,8 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Rollback(args) => orders::rollback(args),
         PatchCommand::Report(args) => report::run(*args),
         PatchCommand::Exceptions(args) => report::exceptions(*args),
+        PatchCommand::Windows(args) => windows::run(*args),
+        PatchCommand::Daemon(args) => daemon::run(*args),
+        PatchCommand::InstallSchedule(args) => install_schedule::run(*args),
     }
 }

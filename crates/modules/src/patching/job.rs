@@ -66,9 +66,12 @@ else
 fi
 "#;
 
-/// The head of each script: keeps the host from being shut down, where that can be asked for; writes its log; says
-/// where it is and how it ends.
-const HEAD: &str = r#"if [ -z "${HOSTLER_INHIBITED-}" ]; then
+/// The head of each script: says where it is, or does nothing (who waits would take it for dead, and it might be begun
+/// again); keeps the host from being shut down, where that can be asked for; writes its log; says how it ends.
+const HEAD: &str = r#"base=${0%.sh}
+umask 077
+echo $$ >"$base.pid" || exit 73
+if [ -z "${HOSTLER_INHIBITED-}" ]; then
     export HOSTLER_INHIBITED=1
     inhibit() { systemd-inhibit --what=shutdown:sleep --mode=block --who=Hostler --why="packages are changed" "$@"; }
     if inhibit true >/dev/null 2>&1; then
@@ -76,9 +79,6 @@ const HEAD: &str = r#"if [ -z "${HOSTLER_INHIBITED-}" ]; then
     fi
 fi
 cd /
-base=${0%.sh}
-umask 077
-echo $$ >"$base.pid"
 exec >>"$base.log" 2>&1 </dev/null
 umask 022
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -262,6 +262,7 @@ fn resolving() -> FakeHost {
             0,
             include_str!("corpus/show.txt"),
         )
+        .file("/var/lib/dpkg/info/vim.list", "/boot/vim.efi\n")
         .file("/var/lib/dpkg/info/libssl3:amd64.list", "/usr/lib/x86_64-linux-gnu/libssl.so.3\n")
         .dir("/proc", 0o555)
         .dir("/proc/9", 0o555)
@@ -317,6 +318,10 @@ fn a_resolution() {
     assert_eq!(it.download_bytes, 5_600_000);
     assert_eq!(it.disk_bytes, (100 + 100 + 800) << 10);
     assert_eq!(it.restarts, ["ssh.service"]);
+    assert_eq!(
+        it.reboot_reasons,
+        ["vim 2:9.0.1378-2+deb12u2: what it has in /boot takes effect at boot"]
+    );
     let conffiles: Vec<&str> = it.conffiles.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(conffiles, ["/etc/vim/vimrc"]);
     // Of the four, only libssl3:amd64 is still in the archive as it is installed.
@@ -338,6 +343,28 @@ fn what_cannot_be_had_has_a_reason() {
     assert_eq!(reasons["nosuch"], "no source has version 9, or any other");
     assert_eq!(reasons["-o"], "this is no name of a package");
     assert!(reasons["needs-more"].starts_with("Depends: libmissing2"));
+}
+
+#[test]
+fn who_is_the_matter_is_found_out_by_trying_alone() {
+    let start = "-q -y --simulate install";
+    let (ssl, vim) = (
+        "libssl3:amd64=3.0.17-1~deb12u3",
+        "vim:amd64=2:9.0.1378-2+deb12u2",
+    );
+    let held = "The following held packages will be changed:\n  nginx\nE: Held packages were changed and -y was used without --allow-change-held-packages.\n";
+    let host = resolving()
+        .answers(&line("apt-cache", "policy libssl3 vim"), 0, include_str!("corpus/installed.txt"))
+        .answers(&line("apt-get", &format!("{start} {ssl} {vim}")), 100, held)
+        .answers(&line("apt-get", &format!("{start} {ssl}")), 0, "Inst libssl3 [3.0.15-1~deb12u1] (3.0.17-1~deb12u3 Debian:12-updates/oldstable-updates [amd64])\n")
+        .answers(&line("apt-get", &format!("{start} {vim}")), 100, held)
+        .answers(&line("apt-cache", "show libssl3=3.0.17-1~deb12u3"), 0, include_str!("corpus/show.txt"));
+    let it = Apt
+        .resolve(&host, Path::new(DIR), &all_wanted()[..2])
+        .unwrap();
+    assert_eq!(it.actions.len(), 1);
+    assert_eq!(it.impossible.len(), 1);
+    assert!(it.impossible[0].1.starts_with("Held packages were changed"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod report;
 mod run;
 mod scan;
+mod windows;
 mod words;
 
 pub use report::{
@@ -10,3 +11,4 @@ pub use report::{
 };
 pub use run::{PatchView, TimeOfDay};
 pub use scan::{scan_json, scan_text};
+pub use windows::{windows_json, windows_text};

@@ -124,7 +124,7 @@ async fn plan(
 }
 
 /// Who watches: the view of a patch run, or its notes as lines of JSON.
-fn audience(
+pub(super) fn audience(
     console: &Console,
     plan: &Plan,
     listening: Audience,

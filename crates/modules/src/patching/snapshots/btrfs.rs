@@ -106,6 +106,7 @@ impl Provider for Btrfs {
             "put {name} in the place of {} (`patch_rollback` does), and reboot",
             place.path
         );
+        text.push_str("; subvolumes below it are not part of the snapshot");
         let boot = text_of_mounts(host)
             .lines()
             .any(|it| it.split(' ').nth(1) == Some("/boot"));
