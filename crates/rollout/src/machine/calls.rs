@@ -105,14 +105,7 @@ impl Machine {
         let procedure = &self.plan.procedure;
         let actions = || json!(self.actions_of(index));
         match step {
-            Step::Resolve => {
-                let wanted = self.wanted(index);
-                let wanted: Vec<Value> = wanted
-                    .into_iter()
-                    .map(|it| json!({"name": it.package.name, "arch": it.package.arch, "version": it.to}))
-                    .collect();
-                module("patch_resolve", json!({ "wanted": wanted }))
-            }
+            Step::Resolve => module("patch_resolve", self.resolve_args(index)),
             Step::Preflight => module(
                 "patch_preflight",
                 json!({
@@ -150,23 +143,7 @@ impl Machine {
                 _ => module("patch_snapshot", self.snapshot_args(index, "present")),
             },
             Step::RemoveSnapshot => module("patch_snapshot", self.snapshot_args(index, "absent")),
-            Step::Install => {
-                let removed = self
-                    .actions_of(index)
-                    .iter()
-                    .filter(|it| it.kind == ActionKind::Remove);
-                let names: BTreeSet<&str> = removed.map(|it| it.package.name.as_str()).collect();
-                module(
-                    "patch_install",
-                    json!({
-                        "actions": actions(),
-                        "allow_remove": names,
-                        "conffiles": procedure.conffiles,
-                        "locks_wait_s": procedure.preflight.locks_wait_s,
-                        "run": self.run,
-                    }),
-                )
-            }
+            Step::Install => module("patch_install", self.install_args(index)),
             Step::Restart => module(
                 "patch_restart",
                 json!({"allow": procedure.restart_allow, "deny": procedure.restart_deny}),
@@ -180,22 +157,50 @@ impl Machine {
                 }),
             ),
             Step::Verify => module("patch_verify", self.verify_args(index)),
-            Step::Rollback => match (&procedure.snapshot, self.by_snapshot(index)) {
-                (SnapshotRule::Hook { restore, .. }, true) => hook(Some(restore), false),
-                (_, by_snapshot) => module(
-                    "patch_rollback",
-                    json!({
-                        "actions": match &host.got.installed {
-                            Some(installed) if !installed.actions.is_empty() => json!(installed.actions),
-                            _ => actions(),
-                        },
-                        "never_downgrade": self.plan.rollback.never_downgrade,
-                        "run": self.run,
-                        "snapshot": if by_snapshot { json!(host.got.snapshot) } else { Value::Null },
-                    }),
-                ),
+            Step::Rollback => match &procedure.snapshot {
+                SnapshotRule::Hook { restore, .. } if self.by_snapshot(index) => {
+                    hook(Some(restore), false)
+                }
+                _ => module("patch_rollback", self.rollback_args(index)),
             },
         }
+    }
+
+    fn resolve_args(&self, index: usize) -> Value {
+        let wanted = self.wanted(index).into_iter();
+        let wanted: Vec<Value> = wanted
+            .map(|it| json!({"name": it.package.name, "arch": it.package.arch, "version": it.to}))
+            .collect();
+        json!({ "wanted": wanted })
+    }
+
+    fn install_args(&self, index: usize) -> Value {
+        let procedure = &self.plan.procedure;
+        let actions = self.actions_of(index);
+        let removed = actions.iter().filter(|it| it.kind == ActionKind::Remove);
+        let names: BTreeSet<&str> = removed.map(|it| it.package.name.as_str()).collect();
+        json!({
+            "actions": actions,
+            "allow_remove": names,
+            "conffiles": procedure.conffiles,
+            "locks_wait_s": procedure.preflight.locks_wait_s,
+            "run": self.run,
+        })
+    }
+
+    fn rollback_args(&self, index: usize) -> Value {
+        let got = &self.hosts[index].got;
+        let done = got.installed.as_ref().map(|it| it.actions.as_slice());
+        let actions = done
+            .filter(|it| !it.is_empty())
+            .unwrap_or_else(|| self.actions_of(index));
+        let snapshot = got.snapshot.as_ref().filter(|_| self.by_snapshot(index));
+        json!({
+            "actions": actions,
+            "never_downgrade": self.plan.rollback.never_downgrade,
+            "run": self.run,
+            "snapshot": snapshot,
+        })
     }
 
     fn snapshot_args(&self, index: usize, state: &str) -> Value {

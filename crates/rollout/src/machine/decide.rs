@@ -220,9 +220,8 @@ impl Machine {
         let reasons = match restarted {
             Some(it) if it.need == RebootNeed::Yes => &it.reasons,
             Some(it) if it.need == RebootNeed::No => return None,
-            Some(_) => predicted,
             None if host.got.reboots > 0 => return None,
-            None => predicted,
+            Some(_) | None => predicted,
         };
         match restarted {
             Some(it) if it.need == RebootNeed::Yes && reasons.is_empty() => {
