@@ -81,27 +81,11 @@ fn complete(
         if let Some(file) = asked.files.get(&action.package) {
             describe_file(host, Path::new(file), &mut action);
         }
-        let installed = dpkg.installed(&step.package);
-        let old_size = installed
+        let old_size = dpkg
+            .installed(&step.package)
             .and_then(|it| details.get(&format!("{}:{}", action.package.name, it.architecture)))
             .map_or(0, |it| it.installed_size);
-        let record = action
-            .to
-            .as_deref()
-            .and_then(|to| records.get(&action.package.name, &action.package.arch, to));
-        let grows = record
-            .map_or(0, |it| it.installed_size)
-            .saturating_sub(old_size);
-        resolution.disk_bytes = resolution.disk_bytes.saturating_add(grows);
-        let is_here = action
-            .to
-            .as_deref()
-            .is_some_and(|to| file_of(host, &action.package, to, action.download_bytes).is_some());
-        if !is_here {
-            resolution.download_bytes = resolution
-                .download_bytes
-                .saturating_add(action.download_bytes);
-        }
+        count_bytes(host, &action, old_size, &records, &mut resolution);
         way_back(
             host,
             &action,
@@ -115,20 +99,43 @@ fn complete(
     resolution.conffiles = conffiles::at_stake(host, &resolution.actions, &details);
     let files = super::Files::of(host, dpkg, &resolution.actions);
     forecast(host, &files.code, &mut resolution);
+    foresee_boot(&files.in_boot, &mut resolution);
+    resolution.way_back.snapshot = snapshot_provider(host);
+    resolution.way_back.older_kernel = has_older(host, &resolution.actions);
+    Ok(resolution)
+}
+
+/// Bytes that are to be downloaded, and that are taken in addition.
+fn count_bytes(
+    host: &dyn Inspect,
+    action: &Action,
+    old_size: u64,
+    records: &Records,
+    resolution: &mut Resolution,
+) {
+    let Some(to) = action.to.as_deref() else {
+        return;
+    };
+    let record = records.get(&action.package.name, &action.package.arch, to);
+    let new_size = record.map_or(0, |it| it.installed_size);
+    let grows = new_size.saturating_sub(old_size);
+    resolution.disk_bytes = resolution.disk_bytes.saturating_add(grows);
+    let bytes = action.download_bytes;
+    if file_of(host, &action.package, to, bytes).is_none() {
+        resolution.download_bytes = resolution.download_bytes.saturating_add(bytes);
+    }
+}
+
+/// Packages with files in `/boot`, besides kernels, take effect at boot, too.
+fn foresee_boot(in_boot: &BTreeSet<String>, resolution: &mut Resolution) {
     for action in &resolution.actions {
         let name = &action.package.name;
-        if let (Some(to), true, false) = (
-            &action.to,
-            files.in_boot.contains(name),
-            kernel_package(name),
-        ) {
+        let is_other = in_boot.contains(name) && !kernel_package(name);
+        if let Some(to) = action.to.as_ref().filter(|_| is_other) {
             let reason = format!("{name} {to}: what it has in /boot takes effect at boot");
             resolution.reboot_reasons.push(reason);
         }
     }
-    resolution.way_back.snapshot = snapshot_provider(host);
-    resolution.way_back.older_kernel = has_older(host, &resolution.actions);
-    Ok(resolution)
 }
 
 /// A step of the simulation as an action.
