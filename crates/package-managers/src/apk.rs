@@ -354,9 +354,14 @@ for it; do
 done
 if [ -n "$files" ]; then
     apk --allow-untrusted index --rewrite-arch "$arch" -o ".repository/$arch/APKINDEX.tar.gz" ".repository/$arch"/*.apk || exit 1
+    # `--available` takes versions out of `world`; they are the host's.
+    cp -p /etc/apk/world .world || exit 1
     # shellcheck disable=SC2086 # an option, or nothing
     apk --no-progress --wait "$wait" --no-network --no-cache --allow-untrusted --repositories-file /dev/null \
-        --repository "$repository" upgrade --no-self-upgrade $available || exit 1
+        --repository "$repository" upgrade --no-self-upgrade $available
+    status=$?
+    [ -z "$available" ] || cmp -s .world /etc/apk/world || cp -p .world /etc/apk/world || exit 1
+    [ "$status" = 0 ] || exit "$status"
 fi
 for it in $gone; do
     ! apk info -e "$it" >/dev/null 2>&1 || apk --no-progress --wait "$wait" --no-network del "$it" || exit 1

@@ -331,7 +331,7 @@ impl Dnf {
 }
 
 /// Why dnf refuses a package, if it names that one.
-fn refusal(said: &str, spec: &str) -> Option<String> {
+pub(super) fn refusal(said: &str, spec: &str) -> Option<String> {
     let names_it = |line: &str| {
         let mut words = line.split([' ', '\'', '"', ',']);
         words.any(|it| it.trim_end_matches('.') == spec)
