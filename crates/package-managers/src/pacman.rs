@@ -122,7 +122,9 @@ fn describe(
             let Some(row) = rows.iter_mut().find(is_it) else {
                 continue;
             };
-            row.arch = field("Architecture").unwrap_or_default().to_owned();
+            field("Architecture")
+                .unwrap_or_default()
+                .clone_into(&mut row.arch);
             row.size = field("Installed Size").and_then(bytes).unwrap_or(0);
             let others = ["Replaces", "Conflicts With"].map(|it| field(it).unwrap_or_default());
             let mut replaced: Vec<String> = others

@@ -1,6 +1,21 @@
 //! dnf as a [`PackageManager`].
 
-use super::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hostler_change::{CommandOutput, Program};
+use hostler_module_api::{Inspect, ModuleError};
+use hostler_probes::exists;
+use hostler_updates::{
+    Action, ActionKind, Conffiles, DatabaseState, Manager, PackageName, PatchLock, Resolution,
+};
+
+use super::table::Table;
+use super::{Dnf, ROUNDS_MAX, held_by, holds, stale};
+use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, failed, last_lines, script};
+use crate::locks::{self, Lock};
+use crate::rpm::{self, Advisories, Installed, Row, Section, unclassified};
+use crate::{PackageManager, Survey, Wanted, conffiles};
 
 impl PackageManager for Dnf {
     fn kind(&self) -> Manager {

@@ -1,8 +1,11 @@
 use hostler_module_api::fake::FakeHost;
-use hostler_updates::{Class, Severity};
+use hostler_updates::{Action, ActionKind, Class, Conffiles, PackageName, Severity};
 
 use super::manager::refusal;
+use super::table::Table;
 use super::*;
+use crate::PackageManager;
+use crate::rpm::{Advisories, unclassified};
 
 /// What dnf 4.14 printed for the repositories of the real-host test.
 const FOUR: &str = "Last metadata expiration check: 0:00:30 ago on Sat Nov 21 09:21:33 2026.

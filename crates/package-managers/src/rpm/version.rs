@@ -28,8 +28,8 @@ fn parts(mut a: &[u8], mut b: &[u8]) -> Ordering {
             (Some(b'~'), _) | (None, Some(b'^')) => return Ordering::Less,
             (_, Some(b'~')) | (Some(b'^'), None) => return Ordering::Greater,
             (None, None) => return Ordering::Equal,
-            (None, Some(_)) | (Some(b'^'), Some(_)) => return Ordering::Less,
-            (Some(_), None) | (Some(_), Some(b'^')) => return Ordering::Greater,
+            (None | Some(b'^'), Some(_)) => return Ordering::Less,
+            (Some(_), None | Some(b'^')) => return Ordering::Greater,
             (Some(first), Some(other)) => {
                 let is_number = first.is_ascii_digit();
                 if is_number != other.is_ascii_digit() {
