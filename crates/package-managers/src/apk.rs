@@ -240,10 +240,14 @@ impl PackageManager for Apk {
             let arguments = head.into_iter().chain(removed.iter().map(String::as_str));
             let output = ask(host, offline(metadata, arguments), ASK_MAX_S)?;
             let said = output.stdout_text();
-            if !is_whole(&said) {
-                return Err(failed("apk del --simulate", &output));
+            if is_whole(&said) {
+                found.extend(steps(&said));
+            } else {
+                let why = last_lines(&output);
+                let gone = wanted.iter().filter(|it| it.version.is_none());
+                let gone = gone.map(|it| (it.package.clone(), why.clone()));
+                resolution.impossible.extend(gone);
             }
-            found.extend(steps(&said));
         }
         conclude(host, &found, wanted, &database, &mut resolution)?;
         Ok(resolution)

@@ -104,7 +104,16 @@ impl PackageManager for Dnf {
             let mut arguments = vec!["remove", "--setopt=clean_requirements_on_remove=0"];
             arguments.extend(removed.iter().map(String::as_str));
             let output = self.simulate(host, metadata, &arguments)?;
-            rows.extend(whole(&output)?.rows);
+            let table = Table::parse(&output.stdout_text());
+            if table.is_whole {
+                rows.extend(table.rows);
+            } else {
+                // A package that dnf protects: itself, the kernel that runs.
+                let why = last_lines(&output);
+                let gone = wanted.iter().filter(|it| it.version.is_none());
+                let gone = gone.map(|it| (it.package.clone(), why.clone()));
+                resolution.impossible.extend(gone);
+            }
         }
         if rows.is_empty() {
             return Ok(resolution);
