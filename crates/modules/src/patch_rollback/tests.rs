@@ -211,3 +211,37 @@ fn a_merge_of_a_volume_is_asked_for_once() {
         "this is no snapshot of this run"
     );
 }
+
+#[test]
+fn installing_and_going_back_once_more_is_a_new_piece_of_work() {
+    let wanted = || args(&done()[..1]);
+    let upgrade = |host: &mut FakeHost| {
+        set(host, "a", Some("2"));
+        host.set_text(&format!("{DIR}/install.rc"), "0 1\n");
+        CommandOutput::default()
+    };
+    let mut it = check_module::<This>(args(&done()), patched().on("rollback", goes_back));
+    it.host.ran.clear();
+    let new = "/var/lib/hostler/patch/packages/a_2_amd64.deb";
+    let host = it.host.file(new, "a").on("install", upgrade);
+    let host = host.on("start /var/lib/hostler/patch/runs/r1/install.sh", |_| {
+        CommandOutput::default()
+    });
+    let mut it = check_module::<crate::patch_install::This>(wanted(), host);
+    assert!(
+        it.first.changed
+            && it
+                .host
+                .text(&format!("{DIR}/before.txt"))
+                .unwrap()
+                .contains("a:amd64 1")
+    );
+    it.host.ran.clear();
+    let it = check_module::<This>(wanted(), it.host.on("rollback", goes_back));
+    let back: Vec<String> = got(&it.first)
+        .actions
+        .iter()
+        .map(|it| it.package.to_string())
+        .collect();
+    assert_eq!(back, ["a:amd64"]);
+}
