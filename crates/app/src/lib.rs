@@ -40,9 +40,12 @@ pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
 pub use patch::{
-    PatchApplyRequest, PatchAudience, PatchOrder, PatchPlanRequest, PatchPlanned, PatchRan,
-    PatchStand, PatchWatch, Scanned, give_patch_order, patch_apply, patch_plan, patch_plan_of,
-    patch_resume, patch_scan, read_patch_plan, save_patch_plan,
+    Audiences, DaemonRequest, InstallRequest, Invocation, PatchApplyRequest, PatchAudience,
+    PatchOrder, PatchPlanRequest, PatchPlanned, PatchRan, PatchReportRequest, PatchStand,
+    PatchWatch, Scanned, Unit, WindowsRequest, give_patch_order, patch_apply, patch_daemon,
+    patch_exceptions, patch_install_schedule, patch_lint, patch_plan, patch_plan_of, patch_report,
+    patch_report_path, patch_resume, patch_scan, patch_status, patch_windows, read_patch_plan,
+    save_patch_plan,
 };
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
 pub use refusal::Refusal;
@@ -51,7 +54,8 @@ pub use request::{
 };
 pub use resume::{Abandoned, ResumeRequest, Unfinished, abandon, find_unfinished, resume};
 pub use runs::{
-    ListRequest, LogRequest, PruneRequest, RunState, Runs, short_time_words, time_of_day,
+    ListRequest, LogRequest, PruneRequest, RunState, Runs, local_time, local_zone, now,
+    short_time_words, time_of_day,
 };
 pub use stored_request::Passwords;
 pub use undo::{UndoRequest, undo};

@@ -335,3 +335,30 @@ pub fn time_of_day(at_us: i64) -> String {
     let zoned = at.to_zoned(jiff::tz::TimeZone::system());
     zoned.strftime("%H:%M:%S").to_string()
 }
+
+/// Now: microseconds since the epoch.
+pub fn now() -> i64 {
+    crate::plan::now_us()
+}
+
+/// An instant as people write it in local time (`2026-12-12T22:00`), in microseconds since the epoch.
+///
+/// # Errors
+/// It is not written so, or there is no such time.
+pub fn local_time(text: &str) -> Result<i64, String> {
+    let written: jiff::civil::DateTime = text
+        .parse()
+        .map_err(|_| "a date and a time are wanted: 2026-12-12T22:00".to_owned())?;
+    let zoned = written.to_zoned(jiff::tz::TimeZone::system());
+    let zoned = zoned.map_err(|error| error.to_string())?;
+    Ok(zoned.timestamp().as_microsecond())
+}
+
+/// The zone of this machine; UTC if it has no name.
+pub fn local_zone() -> hostler_schedule::Zone {
+    let zone = jiff::tz::TimeZone::system();
+    let named = zone
+        .iana_name()
+        .and_then(|name| hostler_schedule::Zone::parse(name).ok());
+    named.unwrap_or_else(hostler_schedule::Zone::utc)
+}

@@ -85,10 +85,6 @@ impl Module for This {
         }
         system::fstab(host, &mut state.findings);
         initramfs(host, &mut state.findings);
-        for it in managers::competitors(host) {
-            let text = format!("{} ({}) updates packages by itself", it.name, it.state);
-            state.findings.push(Finding { code: "competing-updater".to_owned(), text });
-        }
         Ok(state)
     }
 

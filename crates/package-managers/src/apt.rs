@@ -140,24 +140,42 @@ impl PackageManager for Apt {
 }
 
 /// Files of packages that are replaced or removed, as dpkg lists them.
-fn file_lists(host: &dyn Inspect, dpkg: &Dpkg, actions: &[Action]) -> BTreeSet<String> {
-    let mut files = BTreeSet::new();
-    for action in actions.iter().filter(|it| it.from.is_some()) {
-        let name = &action.package.name;
-        let arch = match action.package.arch.as_str() {
-            "all" | "" => dpkg.native(),
-            arch => arch,
-        };
-        let paths = [format!("{name}.list"), format!("{name}:{arch}.list")];
-        let list = paths.iter().find_map(|it| {
-            let path = Path::new("/var/lib/dpkg/info").join(it);
-            host.read(&path, LIST_MAX).ok().flatten()
-        });
-        let list = list.unwrap_or_default();
-        let list = String::from_utf8_lossy(&list);
-        // Only what may be mapped as code: documentation and data would fill memory for nothing.
-        let is_code = |it: &&str| !it.starts_with("/usr/share/") && !it.starts_with("/etc/");
-        files.extend(list.lines().filter(is_code).map(str::to_owned));
-    }
-    files
+#[derive(Default)]
+struct Files {
+    /// Those that may be mapped as code.
+    code: BTreeSet<String>,
+    /// Packages that have files in `/boot`.
+    in_boot: BTreeSet<String>,
 }
+
+impl Files {
+    fn of(host: &dyn Inspect, dpkg: &Dpkg, actions: &[Action]) -> Self {
+        let mut files = Files::default();
+        for action in actions.iter().filter(|it| it.from.is_some()) {
+            let name = &action.package.name;
+            let arch = match action.package.arch.as_str() {
+                "all" | "" => dpkg.native(),
+                arch => arch,
+            };
+            let paths = [format!("{name}.list"), format!("{name}:{arch}.list")];
+            let list = paths.iter().find_map(|it| {
+                let path = Path::new("/var/lib/dpkg/info").join(it);
+                host.read(&path, LIST_MAX).ok().flatten()
+            });
+            let list = list.unwrap_or_default();
+            let list = String::from_utf8_lossy(&list);
+            if list.lines().any(|it| it.starts_with("/boot/")) {
+                files.in_boot.insert(name.clone());
+            }
+            // Documentation and data would fill memory for nothing.
+            let is_code = |it: &&str| !it.starts_with("/usr/share/") && !it.starts_with("/etc/");
+            files
+                .code
+                .extend(list.lines().filter(is_code).map(str::to_owned));
+        }
+        files
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -248,6 +248,24 @@ while [ "$count" -gt 0 ]; do
 done
 [ $# = 0 ] || exec rpm -e "$@""#;
 
+/// Ends what an interrupted update did not come to: of packages that are installed twice, all go but what was installed
+/// last. Files that both have stay.
+const DUPLICATES: &str = r#"rpm -qa --qf '%{NAME}.%{ARCH}\n' | sort | uniq -d | while read -r package; do
+    case $package in gpg-pubkey.*) continue ;; esac
+    rpm -q --provides "$package" | grep -q -e '^installonlypkg(' -e '^multiversion(' -e '^kernel ' && continue
+    rpm -q --qf '%{INSTALLTIME} %{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n' "$package" | sort -n | head -n -1 |
+        while read -r _ older; do rpm -e --nodeps "$older" || exit 1; done || exit 1
+done"#;
+
+/// Programs that bring an interrupted database in order.
+pub(crate) fn repair() -> Vec<Program> {
+    let shown = "remove the older of packages that are installed twice";
+    vec![
+        Program::new(["rpm", "--rebuilddb"]),
+        script(DUPLICATES, shown, []),
+    ]
+}
+
 /// A program that removes what a transaction removes; `None` if that is nothing.
 pub(crate) fn remove(actions: &[Action]) -> Option<Program> {
     let removed = actions.iter().filter(|it| it.kind == ActionKind::Remove);

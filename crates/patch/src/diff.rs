@@ -62,7 +62,12 @@ fn about(first: &Plan, second: &Plan, lines: &mut Vec<String>) {
         second.max_failures.to_string(),
     );
     let windows = |plan: &Plan| {
-        let all: Vec<&str> = plan.windows.values().flatten().map(|it| it.id.as_str()).collect();
+        let all: Vec<&str> = plan
+            .windows
+            .values()
+            .flatten()
+            .map(|it| it.id.as_str())
+            .collect();
         all.join(", ")
     };
     differs("windows", windows(first), windows(second));

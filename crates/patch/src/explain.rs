@@ -50,22 +50,34 @@ pub fn explain(plan: &Plan, host: &str, what: Option<&str>, now_us: i64) -> Opti
             Some(why) => format!("{} in {name}, but {why}", what_is_done(planned)),
             None => format!("{} in {name}, turn {turn}", what_is_done(planned)),
         };
-        return Some(explanation(answer, planned.waiting.iter().map(line).collect()));
+        return Some(explanation(
+            answer,
+            planned.waiting.iter().map(line).collect(),
+        ));
     };
-    let named = |it: &str| it == what || it.split(':').next() == Some(what) || glob::matches(what, it);
+    let named =
+        |it: &str| it == what || it.split(':').next() == Some(what) || glob::matches(what, it);
     let actions: Vec<String> = planned
         .actions
         .iter()
         .filter(|it| named(&it.package.to_string()))
         .map(|it| {
             let to = it.to.as_deref().unwrap_or("none");
-            format!("{} {} → {to}", it.package, it.from.as_deref().unwrap_or("none"))
+            format!(
+                "{} {} → {to}",
+                it.package,
+                it.from.as_deref().unwrap_or("none")
+            )
         })
         .collect();
     if !actions.is_empty() {
         return Some(explanation(format!("it gets {what} in {name}"), actions));
     }
-    let waiting: Vec<&Waiting> = planned.waiting.iter().filter(|it| named(&it.package)).collect();
+    let waiting: Vec<&Waiting> = planned
+        .waiting
+        .iter()
+        .filter(|it| named(&it.package))
+        .collect();
     Some(match waiting.first() {
         Some(first) => {
             let answer = line(first);
@@ -94,7 +106,10 @@ fn obstacle(plan: &Plan, host: &str, now_us: i64) -> Option<String> {
 }
 
 fn line(waiting: &Waiting) -> String {
-    format!("{} {} waits: {}", waiting.package, waiting.version, waiting.reason)
+    format!(
+        "{} {} waits: {}",
+        waiting.package, waiting.version, waiting.reason
+    )
 }
 
 /// What is done on a host, in a few words.

@@ -49,12 +49,12 @@ pub fn write(plan: &Plan) -> Result<Vec<u8>, serde_json::Error> {
 /// # Errors
 /// If it is no plan, or one that this program does not understand, or one that contradicts itself.
 pub fn read(bytes: &[u8]) -> Result<(Plan, PlanId), PlanFileProblem> {
-    if bytes.len() > PLAN_BYTES_MAX {
-        return Err(PlanFileProblem::TooLarge);
-    }
     #[derive(serde::Deserialize)]
     struct Head {
         form: u64,
+    }
+    if bytes.len() > PLAN_BYTES_MAX {
+        return Err(PlanFileProblem::TooLarge);
     }
     let no_plan = |error: &serde_json::Error| PlanFileProblem::NoPlan(error.to_string());
     let head: Head = serde_json::from_slice(bytes).map_err(|error| no_plan(&error))?;
@@ -96,7 +96,11 @@ fn consistent(plan: &Plan) -> Result<(), String> {
         if host.wave as usize >= plan.waves.len() {
             return Err(format!("{name} is in a wave that is not there"));
         }
-        if let Some(group) = host.groups.iter().find(|it| **it as usize >= plan.groups.len()) {
+        if let Some(group) = host
+            .groups
+            .iter()
+            .find(|it| **it as usize >= plan.groups.len())
+        {
             return Err(format!("{name} is in group {group}, which is not there"));
         }
         if host.expected_p95_s < host.expected_s {
@@ -111,28 +115,51 @@ fn consistent(plan: &Plan) -> Result<(), String> {
                 Downgrade => false,
             };
             if !fine {
-                return Err(format!("{name}: the action on {} makes no sense", action.package));
+                return Err(format!(
+                    "{name}: the action on {} makes no sense",
+                    action.package
+                ));
             }
         }
         ordered(host.own_windows.as_deref().unwrap_or_default())
             .map_err(|()| format!("the own windows of {name} are out of order"))?;
     }
+    references(plan)
+}
+
+/// Whatever is referred to is there, and in order.
+fn references(plan: &Plan) -> Result<(), String> {
     for wave in &plan.waves {
-        let known = wave.window.as_ref().is_none_or(|it| plan.windows.contains_key(it));
+        let known = wave
+            .window
+            .as_ref()
+            .is_none_or(|it| plan.windows.contains_key(it));
         if !known {
             return Err(format!("wave {} has a window that is not there", wave.name));
         }
         if let Some(gate) = wave.gates.iter().find(|it| !plan.gates.contains_key(*it)) {
-            return Err(format!("wave {} asks a gate that is not there: {gate}", wave.name));
+            return Err(format!(
+                "wave {} asks a gate that is not there: {gate}",
+                wave.name
+            ));
         }
     }
     for group in &plan.groups {
-        let gate = group.gate.as_ref().filter(|it| !plan.gates.contains_key(*it));
+        let gate = group
+            .gate
+            .as_ref()
+            .filter(|it| !plan.gates.contains_key(*it));
         if let Some(gate) = gate {
-            return Err(format!("group {} asks a gate that is not there: {gate}", group.name));
+            return Err(format!(
+                "group {} asks a gate that is not there: {gate}",
+                group.name
+            ));
         }
         if !group.hosts.is_sorted() {
-            return Err(format!("the hosts of group {} are out of order", group.name));
+            return Err(format!(
+                "the hosts of group {} are out of order",
+                group.name
+            ));
         }
     }
     for occurrence in plan.windows.values().flatten() {
@@ -144,6 +171,8 @@ fn consistent(plan: &Plan) -> Result<(), String> {
 /// Are they in order, without overlaps, none of them empty?
 fn ordered(all: &[hostler_schedule::Interval]) -> Result<(), ()> {
     let whole = all.iter().all(|it| it.start_us < it.end_us);
-    let apart = all.windows(2).all(|pair| pair[0].end_us <= pair[1].start_us);
+    let apart = all
+        .windows(2)
+        .all(|pair| pair[0].end_us <= pair[1].start_us);
     if whole && apart { Ok(()) } else { Err(()) }
 }

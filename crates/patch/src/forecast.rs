@@ -184,10 +184,13 @@ fn count(number: usize) -> u32 {
 }
 
 fn works(simulation: &Simulation) -> impl Iterator<Item = (&str, &Interval)> {
-    simulation.turns.iter().filter_map(|(host, turn)| match turn {
-        Turn::Works(interval) => Some((host.as_str(), interval)),
-        Turn::NoTime | Turn::Blocked(_) => None,
-    })
+    simulation
+        .turns
+        .iter()
+        .filter_map(|(host, turn)| match turn {
+            Turn::Works(interval) => Some((host.as_str(), interval)),
+            Turn::NoTime | Turn::Blocked(_) => None,
+        })
 }
 
 fn host_counts(plan: &Plan, simulation: &Simulation) -> HostCounts {
@@ -226,7 +229,7 @@ fn work(plan: &Plan) -> WorkCounts {
 }
 
 /// The opening of a wave's window that an instant is in.
-fn opening<'a>(plan: &'a Plan, wave: u32, at_us: i64) -> Option<&'a Occurrence> {
+fn opening(plan: &Plan, wave: u32, at_us: i64) -> Option<&Occurrence> {
     let window = plan.waves.get(wave as usize)?.window.as_ref()?;
     let all = plan.windows.get(window)?;
     all.iter().find(|it| it.whole.holds(at_us))
@@ -256,8 +259,13 @@ fn nights(plan: &Plan, likely: &Simulation, slow: &Simulation) -> Vec<Night> {
         night.ends_us = night.ends_us.max(turn.end_us);
         // Who goes slowly may come to be done only in a later opening; here it counts as what it takes from its start.
         let taken = i64::from(of.expected_p95_s) * 1_000_000;
-        let slow_end = slow_ends.get(host).copied().unwrap_or(turn.start_us + taken);
-        let end = occurrence.map_or(slow_end, |it| slow_end.min(it.whole.end_us.max(turn.end_us)));
+        let slow_end = slow_ends
+            .get(host)
+            .copied()
+            .unwrap_or(turn.start_us + taken);
+        let end = occurrence.map_or(slow_end, |it| {
+            slow_end.min(it.whole.end_us.max(turn.end_us))
+        });
         night.ends_p95_us = night.ends_p95_us.max(end);
         if let Some(wave) = plan.waves.get(of.wave as usize)
             && !night.waves.contains(&wave.name)
@@ -328,9 +336,8 @@ fn misfits(plan: &Plan, wave: u32, simulation: &Simulation) -> Vec<String> {
         .iter()
         .filter(|host| match (simulation.turns.get(**host), first) {
             (Some(Turn::Works(it)), Some(first)) => !first.whole.holds(it.start_us),
-            (Some(Turn::Works(_)), None) => false,
             (Some(Turn::NoTime), _) => true,
-            (Some(Turn::Blocked(_)) | None, _) => false,
+            (Some(Turn::Works(_) | Turn::Blocked(_)) | None, _) => false,
         })
         .map(|&host| host.to_owned())
         .collect();
@@ -344,7 +351,12 @@ fn enough(plan: &Plan, wave: usize, from_us: i64, hosts: usize) -> Option<u32> {
     let number = count(wave);
     let fits = |parallel: u32| {
         let limits = BTreeMap::from([(wave, parallel)]);
-        misfits(plan, number, &simulate(plan, from_us, Pace::Likely, &limits)).is_empty()
+        misfits(
+            plan,
+            number,
+            &simulate(plan, from_us, Pace::Likely, &limits),
+        )
+        .is_empty()
     };
     let (mut low, mut high) = (now, count(hosts));
     if high <= low || !fits(high) {
@@ -405,7 +417,9 @@ fn overlap(simulation: &Simulation, hosts: &BTreeSet<&str>) -> u32 {
 }
 
 /// How far a host can be put back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Back {
     /// All of the transaction, or a snapshot of everything.
@@ -438,7 +452,10 @@ pub fn back(plan: &Plan, host: &HostPlan) -> Back {
     } else {
         0
     };
-    if snapshot || host.actions.is_empty() || (kept >= way.of && way.missing.is_empty() && plan.rollback.keep_old_packages) {
+    if snapshot
+        || host.actions.is_empty()
+        || (kept >= way.of && way.missing.is_empty() && plan.rollback.keep_old_packages)
+    {
         Back::Full
     } else if kept > 0 {
         Back::Packages

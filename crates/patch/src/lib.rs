@@ -22,5 +22,5 @@ pub mod planner;
 pub mod policy;
 pub mod report;
 pub mod select;
-mod simulate;
+pub mod simulate;
 pub mod text;

@@ -19,6 +19,9 @@ macro_rules! line {
     ($out:expr, $($text:tt)*) => {{ let _ = writeln!($out, $($text)*); }};
 }
 
+/// Most lines of a list.
+const LINES_MAX: usize = 20;
+
 /// Bytes for people.
 pub fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
@@ -39,7 +42,11 @@ fn zone(name: &str) -> Zone {
 
 fn duration(seconds: u64) -> String {
     // Seconds matter only where there is nothing else.
-    let rounded = if seconds > 600 { seconds.div_ceil(60) * 60 } else { seconds };
+    let rounded = if seconds > 600 {
+        seconds.div_ceil(60) * 60
+    } else {
+        seconds
+    };
     duration_text(rounded)
 }
 
@@ -103,7 +110,11 @@ fn many(count: u32, what: &str) -> String {
 }
 
 fn hosts(count: usize) -> String {
-    if count == 1 { "1 host".into() } else { format!("{count} hosts") }
+    if count == 1 {
+        "1 host".into()
+    } else {
+        format!("{count} hosts")
+    }
 }
 
 /// A plan on one page: waves, what is installed, who is left out.
@@ -125,7 +136,11 @@ pub fn plan(plan: &Plan, id: &PlanId) -> String {
                 .iter()
                 .map(|it| span(&zone, it.start_us, it.end_us))
                 .collect();
-            let open = if open.is_empty() { "frozen".into() } else { open.join(", ") };
+            let open = if open.is_empty() {
+                "frozen".into()
+            } else {
+                open.join(", ")
+            };
             line!(out, "{}: {open}", window_name(name));
             for remark in &occurrence.remarks {
                 line!(out, "  {}", shown(remark));
@@ -147,7 +162,10 @@ fn waves(out: &mut String, plan: &Plan) {
     for (index, wave) in plan.waves.iter().enumerate() {
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let names = plan.hosts_of(number);
-        let window = wave.window.as_deref().map_or("at any time".into(), window_name);
+        let window = wave
+            .window
+            .as_deref()
+            .map_or("at any time".into(), window_name);
         line!(
             out,
             "{}: {}, {window}, {} at a time, halts at failure #{}",
@@ -203,12 +221,18 @@ fn packages(out: &mut String, plan: &Plan) {
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     line!(out);
     line!(out, "Packages");
-    const MOST: usize = 20;
-    for ((package, from, to), count) in all.iter().take(MOST) {
-        line!(out, "  {} {} → {}  ({})", shown(package), shown(from), shown(to), hosts(*count));
+    for ((package, from, to), count) in all.iter().take(LINES_MAX) {
+        line!(
+            out,
+            "  {} {} → {}  ({})",
+            shown(package),
+            shown(from),
+            shown(to),
+            hosts(*count)
+        );
     }
-    if all.len() > MOST {
-        line!(out, "  and {} more", all.len() - MOST);
+    if all.len() > LINES_MAX {
+        line!(out, "  and {} more", all.len() - LINES_MAX);
     }
 }
 
@@ -246,7 +270,11 @@ fn left_out(out: &mut String, plan: &Plan) {
 fn waiting(out: &mut String, plan: &Plan) {
     let mut all: BTreeMap<(String, String, String), usize> = BTreeMap::new();
     for waiting in plan.hosts.values().flat_map(|it| &it.waiting) {
-        let key = (waiting.package.clone(), waiting.version.clone(), waiting.reason.clone());
+        let key = (
+            waiting.package.clone(),
+            waiting.version.clone(),
+            waiting.reason.clone(),
+        );
         *all.entry(key).or_default() += 1;
     }
     if all.is_empty() {
@@ -254,8 +282,7 @@ fn waiting(out: &mut String, plan: &Plan) {
     }
     line!(out);
     line!(out, "Waiting");
-    const MOST: usize = 20;
-    for ((package, version, reason), count) in all.iter().take(MOST) {
+    for ((package, version, reason), count) in all.iter().take(LINES_MAX) {
         line!(
             out,
             "  {} {}  ({}): {}",
@@ -265,8 +292,8 @@ fn waiting(out: &mut String, plan: &Plan) {
             shown(reason)
         );
     }
-    if all.len() > MOST {
-        line!(out, "  and {} more", all.len() - MOST);
+    if all.len() > LINES_MAX {
+        line!(out, "  and {} more", all.len() - LINES_MAX);
     }
 }
 
@@ -328,7 +355,11 @@ pub fn host(plan: &Plan, name: &str) -> Option<String> {
             shown(&action.package.to_string()),
             shown(action.from.as_deref().unwrap_or("not installed")),
             shown(action.to.as_deref().unwrap_or("removed")),
-            if action.dependency { "  (comes along)" } else { "" }
+            if action.dependency {
+                "  (comes along)"
+            } else {
+                ""
+            }
         );
     }
     for waiting in &host.waiting {
@@ -347,7 +378,10 @@ pub fn host(plan: &Plan, name: &str) -> Option<String> {
 pub fn back_text(plan: &Plan, host: &HostPlan) -> String {
     match back(plan, host) {
         Back::Full => "full".into(),
-        Back::Packages => format!("packages ({} of {})", host.way_back.packages, host.way_back.of),
+        Back::Packages => format!(
+            "packages ({} of {})",
+            host.way_back.packages, host.way_back.of
+        ),
         Back::KernelOnly => "only an older kernel".into(),
         Back::None => "none".into(),
     }
@@ -383,7 +417,10 @@ pub fn forecast(forecast: &Forecast, zone: &Zone) -> String {
         let away = if group.away.is_empty() {
             String::new()
         } else {
-            format!(", {} not there now", few(group.away.iter().map(String::as_str)))
+            format!(
+                ", {} not there now",
+                few(group.away.iter().map(String::as_str))
+            )
         };
         line!(
             out,

@@ -6,13 +6,19 @@ use std::path::Path;
 use hostler_patch::policy::{markdown, schema};
 
 fn same(path: &str, made: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path);
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, made).unwrap();
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(there == made, "{} is not what the types say: UPDATE_EXPECTED=1 writes it", path.display());
+    assert!(
+        there == made,
+        "{} is not what the types say: UPDATE_EXPECTED=1 writes it",
+        path.display()
+    );
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Policies with fleets, and what is said of them: `cases/*.txt`. With `UPDATE_EXPECTED=1` the files take what is said now.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
 
 mod support;
 
@@ -46,16 +50,19 @@ fn said(case: &Case) -> String {
                 text::forecast(&forecast::forecast(&plan, "ID", fleet.now_us), &zone)
             }
             ["host", name] => text::host(&plan, name).unwrap(),
-            ["explain", name] => text::explanation(&explain::explain(&plan, name, None, fleet.now_us).unwrap()),
+            ["explain", name] => {
+                text::explanation(&explain::explain(&plan, name, None, fleet.now_us).unwrap())
+            }
             ["explain", name, what] => {
                 text::explanation(&explain::explain(&plan, name, Some(what), fleet.now_us).unwrap())
             }
-            ["waves"] => plan
-                .waves
-                .iter()
-                .zip(0..)
-                .map(|(wave, index)| format!("{}: {}\n", wave.name, plan.hosts_of(index).join(" ")))
-                .collect(),
+            ["waves"] => {
+                let waves = plan.waves.iter().zip(0..);
+                let line = |(wave, index): (&hostler_patch::plan::Wave, u32)| {
+                    [&wave.name, ": ", &plan.hosts_of(index).join(" "), "\n"].concat()
+                };
+                waves.map(line).collect()
+            }
             _ => panic!("no such command: {command}"),
         };
         out.push_str(&shown);

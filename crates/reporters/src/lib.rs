@@ -28,8 +28,8 @@ pub use export::{Exporter, Form, When, csv, export, junit, run_json, run_page, r
 pub use json_lines::JsonLines;
 pub use options::Options;
 pub use patch::{
-    PatchView, Reader, ReportForm, TimeOfDay, patch_exceptions, patch_report, patch_report_schema,
-    plan_text, scan_json, scan_text,
+    PatchView, Reader, ReportForm, TimeOfDay, patch_exceptions, patch_exceptions_json,
+    patch_report, patch_report_schema, scan_json, scan_text, windows_json, windows_text,
 };
 pub use plain::Plain;
 pub use preview::{

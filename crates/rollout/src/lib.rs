@@ -13,15 +13,22 @@
 
 mod call;
 pub mod drive;
+mod gates;
 pub mod machine;
 mod note;
+mod view;
 
 pub use call::{CommandOutcome, Job, Step, StepCall, StepOutcome, StepWork};
 pub use drive::{
     Clock, DriveError, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders, Stand,
     SystemClock, World, drive,
 };
+pub use gates::RealGates;
 pub use machine::{Command, End, Machine, Misfit, Owed, Stage, Timing};
 pub use note::{
     Entry, FORM, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,
+};
+pub use view::{
+    Cause, GroupStatus, HaltStatus, HostStatus, HostSummary, OwedStatus, RunState, STATUS_FORM,
+    Status, StepTimes, Summary, WaveState, WaveStatus,
 };

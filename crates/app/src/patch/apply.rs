@@ -11,13 +11,12 @@ use hostler_executor::{Interrupts, Level, Limits};
 use hostler_history::FactKind;
 use hostler_patch::plan::{Plan, PlanId};
 use hostler_rollout::{
-    Clock, End, Entry, Machine, Note, Order, Outcome, Stand, SystemClock, World, drive,
+    Clock, End, Entry, Machine, Note, Order, Outcome, RealGates, Stand, SystemClock, World, drive,
 };
 use sha2::Digest;
 
 use super::book::{Book, body};
 use super::crew::Crew;
-use super::gates::WorldGates;
 use super::hosts::PatchHosts;
 use super::notes::{self, StoredNotes, StoredOrders, Watch};
 use super::{outcome, plan as plans};
@@ -100,31 +99,14 @@ pub fn read_plan_file(path: &Path) -> Result<(Plan, PlanId), Refusal> {
     let file = file.map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(
-        &mut std::io::Read::take(file, PLAN_BYTES_MAX + 1),
+        &mut std::io::Read::take(file, hostler_patch::file::PLAN_BYTES_MAX as u64 + 1),
         &mut bytes,
     )
     .map_err(|error| refuse(format!("cannot read {}: {error}", path.display())))?;
-    if bytes.len() as u64 > PLAN_BYTES_MAX {
-        return Err(refuse(format!(
-            "{} is larger than a plan can be",
-            path.display()
-        )));
-    }
-    let plan: Plan = serde_json::from_slice(&bytes)
-        .map_err(|error| refuse(format!("{} is no patch plan: {error}", path.display())))?;
-    if plan.form != hostler_patch::plan::FORM {
-        let form = plan.form;
-        return Err(refuse(format!(
-            "{} is a plan of form {form}, which this version does not know",
-            path.display()
-        )));
-    }
-    let id = plan.id().map_err(|error| refuse(error.to_string()))?;
+    let read = hostler_patch::file::read(&bytes);
+    let (plan, id) = read.map_err(|error| refuse(format!("{}: {error}", path.display())))?;
     Ok((plan, id))
 }
-
-/// Largest plan file that is read.
-const PLAN_BYTES_MAX: u64 = 256 << 20;
 
 /// Carries out a plan.
 ///
@@ -192,12 +174,12 @@ pub async fn resume(
     let before = notes::read(&store, &record.summary.run)?;
     let given = as_kept(&stored.request(&request.given), &plan);
     let inputs = load(&given, &plan, sources)?;
-    orders.insert(
-        0,
-        Order::Resume {
+    if was_stopped(&before) {
+        let go_on = Order::Resume {
             accept_failures: false,
-        },
-    );
+        };
+        orders.insert(0, go_on);
+    }
     let session = Session {
         plan: Arc::new(plan),
         id: PlanId(plan_id),
@@ -220,6 +202,24 @@ pub async fn resume(
         .await
 }
 
+/// Did somebody halt the run, and nobody let it go on since?
+fn was_stopped(entries: &[Entry]) -> bool {
+    let mut stopped = false;
+    for entry in entries {
+        match &entry.note {
+            Note::Halted {
+                cause: hostler_rollout::HaltCause::Ordered { .. },
+            } => stopped = true,
+            Note::Ordered {
+                order: Order::Resume { .. },
+                ..
+            } => stopped = false,
+            _ => {}
+        }
+    }
+    stopped
+}
+
 /// The plan that a run carries out.
 ///
 /// # Errors
@@ -235,7 +235,7 @@ pub fn plan_of(unfinished: &Unfinished) -> Result<Plan, Refusal> {
     kept_plan(&unfinished.store, id)
 }
 
-fn kept_plan(store: &hostler_history::Store, id: &str) -> Result<Plan, Refusal> {
+pub(super) fn kept_plan(store: &hostler_history::Store, id: &str) -> Result<Plan, Refusal> {
     let fact = store
         .newest_fact(FactKind::Plan, id)
         .map_err(|error| refused(&error))?;
@@ -256,7 +256,7 @@ fn refuse(text: String) -> Refusal {
 
 /// May the plan be carried out now?
 fn fits(plan: &Plan, accept_changes: bool) -> Result<(), Refusal> {
-    if plan.valid_until_us <= now_us() {
+    if hostler_patch::file::expired(plan, now_us()) {
         return Err(refuse(format!(
             "the plan expired at {}: make a new one",
             time_words(plan.valid_until_us)
@@ -426,7 +426,7 @@ impl Session<'_> {
             self.orders.clone(),
         );
         let world = World {
-            gates: Arc::new(WorldGates::new(
+            gates: Arc::new(RealGates::new(
                 hosts.clone() as Arc<dyn hostler_rollout::Hosts>
             )),
             hosts,

@@ -10,6 +10,7 @@ use hostler_updates::Scan;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::ran;
 use crate::keeping::refused;
 use crate::plan::now_us;
 use crate::refusal::Refusal;
@@ -84,19 +85,20 @@ impl Book {
 
     /// Keeps what hosts said: newest scans, versions that were seen for the first time, what they lack since when.
     pub(crate) fn learn(&self, scans: &BTreeMap<String, Scan>) -> Result<(), Refusal> {
-        self.absorb(scans).map_err(|error| refused(&error))
+        let worked = ran::outcomes(&self.0)?;
+        self.absorb(scans, &worked).map_err(|error| refused(&error))
     }
 
-    fn absorb(&self, scans: &BTreeMap<String, Scan>) -> Result<(), StoreError> {
+    fn absorb(
+        &self,
+        scans: &BTreeMap<String, Scan>,
+        worked: &[(i64, ledger::RunOutcome)],
+    ) -> Result<(), StoreError> {
         let by_host = |kind| -> Result<HashMap<String, Fact>, StoreError> {
             let facts = self.0.newest_facts(kind)?;
             Ok(facts.into_iter().map(|it| (it.key.clone(), it)).collect())
         };
-        let (before, lacked, outcomes) = (
-            by_host(FactKind::Scan)?,
-            by_host(FactKind::Exposure)?,
-            self.0.facts(&FactFilter::all(FactKind::Outcome))?,
-        );
+        let (before, lacked) = (by_host(FactKind::Scan)?, by_host(FactKind::Exposure)?);
         let firsts: Vec<Fact> = scans
             .iter()
             .flat_map(|(host, scan)| ledger::first_seen(host, scan))
@@ -109,10 +111,6 @@ impl Book {
             .into_iter()
             .map(|it| (it.key, it.at_us))
             .collect();
-        let worked: Vec<(i64, ledger::RunOutcome)> = outcomes
-            .iter()
-            .filter_map(|it| Some((it.at_us, body(it)?)))
-            .collect();
         let mut facts = Vec::new();
         for (host, scan) in scans {
             let old = before
@@ -120,9 +118,14 @@ impl Book {
                 .and_then(|it| Some((it.at_us, body::<Scan>(it)?)));
             let since = old.as_ref().map_or(i64::MIN, |(at_us, _)| *at_us);
             let exposure = lacked.get(host).and_then(body::<ledger::HostExposure>);
+            let taken = |run: &ledger::RunOutcome| {
+                let of_host =
+                    |it: &ledger::HostOutcome| it.host == *host && it.started_us.is_some();
+                run.hosts.iter().any(of_host)
+            };
             let worked_on = worked
                 .iter()
-                .any(|(at_us, run)| *at_us >= since && run.hosts.iter().any(|it| it.host == *host));
+                .any(|(at_us, run)| *at_us >= since && taken(run));
             let known = ledger::Before {
                 scan: old.as_ref().map(|(at_us, scan)| (*at_us, scan)),
                 exposure: exposure.as_ref(),

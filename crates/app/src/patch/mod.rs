@@ -4,13 +4,17 @@ mod apply;
 mod asking;
 mod book;
 mod crew;
-mod gates;
 mod hosts;
+mod lint;
 mod notes;
 mod outcome;
 mod plan;
 mod policy;
+mod ran;
+mod report;
 mod scan;
+mod schedule;
+mod status;
 mod summary;
 
 pub use apply::{
@@ -19,6 +23,13 @@ pub use apply::{
     resume as patch_resume,
 };
 pub use hostler_rollout::Order as PatchOrder;
+pub use lint::lint as patch_lint;
 pub use notes::order as give_patch_order;
 pub use plan::{PatchPlanRequest, PatchPlanned, plan as patch_plan, save as save_patch_plan};
+pub use report::{PatchReportRequest, patch_exceptions, patch_report, patch_report_path};
 pub use scan::{Scanned, scan as patch_scan};
+pub use schedule::{
+    Audiences, DaemonRequest, InstallRequest, Invocation, Unit, WindowsRequest,
+    daemon as patch_daemon, install as patch_install_schedule, windows as patch_windows,
+};
+pub use status::status as patch_status;

@@ -62,8 +62,10 @@ pub async fn plan(
     audience: Audience,
 ) -> Result<PatchPlanned, Refusal> {
     let given = &request.given;
-    let policed = policy::load(given, &request.policy, sources)?;
+    let mut policed = policy::load(given, &request.policy, sources)?;
     let hosts = policed.hosts(given)?;
+    // Hosts that the limit leaves out are none of this plan's, rather than such that did not answer.
+    policed.members.targets = hosts.iter().cloned().collect();
     let book = Book::new(keeping::open(&given.state).map_err(|error| keeping::refused(&error))?);
     let (engine, crew) = start(
         given,
@@ -240,8 +242,8 @@ pub(super) fn keep(book: &Book, plan: &Plan, id: &PlanId) -> Result<(), Refusal>
 /// # Errors
 /// It cannot be written.
 pub fn save(plan: &Plan, path: &Path) -> Result<(), Refusal> {
-    let text =
-        serde_json::to_string_pretty(plan).map_err(|error| problem("plan", error.to_string()))?;
+    let bytes =
+        hostler_patch::file::write(plan).map_err(|error| problem("plan", error.to_string()))?;
     let failed = |error: std::io::Error| {
         let text = format!("cannot write {}: {error}", path.display());
         Refusal::new(ExitCode::Error, Diagnostic::error("plan-file", text))
@@ -251,7 +253,7 @@ pub fn save(plan: &Plan, path: &Path) -> Result<(), Refusal> {
         .filter(|it| !it.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-    std::io::Write::write_all(&mut file, (text + "\n").as_bytes()).map_err(failed)?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())

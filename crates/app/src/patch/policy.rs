@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use hostler_diag::{Diagnostic, Severity, SourceMap};
+use hostler_diag::{Diagnostic, SourceMap};
 use hostler_inventory::{FsLoader, Inventory, Loader, Pattern};
-use hostler_patch::policy::{FileText, Files, Hosts, Members, PolicyFile, Schedule, lint};
+use hostler_patch::policy::{
+    FileText, Files, Hosts, HostsProblem, Members, PolicyFile, Schedule, lint,
+};
 
 use crate::inputs::{self, Inputs};
 use crate::plan::now_us;
@@ -83,12 +85,16 @@ pub(crate) fn load(
 struct Known<'a>(&'a Inventory);
 
 impl Hosts for Known<'_> {
-    fn select(&self, pattern: &str) -> (Vec<String>, Vec<(String, Option<String>)>) {
+    fn select(&self, pattern: &str) -> (Vec<String>, Vec<HostsProblem>) {
         let pattern = Pattern::from_list([pattern]);
         let selection = self.0.select(&pattern);
-        let problems = selection.problems.iter().map(|it| {
-            let diagnostic = it.diagnostic(Severity::Error);
-            (diagnostic.message, diagnostic.hints.into_iter().next())
+        let problems = selection.problems.iter().map(|it| HostsProblem {
+            malformed: it.malformed,
+            message: it.message.clone(),
+            hint: it
+                .suggestion
+                .as_ref()
+                .map(|name| format!("did you mean `{name}`?")),
         });
         let problems = problems.collect();
         let hosts = selection.hosts.iter().map(ToString::to_string).collect();
@@ -102,7 +108,7 @@ pub(crate) struct BesidePolicy {
 }
 
 impl BesidePolicy {
-    fn new(policy: &Path) -> Self {
+    pub(crate) fn new(policy: &Path) -> Self {
         let policy = std::path::absolute(policy).unwrap_or_else(|_| policy.to_owned());
         let directory = policy.parent().unwrap_or(Path::new("/")).to_owned();
         BesidePolicy { directory }

@@ -1,9 +1,15 @@
 //! `hostler patch`: updates of operating systems.
 
 pub(super) mod apply;
+mod daemon;
+mod install_schedule;
+mod lint;
 mod orders;
 mod plan;
+mod report;
 mod scan;
+mod status;
+mod windows;
 
 use clap::{Args, Subcommand};
 use hostler_app::{ApplyRequest, ExitCode};
@@ -22,14 +28,22 @@ pub(crate) struct PatchArgs {
 
 #[derive(Debug, Subcommand)]
 enum PatchCommand {
+    /// Judge policies: every mistake with its place, before anything is started
+    Lint(Box<lint::LintArgs>),
     /// Look at hosts: updates that wait, pending reboots, holds, and what else is to be known. Nothing is changed.
     Scan(Box<scan::ScanArgs>),
     /// Make a plan: exact versions for each host, in waves. Nothing is changed.
     Plan(Box<plan::PlanArgs>),
     /// Show a plan's file
     Show(plan::ShowArgs),
+    /// Foresee a night: when each host's turn comes, what does not fit, what is away at the same time. Nothing is changed.
+    Forecast(Box<plan::ForecastArgs>),
+    /// Say why a host is patched or not, with the rule that decides it
+    Explain(Box<plan::ExplainArgs>),
     /// Carry out a plan: wave after wave, inside its windows
     Apply(Box<apply::ApplyArgs>),
+    /// Show how a run stands: each wave and host, what it waits for, what is owed
+    Status(status::StatusArgs),
     /// Go on with a run that was halted, interrupted or waits
     Resume(Box<apply::PatchResumeArgs>),
     /// Approve a wave of a run, or of a plan ahead of time
@@ -40,6 +54,16 @@ enum PatchCommand {
     Abort(orders::StopArgs),
     /// Put hosts back to the versions that they had before a run
     Rollback(orders::RollbackArgs),
+    /// Report how hosts stand, how long they were exposed, and what runs did. No host is asked
+    Report(Box<report::ReportArgs>),
+    /// List the exceptions of a policy, expired ones first
+    Exceptions(Box<report::ExceptionsArgs>),
+    /// Show when the windows of a policy open next
+    Windows(Box<windows::WindowsArgs>),
+    /// Open the windows of policies: at each start a plan is made and carried out
+    Daemon(Box<daemon::DaemonArgs>),
+    /// Write a systemd service and timer that open the windows of a policy
+    InstallSchedule(Box<install_schedule::InstallArgs>),
 }
 
 /// Which hosts, and how they are reached.
@@ -106,14 +130,23 @@ impl FleetArgs {
 /// Does what the subcommand says.
 pub(crate) fn run(args: PatchArgs) -> ExitCode {
     match args.command {
+        PatchCommand::Lint(args) => lint::run(*args),
         PatchCommand::Scan(args) => scan::run(*args),
         PatchCommand::Plan(args) => plan::run(*args),
         PatchCommand::Show(args) => plan::show(&args),
+        PatchCommand::Forecast(args) => plan::forecast(*args),
+        PatchCommand::Explain(args) => plan::explain(*args),
+        PatchCommand::Status(args) => status::run(args),
         PatchCommand::Apply(args) => apply::run(*args),
         PatchCommand::Resume(args) => apply::resume(*args),
         PatchCommand::Approve(args) => orders::approve(args),
         PatchCommand::Halt(args) => orders::halt(args),
         PatchCommand::Abort(args) => orders::abort(args),
         PatchCommand::Rollback(args) => orders::rollback(args),
+        PatchCommand::Report(args) => report::run(*args),
+        PatchCommand::Exceptions(args) => report::exceptions(*args),
+        PatchCommand::Windows(args) => windows::run(*args),
+        PatchCommand::Daemon(args) => daemon::run(*args),
+        PatchCommand::InstallSchedule(args) => install_schedule::run(*args),
     }
 }

@@ -85,12 +85,12 @@ fn with_runs(
 }
 
 /// A time for lists: `2026-11-21 05:56`.
-fn short_time(at_us: i64) -> String {
+pub(super) fn short_time(at_us: i64) -> String {
     hostler_app::short_time_words(at_us)
 }
 
 /// Writes text to a file, or to standard output for `-`.
-fn write_to(path: &Path, text: &str, console: &Console) -> Result<(), Problem> {
+pub(super) fn write_to(path: &Path, text: &str, console: &Console) -> Result<(), Problem> {
     if path == Path::new("-") {
         console.text(text);
         return Ok(());
@@ -100,6 +100,6 @@ fn write_to(path: &Path, text: &str, console: &Console) -> Result<(), Problem> {
 }
 
 /// `90s`, `30m`, `24h`, `7d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     super::plan::duration(text)
 }

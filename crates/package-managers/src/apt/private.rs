@@ -15,7 +15,6 @@ const CONF: &str = r#"// Written by hostler. To see what it sees: apt-get -c @DI
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
 #clear APT::Update::Post-Invoke-Stats;
-#clear AptCli::Hooks;
 #clear Acquire::Languages;
 #clear Acquire::IndexTargets::deb::DEP-11;
 #clear Acquire::IndexTargets::deb::DEP-11-icons;

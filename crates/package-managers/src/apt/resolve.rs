@@ -13,11 +13,13 @@ use super::sources::Sources;
 use super::survey::{complaint, unmet};
 use super::table::{self, Records};
 use super::{conffiles, names, status};
-use crate::host::{forecast, has_older, snapshot_provider};
+use crate::host::{forecast, has_older, kernel_package, snapshot_provider};
 use crate::{PACKAGES, Wanted};
 
 /// How often what cannot be had is left out and the rest is tried again.
 const ROUNDS_MAX: usize = 12;
+/// Most packages that are tried alone when apt does not say which one is the matter.
+const ALONE_MAX: usize = 40;
 /// Most packages that can be asked for.
 const WANTED_MAX: usize = 5000;
 
@@ -136,20 +138,17 @@ impl<'a> Asked<'a> {
             if self.wanted.is_empty() {
                 return Ok(Transaction::default());
             }
-            let words = self.words();
+            let words = self.words(&self.wanted);
             let said = match ask(host, dir, "apt-get", words.iter().map(String::as_str))? {
                 Ok(text) => return Ok(parse_simulation(&text)),
                 Err(said) => said,
             };
             let before = self.wanted.len();
-            for (name, reason) in unmet(&said) {
-                let name = name.split(':').next().unwrap_or_default().to_owned();
+            for (name, reason) in culprits(&said) {
                 self.leave_out(&reason, |it| it.package.name == name);
             }
-            for line in said.lines().filter_map(|it| it.strip_prefix("E: ")) {
-                if let Some(name) = named(line) {
-                    self.leave_out(line, |it| it.package.name == name);
-                }
+            if self.wanted.len() == before {
+                self.try_alone(host, dir)?;
             }
             if self.wanted.len() == before {
                 let reason = complaint(&said);
@@ -160,14 +159,32 @@ impl<'a> Asked<'a> {
         Ok(Transaction::default())
     }
 
+    /// apt names nobody who is wanted: whoever cannot be had alone is left out.
+    fn try_alone(&mut self, host: &dyn Inspect, dir: &Path) -> Result<(), ModuleError> {
+        if self.wanted.len() < 2 {
+            return Ok(());
+        }
+        let mut refused = Vec::new();
+        for it in self.wanted.iter().take(ALONE_MAX) {
+            let words = self.words(std::slice::from_ref(it));
+            if let Err(said) = ask(host, dir, "apt-get", words.iter().map(String::as_str))? {
+                refused.push((it.package.clone(), complaint(&said)));
+            }
+        }
+        for (package, reason) in refused {
+            self.leave_out(&reason, |it| it.package == package);
+        }
+        Ok(())
+    }
+
     /// Words of the simulation. A lower version is only brought if it was asked for.
-    fn words(&self) -> Vec<String> {
+    fn words(&self, wanted: &[Wanted]) -> Vec<String> {
         let mut words = ["-q", "-y", "--simulate"].map(str::to_owned).to_vec();
-        if self.wanted.iter().any(|it| self.is_lower(it)) {
+        if wanted.iter().any(|it| self.is_lower(it)) {
             words.push("--allow-downgrades".to_owned());
         }
         words.push("install".to_owned());
-        words.extend(self.wanted.iter().map(|it| {
+        words.extend(wanted.iter().map(|it| {
             let word = names::word(&it.package);
             match (&it.version, self.files.get(&it.package)) {
                 (Some(_), Some(file)) => file.clone(),
@@ -202,6 +219,17 @@ enum Obstacle {
     Gone(String),
     /// Something else.
     Other(String),
+}
+
+/// Packages that apt's complaints are about, with the reasons.
+fn culprits(said: &str) -> Vec<(String, String)> {
+    let mut all = unmet(said);
+    for (name, _) in &mut all {
+        name.truncate(name.find(':').unwrap_or(name.len()));
+    }
+    let errors = said.lines().filter_map(|it| it.strip_prefix("E: "));
+    all.extend(errors.filter_map(|line| Some((named(line)?, line.to_owned()))));
+    all
 }
 
 /// The package that an error names: `Version '1' for 'foo' was not found`, `Unable to locate package foo`.
@@ -295,11 +323,19 @@ fn complete(
     resolution.actions.sort();
     resolution.impossible.sort();
     resolution.conffiles = conffiles::at_stake(host, &resolution.actions, &details);
-    forecast(
-        host,
-        &super::file_lists(host, dpkg, &resolution.actions),
-        &mut resolution,
-    );
+    let files = super::Files::of(host, dpkg, &resolution.actions);
+    forecast(host, &files.code, &mut resolution);
+    for action in &resolution.actions {
+        let name = &action.package.name;
+        if let (Some(to), true, false) = (
+            &action.to,
+            files.in_boot.contains(name),
+            kernel_package(name),
+        ) {
+            let reason = format!("{name} {to}: what it has in /boot takes effect at boot");
+            resolution.reboot_reasons.push(reason);
+        }
+    }
     resolution.way_back.snapshot = snapshot_provider(host);
     resolution.way_back.older_kernel = has_older(host, &resolution.actions);
     Ok(resolution)

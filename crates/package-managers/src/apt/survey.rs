@@ -18,6 +18,8 @@ use crate::{Survey, finding};
 const UPDATES_MAX: usize = 5000;
 /// Most packages that are asked about one by one why they are kept back.
 const REASONS_MAX: usize = 10;
+/// Most packages that are named of those that need a subscription.
+const EXPOSED_MAX: usize = 50;
 
 /// See [`crate::PackageManager::survey`].
 pub(super) fn survey(host: &dyn Inspect, dir: &Path, refresh: bool) -> Result<Survey, ModuleError> {
@@ -120,23 +122,27 @@ impl Found {
         dir: &Path,
         findings: &mut Vec<Finding>,
     ) -> Result<(), ModuleError> {
-        if self.waiting.is_empty() {
+        // Ubuntu's hook says something even if nothing waits.
+        if self.waiting.is_empty() && !hostler_probes::exists(host, "/var/lib/ubuntu-advantage") {
             return Ok(());
         }
         let full = match upgrade(host, dir, &["dist-upgrade"])? {
-            Ok(full) => full,
+            Ok(text) => text,
             Err(said) => {
                 findings.push(finding("no-simulation", said));
                 return Ok(());
             }
         };
+        findings.extend(exposed(&full));
+        let full = parse_simulation(&full);
         let removed: Vec<&str> = removals(&full);
         let in_full = upgraded(&full);
         let mut gentle = None;
         if !removed.is_empty() {
             let text = format!("a full upgrade would remove {}", removed.join(", "));
             findings.push(finding("removal", text));
-            gentle = upgrade(host, dir, &["upgrade", "--with-new-pkgs"])?.ok();
+            let said = upgrade(host, dir, &["upgrade", "--with-new-pkgs"])?;
+            gentle = said.ok().map(|it| parse_simulation(&it));
         }
         let in_gentle = gentle.as_ref().map(upgraded);
         let mut asked = 0;
@@ -244,12 +250,31 @@ fn upgrade(
     host: &dyn Inspect,
     dir: &Path,
     words: &[&str],
-) -> Result<Result<Transaction, String>, ModuleError> {
+) -> Result<Result<String, String>, ModuleError> {
     let all = ["-q", "-y", "--simulate"].iter().chain(words).copied();
-    Ok(match ask(host, dir, "apt-get", all)? {
-        Ok(text) => Ok(parse_simulation(&text)),
-        Err(said) => Err(complaint(&said)),
-    })
+    Ok(ask(host, dir, "apt-get", all)?.map_err(|said| complaint(&said)))
+}
+
+/// What Ubuntu's hook of apt says of security updates that only a subscription brings: a line that names the service
+/// and ends with a colon, then names, indented.
+fn exposed(said: &str) -> Option<Finding> {
+    let mut names = Vec::new();
+    let mut is_list = false;
+    for line in said.lines() {
+        let is_about = ["ESM", "esm-infra", "esm-apps", "Ubuntu Pro"];
+        if line.starts_with("  ") && is_list {
+            names.extend(line.split_whitespace());
+        } else {
+            is_list = line.ends_with(':') && is_about.iter().any(|it| line.contains(it));
+        }
+    }
+    let shown = names.iter().take(EXPOSED_MAX).copied();
+    let shown = shown.collect::<Vec<&str>>().join(", ");
+    let text = format!(
+        "{} security updates need a subscription (Ubuntu Pro), and cannot be installed here: {shown}",
+        names.len()
+    );
+    (!names.is_empty()).then(|| finding("exposed-not-patchable", text))
 }
 
 /// Errors of apt, in one line.
@@ -321,5 +346,39 @@ fn describe(sources: &Sources, updates: &[Update], findings: &mut Vec<Finding>) 
     if !updates.is_empty() {
         let text = "the package lists of apt name no advisories, CVE ids and severities";
         findings.push(finding("no-advisories", text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates_that_need_a_subscription() {
+        let said = "Calculating upgrade...\nGet more security updates through Ubuntu Pro with 'esm-apps' enabled:\n  libcjson1 libavdevice58\n  ffmpeg\nLearn more about Ubuntu Pro at https://ubuntu.com/pro\nThe following packages will be upgraded:\n  base-files\n";
+        let found = exposed(said).unwrap();
+        assert!(
+            found.text.starts_with("3 security updates"),
+            "{}",
+            found.text
+        );
+        assert!(found.text.ends_with(": libcjson1, libavdevice58, ffmpeg"));
+        let older = "The following packages could receive security updates with UA Infra: ESM service enabled:\n  libglib2.0-data\n";
+        assert!(exposed(older).unwrap().text.ends_with(": libglib2.0-data"));
+        assert!(exposed("The following packages will be upgraded:\n  base-files\n").is_none());
+    }
+
+    #[test]
+    fn unmet_dependencies() {
+        let said = "The following packages have unmet dependencies:\n a:i386 : Depends: b (>= 2) but 1 is to be installed\n          Breaks: c\n d : Conflicts: e\nE: Unable to correct problems\n";
+        let found = unmet(said);
+        assert_eq!(found[0].0, "a:i386");
+        assert_eq!(
+            found[0].1,
+            "Depends: b (>= 2) but 1 is to be installed; Breaks: c"
+        );
+        assert_eq!(found.len(), 2);
+        assert!(unmet("E: x").is_empty());
+        assert_eq!(complaint("x\nE: one\nE: two\n"), "one; two");
     }
 }

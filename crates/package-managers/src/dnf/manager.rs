@@ -112,15 +112,7 @@ impl PackageManager for Dnf {
     }
 
     fn repair(&self) -> Vec<Program> {
-        let name = if self.five { "dnf5" } else { "dnf" };
-        vec![
-            Program::new(["rpm", "--rebuilddb"]),
-            script(
-                DUPLICATES,
-                "remove the older of packages that are installed twice",
-                [name.to_owned()],
-            ),
-        ]
+        rpm::repair()
     }
 
     fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
@@ -197,10 +189,6 @@ impl PackageManager for Dnf {
         true
     }
 }
-
-/// Removes older versions of packages of which an interrupted update left two; without those, nothing.
-const DUPLICATES: &str = r#"twice=$("$1" -q repoquery --duplicates) || exit 1
-[ -z "$twice" ] || exec "$1" -y remove --duplicates"#;
 
 /// Installs. What has taken the place of a package that is to come back (it "obsoletes" it) has to go before.
 const UNLESS_OBSOLETE: &str = r#"out=$(eval "$1" 2>&1) && status=0 || status=$?

@@ -37,7 +37,7 @@ the window ends.
 - A text may stand for a list with that one text.
 - Templates (`{{ }}`) are not evaluated: a policy says what it means as it stands. Braces for a program on the host are marked
   `!unsafe`.
-- A JSON schema for editors: `hostler patch schema`, or [policy.json](../schema/policy.json).
+- A JSON schema for editors: [policy.json](../schema/policy.json).
 
 The page is made of the program's types; `cargo nextest run -p hostler-patch` fails if they differ.
 ";
@@ -51,19 +51,20 @@ pub fn markdown() -> String {
         out: &mut out,
         told: Vec::new(),
     };
-    writer.section("The policy", &schema);
+    writer.section("", &schema);
     out
 }
 
 struct Writer<'a> {
     root: &'a Value,
     out: &'a mut String,
-    told: Vec<String>,
+    /// Keys of mappings that were told.
+    told: Vec<(String, &'a Value)>,
 }
 
 impl<'a> Writer<'a> {
     /// A table of the keys of a mapping, then the sections of mappings inside it.
-    fn section(&mut self, title: &str, schema: &'a Value) {
+    fn section(&mut self, path: &str, schema: &'a Value) {
         let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
             return;
         };
@@ -76,6 +77,11 @@ impl<'a> Writer<'a> {
             .and_then(Value::as_str)
             .unwrap_or_default();
         // Writing to a String cannot fail.
+        let title = if path.is_empty() {
+            "The policy".to_owned()
+        } else {
+            format!("`{path}`")
+        };
         let _ = writeln!(self.out, "\n## {title}\n\n{}\n", one_line(about));
         let _ = writeln!(self.out, "| key | is | default | |\n|---|---|---|---|");
         let mut inner: Vec<(String, &'a Value)> = Vec::new();
@@ -97,21 +103,28 @@ impl<'a> Writer<'a> {
             let is = self.kind(value);
             let cells = [format!("`{key}`"), is, default, about];
             let _ = writeln!(self.out, "| {} |", cells.join(" | "));
-            inner.extend(self.mappings(value).into_iter().map(|(name, it)| {
-                let title = if name.is_empty() { key.clone() } else { name };
-                (title, it)
-            }));
+            let title = if path.is_empty() {
+                key.clone()
+            } else {
+                format!("{path}.{key}")
+            };
+            let mappings = self.mappings(value).into_iter();
+            inner.extend(mappings.map(|it| (title.clone(), it)));
         }
         for (key, value) in inner {
-            let id = value
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned();
-            let id = format!("{key}\0{id}");
-            if !self.told.contains(&id) {
-                self.told.push(id);
-                self.section(&format!("`{key}`"), value);
+            let properties = value.get("properties");
+            // What stands under two keys is told once.
+            let known = self.told.iter().find(|(_, it)| Some(*it) == properties);
+            match (known, properties) {
+                (Some((first, _)), _) => {
+                    let anchor = anchor(first);
+                    let _ = writeln!(self.out, "\n## `{key}`\n\nAs [`{first}`](#{anchor}).");
+                }
+                (None, Some(properties)) => {
+                    self.told.push((key.clone(), properties));
+                    self.section(&key, value);
+                }
+                (None, None) => {}
             }
         }
     }
@@ -134,11 +147,11 @@ impl<'a> Writer<'a> {
     }
 
     /// Mappings that a value may be or hold.
-    fn mappings(&self, value: &'a Value) -> Vec<(String, &'a Value)> {
+    fn mappings(&self, value: &'a Value) -> Vec<&'a Value> {
         let mut found = Vec::new();
         for form in self.forms(value) {
             if form.get("properties").is_some() {
-                found.push((String::new(), form));
+                found.push(form);
             } else if let Some(items) = form.get("items") {
                 found.extend(self.mappings(items));
             } else if let Some(others) =
@@ -177,7 +190,6 @@ impl<'a> Writer<'a> {
                 ("string", "clock") => "time of day".into(),
                 ("string", "date") => "date".into(),
                 ("string", "moment") => "date or local time".into(),
-                ("string", "wave-hosts") => "text".into(),
                 ("string", _) => "text".into(),
                 ("integer" | "number", _) => "number".into(),
                 ("boolean", _) => "true or false".into(),
@@ -222,9 +234,20 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The anchor that Markdown makes of a heading.
+fn anchor(path: &str) -> String {
+    path.chars()
+        .filter(|it| it.is_ascii_alphanumeric() || *it == '_')
+        .collect()
+}
+
 fn one_line(text: &str) -> String {
     let text: Vec<&str> = text.split_whitespace().collect();
-    text.join(" ").replace('|', "\\|")
+    let text = text.join(" ");
+    // Links of Rust's documentation lead nowhere here.
+    text.replace('|', "\\|")
+        .replace("[`", "`")
+        .replace("`]", "`")
 }
 
 fn default(value: &Value) -> String {

@@ -9,8 +9,19 @@ use super::{PolicyFile, Step};
 
 /// Knows the hosts of the inventory.
 pub trait Hosts {
-    /// The hosts that a pattern (as plays have it) selects, and what is wrong with the pattern: messages with a hint.
-    fn select(&self, pattern: &str) -> (Vec<String>, Vec<(String, Option<String>)>);
+    /// The hosts that a pattern (as plays have it) selects, and what is wrong with the pattern.
+    fn select(&self, pattern: &str) -> (Vec<String>, Vec<HostsProblem>);
+}
+
+/// What is wrong with a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostsProblem {
+    /// A fragment for a message: `no host or group matches ...`.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+    /// Is it malformed, rather than naming something unknown?
+    pub malformed: bool,
 }
 
 /// A set of hosts.
@@ -185,10 +196,24 @@ impl<'a> Resolver<'a> {
         found.into_iter().collect()
     }
 
-    fn report(&mut self, problems: Vec<(String, Option<String>)>, path: &[Step<'_>]) {
+    /// A pattern that only takes away, or adds a duty, may name a group that the inventory does not have (yet).
+    fn report(&mut self, problems: Vec<HostsProblem>, path: &[Step<'_>]) {
+        const NEEDED: [&str; 4] = ["targets", "include", "waves", "groups"];
+        const NOT_NEEDED: [&str; 2] = ["exclude", "last"];
+        let has = |keys: &[&str]| {
+            path.iter()
+                .any(|it| matches!(it, Step::Key(key) if keys.contains(key)))
+        };
+        let needed = has(&NEEDED) && !has(&NOT_NEEDED);
         let span = self.file.places.span(path);
-        for (message, hint) in problems {
-            let problem = Diagnostic::error("policy-hosts", message).at(span);
+        for problem in problems {
+            let hint = problem.hint;
+            let found = Diagnostic::error("policy-hosts", problem.message).at(span);
+            let problem = if needed || problem.malformed {
+                found
+            } else {
+                found.softened()
+            };
             self.diagnostics.push(match hint {
                 Some(hint) => problem.hint(hint),
                 None => problem,

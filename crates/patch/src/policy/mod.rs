@@ -29,7 +29,7 @@ pub use host::{
     RestartServices, RollbackRules, SnapshotMode,
 };
 pub use lint::{Checked, lint, lint_together};
-pub use members::{HostSet, Hosts, Members};
+pub use members::{HostSet, Hosts, HostsProblem, Members};
 pub use places::{Places, Step};
 pub use scalars::{Bytes, Seconds, Texts};
 pub use types::{

@@ -99,7 +99,7 @@ pub enum Targets {
     Both(IncludeExclude),
 }
 
-/// See [`Targets`].
+/// Hosts that belong to the policy, and such that do not all the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IncludeExclude {
@@ -164,7 +164,7 @@ pub enum UnknownRule {
     Skip,
 }
 
-/// See [`Select`].
+/// Updates that cannot wait.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Urgent {

@@ -35,7 +35,7 @@ pub struct WaveRule {
     pub proves: Option<bool>,
 }
 
-/// The mapping form of [`WaveRule`].
+/// A wave: how many hosts, or which, and what must hold before the next one.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LongWave {

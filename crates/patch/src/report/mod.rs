@@ -76,6 +76,11 @@ pub fn report(material: &Material) -> Report {
         totals: hosts::totals(&hosts),
         coverage: hosts::coverage(material),
         missing: exposure::missing(material),
+        waiting: material
+            .hosts
+            .iter()
+            .map(|it| it.waiting.len() as u64)
+            .sum(),
         exposure: exposure::exposure(material),
         breaches: Bounded::of(breaches, ROWS_MAX),
         reboots: hosts::reboots(material),

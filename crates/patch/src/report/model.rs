@@ -28,6 +28,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// Approved updates that hosts lack, by class and severity, the gravest first.
     pub missing: Vec<MissingRow>,
+    /// Updates that hosts lack and the policy does not approve (yet): they wait for a delay, a hold, an exclusion.
+    pub waiting: u64,
     /// How long hosts were exposed to holes that could have been closed.
     pub exposure: Exposure,
     /// Security updates that were open for longer than the policy allows, oldest first.

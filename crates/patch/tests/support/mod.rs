@@ -8,7 +8,14 @@
 //! == show            plan | forecast | host NAME | explain NAME [WHAT] | lint
 //! == expected
 //! ```
-#![allow(dead_code, reason = "not every test file needs all of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::allow_attributes,
+    reason = "shared by test files that need different parts of it"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +26,7 @@ use hostler_patch::known::Known;
 use hostler_patch::ledger::{Disproven, Proven, package_key, version_key};
 use hostler_patch::plan::Plan;
 use hostler_patch::planner::{Answer, Asked, Input, Scanned, VALID_FOR_S, plan};
-use hostler_patch::policy::{Checked, FileText, Files, Hosts, PolicyFile, lint};
+use hostler_patch::policy::{Checked, FileText, Files, Hosts, HostsProblem, PolicyFile, lint};
 use hostler_patch::select::{Request, Selection, select};
 use hostler_schedule::{Zone, parse_date_time, parse_duration};
 use hostler_updates::{
@@ -38,7 +45,7 @@ impl Case {
         let mut current = String::new();
         for line in text.lines() {
             if let Some(name) = line.strip_prefix("== ") {
-                current = name.trim().to_owned();
+                name.trim().clone_into(&mut current);
                 sections.insert(current.clone(), String::new());
             } else if let Some(section) = sections.get_mut(&current) {
                 section.push_str(line);
@@ -54,7 +61,11 @@ impl Case {
 
     pub fn now_us(&self) -> i64 {
         let text = self.section("now").trim();
-        let text = if text.is_empty() { "2026-12-08 10:00" } else { text };
+        let text = if text.is_empty() {
+            "2026-12-08 10:00"
+        } else {
+            text
+        };
         Zone::utc().resolve(parse_date_time(text).unwrap()).at_us
     }
 }
@@ -169,10 +180,18 @@ impl Fleet {
     pub fn of(case: &Case) -> Fleet {
         let mut inventory = Inventory::new();
         let mut hosts = BTreeMap::new();
-        for line in case.section("inventory").lines().filter(|it| !it.trim().is_empty()) {
+        for line in case
+            .section("inventory")
+            .lines()
+            .filter(|it| !it.trim().is_empty())
+        {
             let (group, names) = line.split_once(':').unwrap();
             for name in names.split_whitespace().flat_map(expand) {
-                inventory.add_host(&name, &[group.trim().to_owned()], Vec::new().into_iter().collect());
+                inventory.add_host(
+                    &name,
+                    &[group.trim().to_owned()],
+                    Vec::new().into_iter().collect(),
+                );
                 hosts.insert(name, made());
             }
         }
@@ -183,7 +202,11 @@ impl Fleet {
             now_us: case.now_us(),
             asked: 0,
         };
-        for line in case.section("fleet").lines().filter(|it| !it.trim().is_empty()) {
+        for line in case
+            .section("fleet")
+            .lines()
+            .filter(|it| !it.trim().is_empty())
+        {
             let (pattern, words) = line.split_once(": ").unwrap_or_else(|| panic!("{line}"));
             let (selected, problems) = Hosts::select(&fleet, pattern.trim());
             assert!(problems.is_empty(), "{pattern}: {problems:?}");
@@ -196,6 +219,10 @@ impl Fleet {
         fleet
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each word of the language"
+    )]
     fn apply(&mut self, name: &str, text: &str) {
         let mut words = text.split_whitespace();
         let word = words.next().unwrap_or_default();
@@ -220,7 +247,12 @@ impl Fleet {
                         "bios" => Firmware::Bios,
                         _ => Firmware::None,
                     },
-                    virtualisation: if *virtualisation == "metal" { "none" } else { virtualisation }.into(),
+                    virtualisation: if *virtualisation == "metal" {
+                        "none"
+                    } else {
+                        virtualisation
+                    }
+                    .into(),
                     model: model.join(" "),
                 };
             }
@@ -277,7 +309,10 @@ impl Fleet {
                     sha256: None,
                     dependency: true,
                 };
-                host.brings.entry((*wanted).into()).or_default().push(action);
+                host.brings
+                    .entry((*wanted).into())
+                    .or_default()
+                    .push(action);
             }
             ("unreachable", _) => host.lost = Some(Asked::Unreachable(all)),
             ("failed", _) => host.lost = Some(Asked::Failed(all)),
@@ -301,7 +336,10 @@ impl Fleet {
                 size_bytes: 100 << 30,
                 free_inodes: None,
             }),
-            ("silent", []) => scan.repositories.iter_mut().for_each(|it| it.classifies = false),
+            ("silent", []) => scan
+                .repositories
+                .iter_mut()
+                .for_each(|it| it.classifies = false),
             ("interrupted", _) => scan.database = DatabaseState::Interrupted(all),
             ("competitor", [unit]) => scan.competitors.push(Competitor {
                 name: (*unit).into(),
@@ -315,7 +353,9 @@ impl Fleet {
             }
             ("uptime", [time]) => scan.uptime_s = parse_duration(time).unwrap(),
             ("gone", [name, why @ ..]) => {
-                host.resolution.impossible.push((package(name), why.join(" ")));
+                host.resolution
+                    .impossible
+                    .push((package(name), why.join(" ")));
             }
             ("oldgone", [name]) => host.resolution.way_back.missing.push(package(name)),
             ("snapshots", []) => host.resolution.way_back.snapshot = Some(SnapshotProvider::Btrfs),
@@ -330,12 +370,16 @@ impl Fleet {
             }
             ("disproven", [name, version, why @ ..]) => {
                 let key = package_key(&scan.os, &scan.arch, &package(name));
-                self.known.disproven.entry(key).or_default().push(Disproven {
-                    version: Some((*version).into()),
-                    hosts: Vec::new(),
-                    why: why.join(" "),
-                    cleared_by: None,
-                });
+                self.known
+                    .disproven
+                    .entry(key)
+                    .or_default()
+                    .push(Disproven {
+                        version: Some((*version).into()),
+                        hosts: Vec::new(),
+                        why: why.join(" "),
+                        cleared_by: None,
+                    });
             }
             _ => panic!("no such word: {text}"),
         }
@@ -346,13 +390,22 @@ impl Fleet {
         self.asked += 1;
         let host = &self.hosts[name];
         let mut resolution = host.resolution.clone();
-        let wants = |package: &PackageName| selection.wanted.iter().any(|it| it.package == *package);
+        let wants =
+            |package: &PackageName| selection.wanted.iter().any(|it| it.package == *package);
         resolution.impossible.retain(|(package, _)| wants(package));
         for wanted in &selection.wanted {
-            if resolution.impossible.iter().any(|(it, _)| *it == wanted.package) {
+            if resolution
+                .impossible
+                .iter()
+                .any(|(it, _)| *it == wanted.package)
+            {
                 continue;
             }
-            let update = host.scan.updates.iter().find(|it| it.package == wanted.package);
+            let update = host
+                .scan
+                .updates
+                .iter()
+                .find(|it| it.package == wanted.package);
             let update = update.unwrap();
             resolution.actions.push(Action {
                 package: wanted.package.clone(),
@@ -367,13 +420,19 @@ impl Fleet {
             });
             resolution.download_bytes += update.download_bytes;
             let brings = host.brings.get(&wanted.package.name);
-            resolution.actions.extend(brings.into_iter().flatten().cloned());
+            resolution
+                .actions
+                .extend(brings.into_iter().flatten().cloned());
         }
         resolution.actions.sort_by(|a, b| a.package.cmp(&b.package));
         resolution.actions.dedup_by(|a, b| a.package == b.package);
         let names = |it: &&Action| it.kind == ActionKind::Upgrade;
         let of = u32::try_from(resolution.actions.iter().filter(names).count()).unwrap();
-        let there: Vec<PackageName> = resolution.actions.iter().map(|it| it.package.clone()).collect();
+        let there: Vec<PackageName> = resolution
+            .actions
+            .iter()
+            .map(|it| it.package.clone())
+            .collect();
         resolution.way_back.missing.retain(|it| there.contains(it));
         let missing = u32::try_from(resolution.way_back.missing.len()).unwrap();
         resolution.way_back = WayBack {
@@ -456,11 +515,12 @@ fn expand(name: &str) -> Vec<String> {
 }
 
 impl Hosts for Fleet {
-    fn select(&self, pattern: &str) -> (Vec<String>, Vec<(String, Option<String>)>) {
+    fn select(&self, pattern: &str) -> (Vec<String>, Vec<HostsProblem>) {
         let found = self.inventory.select(&Pattern::parse(pattern));
-        let problems = found.problems.into_iter().map(|it| {
-            let hint = it.suggestion.map(|it| format!("did you mean `{it}`?"));
-            (it.message, hint)
+        let problems = found.problems.into_iter().map(|it| HostsProblem {
+            message: it.message,
+            hint: it.suggestion.map(|it| format!("did you mean `{it}`?")),
+            malformed: it.malformed,
         });
         let hosts = found.hosts.iter().map(ToString::to_string).collect();
         (hosts, problems.collect())
@@ -489,11 +549,18 @@ impl Files for NoFiles {
 
 /// A problem on one line, with its place and hints.
 pub fn problem_text(sources: &SourceMap, problem: &Diagnostic) -> String {
-    let place = problem.labels.first().map(|it| sources.locate(it.span).to_string());
+    let place = problem
+        .labels
+        .first()
+        .map(|it| sources.locate(it.span).to_string());
     let there = problem.labels.first().map(|it| sources.slice(it.span));
     let there = there.unwrap_or_default();
     let first = there.lines().next().unwrap_or_default();
-    let level = if problem.is_error() { "error" } else { "warning" };
+    let level = if problem.is_error() {
+        "error"
+    } else {
+        "warning"
+    };
     let mut text = format!(
         "{level}[{}] {}: {}  ‹{first}›",
         problem.code,

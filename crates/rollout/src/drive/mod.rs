@@ -15,6 +15,10 @@ pub use clock::SystemClock;
 use jobs::Worker;
 pub use traits::{Clock, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders};
 
+/// Decisions that may follow each other without anything happening in between; more are a fault of this program.
+const DECISIONS: usize = 1000;
+const DECISIONS_OF_A_HOST: usize = 20;
+
 /// What a run needs.
 pub struct World {
     /// Hosts.
@@ -79,9 +83,11 @@ pub async fn drive(machine: &mut Machine, world: World, by: &str) -> Result<Stan
         running: JoinSet::new(),
         handles: BTreeMap::new(),
     };
-    if driver.machine.is_opened() {
-        driver.write(Note::Resumed { by: by.to_owned() }).await?;
-    }
+    let first = match driver.machine.opening() {
+        Some(opening) => opening,
+        None => Note::Resumed { by: by.to_owned() },
+    };
+    driver.write(first).await?;
     let mut orders = world.orders;
     let mut next_orders = i64::MIN;
     loop {
@@ -145,7 +151,8 @@ impl Driver<'_> {
 
     /// Writes decisions until there are none left, and gives what is to be done.
     async fn decided(&mut self) -> Result<Vec<Command>, DriveError> {
-        loop {
+        let limit = DECISIONS + self.machine.plan.hosts.len() * DECISIONS_OF_A_HOST;
+        for _ in 0..limit {
             let mut commands = self.machine.decide(self.clock.now_us());
             match commands.pop() {
                 Some(Command::Write(note)) if commands.is_empty() => self.write(note).await?,
@@ -156,6 +163,7 @@ impl Driver<'_> {
                 None => return Ok(commands),
             }
         }
+        Err(DriveError::Broken("it decides without end".to_owned()))
     }
 
     /// Begins jobs that are new, and drops those that are not wanted any more.

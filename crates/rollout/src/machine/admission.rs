@@ -117,11 +117,11 @@ impl Machine {
         limit.min(1 << power.min(30))
     }
 
-    /// Members of a group that cannot be counted on, the host itself left out.
-    pub(crate) fn missing(&self, group: usize, host: usize) -> Vec<&str> {
+    /// Members of a group that cannot be counted on, one host left out.
+    pub(crate) fn missing(&self, group: usize, but: Option<usize>) -> Vec<&str> {
         let group = &self.plan.groups[group];
-        let own = &self.names[host];
-        let members = group.hosts.iter().filter(|it| *it != own);
+        let own = but.map(|it| &self.names[it]);
+        let members = group.hosts.iter().filter(|it| Some(*it) != own);
         let missing = members.filter(|name| {
             let index = self.index.get(*name).copied();
             let back = index.is_some_and(|it| is_good(self.hosts[it].outcome.as_ref()));
@@ -137,7 +137,7 @@ impl Machine {
             let Some(group) = self.plan.groups.get(number as usize) else {
                 continue;
             };
-            let missing = self.missing(number as usize, host);
+            let missing = self.missing(number as usize, Some(host));
             if missing.len() < group.max_unavailable as usize {
                 continue;
             }

@@ -248,7 +248,7 @@ impl Machine {
 
     /// Another member of the group that can be asked: the next one after the host.
     fn member(&self, group: usize, index: usize) -> Option<String> {
-        let missing = self.missing(group, index);
+        let missing = self.missing(group, Some(index));
         let (group, own) = (&self.plan.groups[group], &self.names[index]);
         let at = group.hosts.iter().position(|it| it == own).unwrap_or(0);
         let others = group

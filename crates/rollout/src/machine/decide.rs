@@ -38,12 +38,22 @@ impl Machine {
         commands
     }
 
+    /// The note that the run begins with, if it has not begun.
+    pub(crate) fn opening(&self) -> Option<Note> {
+        (!self.opened).then(|| Note::Opened {
+            plan: self.id.0.clone(),
+            run: self.run.clone(),
+            by: self.by.clone(),
+        })
+    }
+
     fn next_note(&self, now_us: i64) -> Option<Note> {
-        if !self.opened {
-            return Some(Note::Opened {
-                plan: self.id.0.clone(),
-                run: self.run.clone(),
-                by: self.by.clone(),
+        if let Some(opening) = self.opening() {
+            return Some(opening);
+        }
+        if let Some(cause) = &self.halt_due {
+            return Some(Note::Halted {
+                cause: cause.clone(),
             });
         }
         let hosts = || 0..self.hosts.len();

@@ -4,7 +4,7 @@
 //! the notes are all that has to be kept. Decisions that depend on the time are notes of their own; what follows from a
 //! note by the plan alone is not.
 
-mod admission;
+pub(crate) mod admission;
 pub mod back;
 mod calls;
 mod decide;
@@ -13,7 +13,7 @@ pub(crate) mod place;
 mod proven;
 mod results;
 mod take;
-mod waves;
+pub(crate) mod waves;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,12 +75,16 @@ pub struct Machine {
     pub(crate) versions: Versions,
     pub(crate) opened: bool,
     pub(crate) halted: Option<Halt>,
+    /// A halt that was ordered and is not noted yet.
+    pub(crate) halt_due: Option<HaltCause>,
     pub(crate) aborting: bool,
     pub(crate) closed: Option<RunEnd>,
     pub(crate) orders: BTreeSet<String>,
     pub(crate) approved: BTreeMap<String, String>,
     /// Orders that had no effect, and why.
     pub(crate) refused: Vec<String>,
+    pub(crate) began_us: Option<i64>,
+    pub(crate) last_us: Option<i64>,
 }
 
 /// A halt.
@@ -110,14 +114,17 @@ impl Machine {
             names,
             index,
             waves,
-            versions: Versions::default(),
+            versions: Versions::of(&plan),
             opened: false,
             halted: None,
+            halt_due: None,
             aborting: false,
             closed: None,
             orders: BTreeSet::new(),
             approved: BTreeMap::new(),
             refused: Vec::new(),
+            began_us: None,
+            last_us: None,
             plan,
             id,
             run,
@@ -151,7 +158,7 @@ impl Machine {
 
     /// Are no new hosts started, and those that can go back sent back?
     pub(crate) fn stopping(&self) -> bool {
-        self.halted.is_some() || self.aborting || self.closed.is_some()
+        self.halted.is_some() || self.halt_due.is_some() || self.aborting || self.closed.is_some()
     }
 
     pub(crate) fn snapshot_is_hook(&self) -> bool {

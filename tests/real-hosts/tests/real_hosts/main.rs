@@ -11,5 +11,6 @@ mod patch_snapshots;
 mod patch_steps;
 mod preview;
 mod privileges;
+mod scans;
 mod services;
 mod trouble;

@@ -11,7 +11,7 @@ use hostler_app::{
 };
 use hostler_diag::SourceMap;
 use hostler_patch::plan::Plan;
-use hostler_reporters::{PatchView, plan_text};
+use hostler_reporters::{PatchView, sanitize};
 
 use super::FleetArgs;
 use crate::commands::plan::duration;
@@ -115,18 +115,16 @@ async fn plan(
     let planned = patch_plan(&wanted, sources, audience).await?;
     console.diagnostics(&planned.warnings, sources);
     if !console.is_json() {
-        console.text(&plan_text(
+        console.text(&sanitize::text(&hostler_patch::text::plan(
             &planned.plan,
             &planned.id,
-            console.options(),
-            short_time_words,
-        ));
+        )));
     }
     Ok(planned.plan)
 }
 
 /// Who watches: the view of a patch run, or its notes as lines of JSON.
-fn audience(
+pub(super) fn audience(
     console: &Console,
     plan: &Plan,
     listening: Audience,

@@ -1,18 +1,20 @@
-//! `hostler patch plan` and `hostler patch show`.
+//! `hostler patch plan`, `forecast`, `explain` and `show`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use hostler_app::{
-    Audience, ExitCode, Interrupts, PatchPlanRequest, patch_plan, read_patch_plan, save_patch_plan,
-    short_time_words,
+    Audience, ExitCode, Interrupts, PatchPlanRequest, PatchPlanned, patch_plan, read_patch_plan,
+    save_patch_plan,
 };
 use hostler_diag::SourceMap;
-use hostler_reporters::plan_text;
+use hostler_patch::{diff, explain, forecast, text};
+use hostler_reporters::sanitize;
 
 use super::FleetArgs;
 use crate::commands::{begin, plan::duration, runtime};
+use crate::output::Console;
 use crate::problem::Problem;
 use crate::run_args::OutputArgs;
 use crate::signals;
@@ -55,14 +57,17 @@ impl PlanArgs {
     }
 }
 
-pub(super) fn run(args: PlanArgs) -> ExitCode {
+/// Makes a plan and shows what is asked for of it.
+fn planned(
+    args: PlanArgs,
+    tell: impl FnOnce(&PatchPlanned, &Console) -> Result<ExitCode, Problem>,
+) -> ExitCode {
     let (console, environment) = match begin(&args.fleet.show, false) {
         Ok(begun) => begun,
         Err(exit) => return exit,
     };
     let sources = SourceMap::new();
     let done = || -> Result<ExitCode, Problem> {
-        let out = args.out.clone();
         let request = args.request(&environment)?;
         let runtime = runtime()?;
         let planned = runtime.block_on(async {
@@ -71,26 +76,28 @@ pub(super) fn run(args: PlanArgs) -> ExitCode {
                 reporters: console.progress_only(&sources),
                 ..signals::audience(&console, &sources, &interrupts)?
             };
-            patch_plan(&request, &sources, audience)
-                .await
-                .map_err(Problem::from)
+            let planned = patch_plan(&request, &sources, audience).await;
+            planned.map_err(Problem::from)
         });
         runtime.shutdown_background();
         let planned = planned?;
         console.diagnostics(&planned.warnings, &sources);
+        tell(&planned, &console)
+    };
+    done().unwrap_or_else(|problem| problem.tell(&sources, &console))
+}
+
+pub(super) fn run(args: PlanArgs) -> ExitCode {
+    let out = args.out.clone();
+    planned(args, |planned, console| {
         if let Some(path) = &out {
             save_patch_plan(&planned.plan, path)?;
         }
         if console.is_json() {
             let json = serde_json::json!({ "id": planned.id, "plan": planned.plan });
-            console.line(&json.to_string());
+            console.line(&sanitize::json(&json.to_string()));
         } else {
-            console.text(&plan_text(
-                &planned.plan,
-                &planned.id,
-                console.options(),
-                short_time_words,
-            ));
+            console.text(&sanitize::text(&text::plan(&planned.plan, &planned.id)));
             if let Some(path) = &out {
                 console.line(&format!(
                     "Carry it out: hostler patch apply {}",
@@ -99,8 +106,66 @@ pub(super) fn run(args: PlanArgs) -> ExitCode {
             }
         }
         Ok(planned.exit)
-    };
-    done().unwrap_or_else(|problem| problem.tell(&sources, &console))
+    })
+}
+
+/// Flags of `patch forecast`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ForecastArgs {
+    /// As if it began then, in local time: 2026-12-12T22:00; now if not given
+    #[arg(long, value_name = "TIME", value_parser = hostler_app::local_time)]
+    at: Option<i64>,
+    #[command(flatten)]
+    plan: PlanArgs,
+}
+
+pub(super) fn forecast(args: ForecastArgs) -> ExitCode {
+    let at = args.at;
+    planned(args.plan, |planned, console| {
+        let from_us = at.unwrap_or_else(hostler_app::now);
+        let forecast = forecast::forecast(&planned.plan, &planned.id.0, from_us);
+        if console.is_json() {
+            let json = serde_json::to_string(&forecast).unwrap_or_default();
+            console.line(&sanitize::json(&json));
+        } else {
+            let zone = hostler_app::local_zone();
+            console.text(&sanitize::text(&text::forecast(&forecast, &zone)));
+        }
+        Ok(planned.exit)
+    })
+}
+
+/// Flags of `patch explain`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ExplainArgs {
+    /// The host
+    #[arg(long, value_name = "HOST")]
+    host: String,
+    /// What becomes of this package (or pattern) there
+    #[arg(long, value_name = "PACKAGE")]
+    package: Option<String>,
+    #[command(flatten)]
+    plan: PlanArgs,
+}
+
+pub(super) fn explain(args: ExplainArgs) -> ExitCode {
+    let (host, package) = (args.host, args.package);
+    planned(args.plan, |planned, console| {
+        let now = hostler_app::now();
+        let Some(explanation) = explain::explain(&planned.plan, &host, package.as_deref(), now)
+        else {
+            return Err(Problem::usage(format!(
+                "{host} is none of the policy's hosts"
+            )));
+        };
+        if console.is_json() {
+            let json = serde_json::to_string(&explanation).unwrap_or_default();
+            console.line(&sanitize::json(&json));
+        } else {
+            console.text(&sanitize::text(&text::explanation(&explanation)));
+        }
+        Ok(planned.exit)
+    })
 }
 
 /// Flags of `patch show`.
@@ -109,6 +174,12 @@ pub(super) struct ShowArgs {
     /// The plan's file
     #[arg(value_name = "PLAN")]
     plan: PathBuf,
+    /// Only what this host gets
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// What this other plan has otherwise
+    #[arg(long, value_name = "PLAN", conflicts_with = "host")]
+    diff: Option<PathBuf>,
     #[command(flatten)]
     show: OutputArgs,
 }
@@ -118,11 +189,23 @@ pub(super) fn show(args: &ShowArgs) -> ExitCode {
         Ok(begun) => begun,
         Err(exit) => return exit,
     };
-    match read_patch_plan(&args.plan) {
-        Ok((plan, id)) => {
-            console.text(&plan_text(&plan, &id, console.options(), short_time_words));
+    let done = || -> Result<String, Problem> {
+        let (plan, id) = read_patch_plan(&args.plan)?;
+        if let Some(other) = &args.diff {
+            let (other, _) = read_patch_plan(other)?;
+            return Ok(text::diff(&diff::diff(&plan, &other)));
+        }
+        let Some(host) = &args.host else {
+            return Ok(text::plan(&plan, &id));
+        };
+        let none = || Problem::usage(format!("{host} is not in the plan"));
+        text::host(&plan, host).ok_or_else(none)
+    };
+    match done() {
+        Ok(text) => {
+            console.text(&sanitize::text(&text));
             ExitCode::Ok
         }
-        Err(refusal) => Problem::from(refusal).tell(&SourceMap::new(), &console),
+        Err(problem) => problem.tell(&SourceMap::new(), &console),
     }
 }

@@ -76,8 +76,15 @@ fn states(report: &Report) -> Block {
 
 fn missing(report: &Report) -> Vec<Block> {
     let mut blocks = vec![Block::Section("Missing updates".into())];
+    let waiting = match report.waiting {
+        0 => None,
+        count => Some(line(cell(format!(
+            "{count} more are not approved: they wait for a delay, a hold, an exclusion."
+        )))),
+    };
     if report.missing.is_empty() {
         blocks.push(line(cell("No host is known to lack an approved update.")));
+        blocks.extend(waiting);
         return blocks;
     }
     let rows = report.missing.iter().map(|it| {
@@ -107,6 +114,7 @@ fn missing(report: &Report) -> Vec<Block> {
         number("too old"),
     ];
     blocks.push(table(columns, rows.collect(), 0));
+    blocks.extend(waiting);
     blocks
 }
 

@@ -135,9 +135,14 @@ pub fn patch_exceptions(
     terminal::blocks(&manager::exceptions(exceptions, when), options)
 }
 
+/// The exceptions of a policy, for programs: a list as in the JSON of reports.
+pub fn patch_exceptions_json(exceptions: &[hostler_patch::report::ExceptionRow]) -> String {
+    json(&exceptions)
+}
+
 /// Indented JSON.
-fn json(report: &Report) -> String {
-    let json = serde_json::to_string_pretty(report).unwrap_or_default();
+fn json(what: &impl serde::Serialize) -> String {
+    let json = serde_json::to_string_pretty(what).unwrap_or_default();
     // Line breaks are between tokens only; within a text they are escaped already.
     let lines: Vec<String> = json.lines().map(sanitize::json).collect();
     lines.join("\n") + "\n"

@@ -32,6 +32,8 @@ make first kept 0 1 1 '' "$f/kept"
 make updates kept 0 2 1 '' "$f/kept"
 make first broken 0 1 1 '' "$f/broken"
 make updates broken 0 2 1 'Requires: nothing-has-this' "$f/broken"
+# libzypp holds a system without it to be broken.
+make first glibc 0 2 1 '' "$f/glibc"
 make first plain 0 1 1 '' "$f/plain"
 make plain plain 0 2 1 '' "$f/plain"
 cp /srv/first/noarch/* /srv/first/*.rpm /srv/first 2>/dev/null || true
