@@ -366,7 +366,7 @@ fn expired(host: &dyn Inspect, state: &State, of_run: &Path) -> Result<Vec<PathB
             let is_needed = path == of_run || needed.iter().any(|it| Path::new(it) == path);
             let old = host
                 .stat(&path, Follow::No)?
-                .is_some_and(|it| now.saturating_sub(it.mtime_ns) > KEPT_NS);
+                .is_some_and(|it| now.saturating_sub(it.ctime_ns) > KEPT_NS);
             if old && !is_needed {
                 expired.push(path);
             }
