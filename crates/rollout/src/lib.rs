@@ -13,6 +13,7 @@
 
 mod call;
 pub mod drive;
+mod gates;
 pub mod machine;
 mod note;
 mod view;
@@ -22,6 +23,7 @@ pub use drive::{
     Clock, DriveError, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders, Stand,
     SystemClock, World, drive,
 };
+pub use gates::RealGates;
 pub use machine::{Command, End, Machine, Misfit, Owed, Stage, Timing};
 pub use note::{
     Entry, FORM, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,

@@ -249,7 +249,7 @@ pub enum HaltCause {
         /// What the gate said.
         evidence: String,
     },
-    /// A wave that should prove versions patched no host.
+    /// A wave that should prove versions patched no host, no earlier one did, and others are to come.
     NothingProven {
         /// The wave.
         wave: u32,

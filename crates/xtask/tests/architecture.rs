@@ -50,6 +50,8 @@ const FENCED: &[(&str, &[&str])] = &[
     ("libyaml-rs", &["yaml"]),
     ("fancy-regex", &["python-regex"]),
     ("rusqlite", &["history"]),
+    ("ureq", &["rollout"]),
+    ("rustls", &["rollout"]),
     ("indicatif", &["reporters", "cli"]),
     ("clap", &["cli", "xtask"]),
 ];
@@ -58,6 +60,7 @@ const FENCED: &[(&str, &[&str])] = &[
 const SHELLS: &[&str] = &[
     "crates/agent/src/process.rs",
     "crates/demo/src/host/serve.rs",
+    "crates/rollout/src/gates/controller.rs",
     "crates/transport/src/connect/stream.rs",
     "crates/transport/src/link.rs",
 ];

@@ -51,6 +51,11 @@ impl Machine {
         if let Some(opening) = self.opening() {
             return Some(opening);
         }
+        if let Some(cause) = &self.halt_due {
+            return Some(Note::Halted {
+                cause: cause.clone(),
+            });
+        }
         let hosts = || 0..self.hosts.len();
         // What is owed comes first.
         hosts()

@@ -75,6 +75,8 @@ pub struct Machine {
     pub(crate) versions: Versions,
     pub(crate) opened: bool,
     pub(crate) halted: Option<Halt>,
+    /// A halt that was ordered and is not noted yet.
+    pub(crate) halt_due: Option<HaltCause>,
     pub(crate) aborting: bool,
     pub(crate) closed: Option<RunEnd>,
     pub(crate) orders: BTreeSet<String>,
@@ -112,9 +114,10 @@ impl Machine {
             names,
             index,
             waves,
-            versions: Versions::default(),
+            versions: Versions::of(&plan),
             opened: false,
             halted: None,
+            halt_due: None,
             aborting: false,
             closed: None,
             orders: BTreeSet::new(),
@@ -155,7 +158,7 @@ impl Machine {
 
     /// Are no new hosts started, and those that can go back sent back?
     pub(crate) fn stopping(&self) -> bool {
-        self.halted.is_some() || self.aborting || self.closed.is_some()
+        self.halted.is_some() || self.halt_due.is_some() || self.aborting || self.closed.is_some()
     }
 
     pub(crate) fn snapshot_is_hook(&self) -> bool {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_patch::plan::{HostPlan, Pin};
-use hostler_updates::{Action, PackageName, Resolution};
+use hostler_patch::glob;
+use hostler_patch::plan::{HostPlan, IfGone, Pin, Plan};
+use hostler_updates::{Action, ActionKind, BootClass, Firmware, PackageName, Resolution};
 
 use super::{Machine, host::Host};
 use crate::{Held, Outcome, Proof};
@@ -16,6 +17,10 @@ type Key = (String, String, PackageName);
 pub(crate) struct Versions {
     proven: BTreeMap<Key, Vec<Proof>>,
     disproven: BTreeMap<Key, Vec<Proof>>,
+    /// Proven by earlier runs, as the plan says.
+    earlier: BTreeSet<(Key, String)>,
+    /// Boot classes that were rebooted with a version.
+    booted: BTreeMap<(Key, Option<String>), BTreeSet<BootClass>>,
 }
 
 fn os(plan: &HostPlan) -> String {
@@ -29,8 +34,29 @@ fn key(plan: &HostPlan, package: &PackageName) -> Key {
 }
 
 impl Versions {
-    pub(crate) fn prove(&mut self, proofs: &[Proof]) {
+    /// What the plan brings of earlier runs.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let mut versions = Self::default();
+        for it in &plan.proven {
+            let os = format!("{} {}", it.os, it.os_version).trim().to_owned();
+            let key = (os, it.arch.clone(), it.package.clone());
+            let booted = versions
+                .booted
+                .entry((key.clone(), Some(it.version.clone())));
+            booted.or_default().extend(it.rebooted.iter().cloned());
+            versions.earlier.insert((key, it.version.clone()));
+        }
+        versions
+    }
+
+    /// `booted` are the boot classes of the hosts that were rebooted.
+    pub(crate) fn prove(&mut self, proofs: &[Proof], booted: impl Fn(&str) -> Option<BootClass>) {
         add(&mut self.proven, proofs);
+        for proof in proofs {
+            let key = (proof.os.clone(), proof.arch.clone(), proof.package.clone());
+            let classes = self.booted.entry((key, proof.version.clone())).or_default();
+            classes.extend(proof.hosts.iter().filter_map(|it| booted(it)));
+        }
     }
 
     pub(crate) fn disprove(&mut self, proofs: &[Proof]) {
@@ -45,32 +71,45 @@ impl Versions {
         self.disproven.values().flatten()
     }
 
-    fn is_proven(&self, plan: &HostPlan, action: &Action) -> bool {
-        let found = self.proven.get(&key(plan, &action.package));
-        found.is_some_and(|all| all.iter().any(|it| it.version == action.to))
-    }
-
     /// Why the host may not have it; `None` if it may.
-    fn held(&self, plan: &HostPlan, action: &Action, restricted: bool) -> Option<String> {
+    fn held(
+        &self,
+        run: &Plan,
+        plan: &HostPlan,
+        action: &Action,
+        restricted: bool,
+    ) -> Option<String> {
         let key = key(plan, &action.package);
         let wrong = self.disproven.get(&key).into_iter().flatten();
         if let Some(wrong) = wrong.into_iter().find(|it| it.version == action.to) {
             let hosts = wrong.hosts.join(", ");
             return Some(format!("disproven: it went wrong on {hosts}"));
         }
-        if !restricted || self.is_proven(plan, action) {
-            return None;
-        }
-        Some(match self.proven.get(&key) {
-            None => "not proven: no canary has it".to_owned(),
-            Some(proofs) => {
-                let versions: Vec<&str> = proofs
-                    .iter()
-                    .map(|it| it.version.as_deref().unwrap_or("its removal"))
-                    .collect();
-                format!("not proven: the canaries have {}", versions.join(", "))
+        let version = action
+            .to
+            .as_ref()
+            .filter(|_| restricted && action.kind != ActionKind::Remove)?;
+        let proofs = self.proven.get(&key).map(Vec::as_slice).unwrap_or_default();
+        let earlier = self.earlier.contains(&(key.clone(), version.clone()));
+        if !earlier && !proofs.iter().any(|it| it.version.as_ref() == Some(version)) {
+            if proofs.is_empty() {
+                return Some("not proven: no canary has it".to_owned());
             }
-        })
+            let versions: Vec<&str> = proofs
+                .iter()
+                .filter_map(|it| it.version.as_deref())
+                .collect();
+            return Some(format!(
+                "not proven: the canaries have {}",
+                versions.join(", ")
+            ));
+        }
+        let critical = glob::first_match(&run.boot_critical, &action.package.name).is_some();
+        let boots = !plan.reboot_reasons.is_empty() && plan.boot_class.firmware != Firmware::None;
+        let booted = self.booted.get(&(key, action.to.clone()));
+        let same = booted.is_some_and(|it| it.contains(&plan.boot_class));
+        (critical && boots && !same)
+            .then(|| "not proven: no canary of its boot class was rebooted with it".to_owned())
     }
 }
 
@@ -91,8 +130,26 @@ fn add(to: &mut BTreeMap<Key, Vec<Proof>>, proofs: &[Proof]) {
 impl Machine {
     /// May the hosts of the wave only have what was proven?
     pub(crate) fn restricted(&self, wave: u32) -> bool {
-        let earlier = self.plan.waves.iter().take(wave as usize);
-        self.plan.pin == Pin::Proven && earlier.into_iter().any(|it| it.proves)
+        let proves = self
+            .plan
+            .waves
+            .get(wave as usize)
+            .is_some_and(|it| it.proves);
+        self.plan.pin == Pin::Proven && !proves
+    }
+
+    /// What a wave has proven, as the note says.
+    pub(crate) fn prove(&mut self, proofs: &[Proof]) {
+        let booted: BTreeMap<&str, BootClass> = self
+            .names
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| self.hosts[*index].got.reboots > 0)
+            .map(|(index, name)| (name.as_str(), self.plan_of(index).boot_class.clone()))
+            .collect();
+        let mut versions = std::mem::take(&mut self.versions);
+        versions.prove(proofs, |host| booted.get(host).cloned());
+        self.versions = versions;
     }
 
     /// Updates of the plan that the host may not have now, with the reasons.
@@ -100,7 +157,7 @@ impl Machine {
         let plan = self.plan_of(host);
         let restricted = self.restricted(plan.wave);
         let held = plan.actions.iter().filter_map(|action| {
-            let reason = self.versions.held(plan, action, restricted)?;
+            let reason = self.versions.held(&self.plan, plan, action, restricted)?;
             Some(Held {
                 package: action.package.clone(),
                 version: action.to.clone(),
@@ -125,10 +182,23 @@ impl Machine {
     }
 
     /// Takes what the host says would be done. Nothing comes in that the plan does not have: where only proven versions are
-    /// wanted, what cannot be had is held, and all of it if more would come with it; else the plan does not fit the host.
-    /// What is installed already is no difference.
-    pub(crate) fn resolved(&mut self, index: usize, resolution: Resolution) {
+    /// wanted, all of it is held if more would come with it; else the plan does not fit the host. What cannot be had any
+    /// more is dealt with as the plan says. What is installed already is no difference.
+    ///
+    /// # Errors
+    /// Something cannot be had, and the plan takes that for a failure.
+    pub(crate) fn resolved(&mut self, index: usize, resolution: Resolution) -> Result<(), String> {
         let wanted: Vec<Action> = self.wanted(index).into_iter().cloned().collect();
+        let is_wanted = |package: &PackageName| wanted.iter().any(|it| it.package == *package);
+        let gone: Vec<String> = resolution
+            .impossible
+            .iter()
+            .filter(|(package, _)| is_wanted(package))
+            .map(|(package, why)| format!("{package}: {why}"))
+            .collect();
+        if !gone.is_empty() {
+            return self.gone(index, &gone.join("; "));
+        }
         let planned = |it: &Action| {
             let same = |want: &Action| {
                 want.package == it.package && want.to == it.to && want.kind == it.kind
@@ -139,42 +209,49 @@ impl Machine {
             let version = it.to.as_deref().unwrap_or("its removal");
             format!("{} {version} would come with it", it.package)
         });
-        let refusal = |it: &Action| -> Option<String> {
-            let said = resolution
-                .impossible
-                .iter()
-                .find(|(package, _)| *package == it.package);
-            said.map(|(_, reason)| reason.clone())
-                .or_else(|| extra.clone())
-        };
-        let refused = wanted.iter().filter_map(|it| Some((it, refusal(it)?)));
-        let refused: Vec<Held> = refused
-            .map(|(action, reason)| Held {
-                package: action.package.clone(),
-                version: action.to.clone(),
-                reason,
+        let bound = self.restricted(self.plan_of(index).wave) || !self.hosts[index].held.is_empty();
+        match extra {
+            Some(extra) if bound => self.hold_all(index, &extra),
+            Some(extra) => {
+                self.hosts[index].coming = Some(Outcome::PlanMismatch { reason: extra });
+            }
+            None if !self.hosts[index].held.is_empty() => {
+                let host = &mut self.hosts[index];
+                host.got.reboot_reasons = Some(resolution.reboot_reasons);
+                host.got.actions = Some(wanted);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// A version cannot be had any more: nothing is installed on the host, never a newer one instead.
+    pub(crate) fn gone(&mut self, index: usize, reason: &str) -> Result<(), String> {
+        match self.plan.if_gone {
+            IfGone::Fail => Err(format!("it cannot be had any more: {reason}")),
+            IfGone::Hold => {
+                self.hold_all(index, reason);
+                Ok(())
+            }
+        }
+    }
+
+    fn hold_all(&mut self, index: usize, reason: &str) {
+        let held: Vec<Held> = self
+            .wanted(index)
+            .into_iter()
+            .map(|it| Held {
+                package: it.package.clone(),
+                version: it.to.clone(),
+                reason: reason.to_owned(),
             })
             .collect();
-        let bound = self.restricted(self.plan_of(index).wave) || !self.hosts[index].held.is_empty();
         let host = &mut self.hosts[index];
-        if !bound {
-            if !refused.is_empty() {
-                let reason = reasons(&refused);
-                host.coming = Some(Outcome::PlanMismatch { reason });
-            }
-            return;
-        }
-        let kept = |it: &Action| !refused.iter().any(|held| held.package == it.package);
-        let left: Vec<Action> = wanted.iter().filter(|it| kept(it)).cloned().collect();
-        host.held.extend(refused);
-        if left.is_empty() {
-            let reason = reasons(&host.held);
-            host.coming = Some(Outcome::Held { reason });
-        }
-        if !host.held.is_empty() {
-            host.got.reboot_reasons = Some(resolution.reboot_reasons);
-        }
-        host.got.actions = Some(left);
+        host.held.extend(held);
+        host.got.actions = Some(Vec::new());
+        host.coming = Some(Outcome::Held {
+            reason: reason.to_owned(),
+        });
     }
 
     /// What hosts have installed, put together by version.

@@ -13,7 +13,7 @@ use super::admission::RED_WAIT_US;
 use super::back::is_boot_id;
 use super::host::{Look, Owed, Stage};
 use super::place::Place;
-use crate::{Failure, FailureKind, Held, Outcome, Step, StepOutcome};
+use crate::{Failure, FailureKind, Outcome, Step, StepOutcome};
 
 /// Between two tries to reach a host.
 const LOST_WAIT_US: i64 = 60_000_000;
@@ -256,7 +256,7 @@ impl Machine {
         match step {
             Step::Resolve => {
                 let resolution: Resolution = read(values, "resolution")?;
-                self.resolved(index, resolution);
+                self.resolved(index, resolution)?;
                 let held = self.hosts[index].coming.is_some();
                 return Ok(if held { Next::Settle } else { Next::On });
             }
@@ -430,8 +430,10 @@ impl Machine {
             }
             Step::Download if is_gone(&message) => {
                 let reason = message.trim_start_matches(VERSION_GONE).trim().to_owned();
-                self.hold_all(index, &reason);
-                self.go(index, Place::Settle, at_us);
+                match self.gone(index, &reason) {
+                    Ok(()) => self.go(index, Place::Settle, at_us),
+                    Err(message) => self.step_failed(index, step, message, at_us),
+                }
             }
             Step::Look => {
                 self.finding(index, format!("{step}: {message}"));
@@ -581,23 +583,6 @@ impl Machine {
             },
             at_us,
         );
-    }
-
-    fn hold_all(&mut self, index: usize, reason: &str) {
-        let held: Vec<Held> = self
-            .actions_of(index)
-            .iter()
-            .map(|it| Held {
-                package: it.package.clone(),
-                version: it.to.clone(),
-                reason: reason.to_owned(),
-            })
-            .collect();
-        let host = &mut self.hosts[index];
-        host.held.extend(held);
-        host.coming = Some(Outcome::Held {
-            reason: reason.to_owned(),
-        });
     }
 
     fn finding(&mut self, index: usize, line: String) {

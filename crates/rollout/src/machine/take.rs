@@ -50,7 +50,7 @@ impl Machine {
             } => self.watched(*wave, *green, evidence, at_us)?,
             Note::WavePassed { wave, proven } => {
                 self.phase(*wave, WavePhase::Passed, at_us)?;
-                self.versions.prove(proven);
+                self.prove(proven);
             }
             Note::Halted { cause } => self.halt(cause.clone(), at_us),
             Note::Disproven { versions } => {
@@ -182,7 +182,15 @@ impl Machine {
         Ok(())
     }
 
+    /// The halt is a note of its own; no host is started before it is written.
+    fn order_halt(&mut self, cause: HaltCause) {
+        if self.halted.is_none() && self.closed.is_none() {
+            self.halt_due = Some(cause);
+        }
+    }
+
     fn halt(&mut self, cause: HaltCause, at_us: i64) {
+        self.halt_due = None;
         if self.halted.is_none() && self.closed.is_none() {
             self.halted = Some(Halt {
                 cause,
@@ -216,14 +224,14 @@ impl Machine {
                         .push(format!("approve: there is no wave {wave}"));
                 }
             }
-            Order::Halt { reason } => self.halt(ordered(reason), at_us),
+            Order::Halt { reason } => self.order_halt(ordered(reason)),
             Order::Abort { reason } => {
-                self.halt(ordered(reason), at_us);
+                self.order_halt(ordered(reason));
                 self.aborting = self.closed.is_none();
             }
             Order::Resume { accept_failures } => self.go_on(*accept_failures, at_us),
             Order::Rollback { hosts } => {
-                self.halt(ordered("rollback"), at_us);
+                self.order_halt(ordered("rollback"));
                 for (name, host) in self.names.iter().zip(&mut self.hosts) {
                     if hosts.is_empty() || hosts.contains(name) {
                         host.rollback_ordered = true;
@@ -242,6 +250,7 @@ impl Machine {
             self.refused.push("resume: the run is over".to_owned());
             return;
         }
+        self.halt_due = None;
         let Some(halt) = &self.halted else { return };
         if !accept && !matches!(halt.cause, HaltCause::Ordered { .. }) {
             let line =

@@ -109,7 +109,11 @@ impl Machine {
                     .hosts
                     .iter()
                     .any(|&it| is_good(self.hosts[it].outcome.as_ref()));
-                if plan.proves && !patched && !state.hosts.is_empty() {
+                let earlier = self.waves[..wave].iter().flat_map(|it| &it.hosts);
+                let mut earlier = earlier.map(|&it| self.hosts[it].outcome.as_ref());
+                let first = !earlier.any(is_good);
+                let later = self.waves[wave + 1..].iter().any(|it| !it.hosts.is_empty());
+                if plan.proves && first && later && !patched && !state.hosts.is_empty() {
                     let accepted = state.hosts.iter().all(|&it| self.hosts[it].accepted);
                     let cause = HaltCause::NothingProven { wave: number };
                     return Some(if accepted {

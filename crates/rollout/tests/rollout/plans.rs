@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hostler_patch::plan::{
-    Gate, GateCheck, Group, Hook, HookWork, HostPlan, Pin, Plan, Procedure, RebootRule, Rollback,
-    SnapshotRule, UnreachableRule, Wave,
+    Gate, GateCheck, Group, Hook, HookWork, HostPlan, IfGone, Pin, Plan, Procedure, RebootRule,
+    Rollback, SnapshotRule, UnreachableRule, Wave,
 };
 use hostler_schedule::{Interval, Occurrence};
 use hostler_updates::{
@@ -163,6 +163,7 @@ pub(crate) fn plan(waves: Vec<Wave>, hosts: Vec<(&str, HostPlan)>) -> Plan {
         made_us: at(0),
         made_by: "ada@controller".to_owned(),
         valid_until_us: at(30 * 86_400),
+        zone: "UTC".to_owned(),
         windows: BTreeMap::new(),
         waves,
         groups: Vec::new(),
@@ -185,6 +186,9 @@ pub(crate) fn plan(waves: Vec<Wave>, hosts: Vec<(&str, HostPlan)>) -> Plan {
         max_failures: 5,
         unreachable: UnreachableRule::CountAsFailure,
         pin: Pin::Proven,
+        if_gone: IfGone::Hold,
+        boot_critical: vec!["linux-image*".to_owned()],
+        proven: Vec::new(),
         rollback: Rollback::default(),
         hosts: hosts
             .into_iter()
@@ -195,12 +199,14 @@ pub(crate) fn plan(waves: Vec<Wave>, hosts: Vec<(&str, HostPlan)>) -> Plan {
     }
 }
 
-/// One wave of these hosts, one after the other, each with one update.
+/// One wave of these hosts, one after the other, each with one update. It proves, as the only wave of a policy does.
 pub(crate) fn small(names: &[&str]) -> Plan {
     let hosts = (0u32..)
         .zip(names)
         .map(|(order, name)| (*name, host(0, order, &[("nginx", "2")])));
-    plan(vec![wave("all", 1)], hosts.collect())
+    let mut all = wave("all", 1);
+    all.proves = true;
+    plan(vec![all], hosts.collect())
 }
 
 /// A canary, two early ones, and the rest.
@@ -219,6 +225,7 @@ pub(crate) fn three_waves(rest: u32) -> Plan {
     waves[0].gates = vec!["health".to_owned()];
     waves[0].soak_s = 600;
     waves[1].max_failures = 1;
+    waves[1].proves = true;
     waves[2].max_failures = 1;
     waves[2].ramp = true;
     plan(waves, hosts)

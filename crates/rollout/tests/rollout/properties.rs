@@ -435,7 +435,9 @@ fn first_start(sim: &Sim, wave: u32) -> Option<i64> {
 
 /// `PROPTEST_CASES` asks for more.
 fn config() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok());
+    let asked = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|it| it.parse().ok());
     ProptestConfig {
         cases: asked.unwrap_or(96),
         max_shrink_iters: 500,

@@ -1,6 +1,6 @@
 //! What canaries have proven, and what later waves may have.
 
-use hostler_patch::plan::Pin;
+use hostler_patch::plan::{IfGone, Pin, Proven};
 use hostler_rollout::{End, Note, Outcome, Stand};
 use serde_json::{Value, json};
 
@@ -78,13 +78,15 @@ async fn a_version_that_is_gone_is_held_and_never_replaced_by_a_newer_one() {
     sim.fleet.fault("r", "resolve", Fault::Answer(gone));
     assert_eq!(sim.run().await, Stand::Ended(End::Complete));
     sim.fleet.with("r", |it| {
-        assert_eq!(
-            (it.packages["nginx"].as_str(), it.packages["libc6"].as_str()),
-            ("1", "2")
-        )
+        let versions = ["nginx", "libc6"].map(|name| it.packages[name].as_str());
+        assert_eq!(versions, ["1", "1"], "nothing is installed on it");
     });
-    let held = &sim.machine().status(i64::MAX).hosts["r"].held;
-    assert_eq!(held[0].reason, "no source has version 2 any more");
+    assert_eq!(
+        sim.outcome("r"),
+        Some(Outcome::Held {
+            reason: "nginx:amd64: no source has version 2 any more".to_owned()
+        })
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +124,7 @@ async fn what_would_bring_more_than_was_proven_is_held() {
     assert_eq!(
         sim.outcome("r"),
         Some(Outcome::Held {
-            reason: "nginx:amd64: libnew:amd64 5 would come with it".to_owned()
+            reason: "libnew:amd64 5 would come with it".to_owned()
         })
     );
 }
@@ -176,7 +178,7 @@ async fn the_plan_alone_decides_if_the_policy_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn removals_are_proven_like_versions() {
+async fn removals_need_no_proof_and_are_noted() {
     let mut it = two_waves(&[("nginx", "2")], &[("nginx", "2")]);
     for name in ["canary", "r"] {
         it.hosts
@@ -199,4 +201,63 @@ async fn removals_are_proven_like_versions() {
         .map(|it| it.version)
         .collect();
     assert_eq!(versions, [Some("2".to_owned()), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_gone_is_a_failure_if_the_policy_says_so() {
+    let mut it = two_waves(&[("nginx", "2")], &[("nginx", "2")]);
+    it.if_gone = IfGone::Fail;
+    let sim = Sim::new(it);
+    let nginx = json!({"name": "nginx", "arch": "amd64"});
+    let gone = resolution(&[], &json!([[nginx, "no source has version 2 any more"]]));
+    sim.fleet.fault("r", "resolve", Fault::Answer(gone));
+    assert!(matches!(sim.run().await, Stand::Ended(End::Halted(_))));
+    assert!(matches!(
+        sim.outcome("r"),
+        Some(Outcome::Failed { changed: false, .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn earlier_runs_prove_too() {
+    let mut it = two_waves(&[("nginx", "2")], &[("libc6", "2")]);
+    it.proven = vec![Proven {
+        os: "debian".to_owned(),
+        os_version: "13".to_owned(),
+        arch: "x86_64".to_owned(),
+        package: action("libc6", Some("2")).package,
+        version: "2".to_owned(),
+        rebooted: Vec::new(),
+    }];
+    let sim = Sim::new(it);
+    assert_eq!(sim.run().await, Stand::Ended(End::Complete));
+    assert_eq!(sim.outcome("r"), Some(Outcome::Done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_decides_whether_a_host_boots_is_proven_by_a_boot_of_its_class() {
+    for (model, reboots, good) in [("", true, true), ("", false, false), ("R740", true, false)] {
+        let kernel = [("linux-image-amd64", "2")];
+        let mut it = two_waves(&kernel, &kernel);
+        for name in ["canary", "r"] {
+            it.hosts.get_mut(name).expect("it").reboot_reasons = vec!["a new kernel".to_owned()];
+        }
+        it.hosts.get_mut("r").expect("r").boot_class.model = model.to_owned();
+        if !reboots {
+            it.procedure.reboot = hostler_patch::plan::RebootRule::Never;
+        }
+        let sim = Sim::new(it);
+        for name in ["canary", "r"] {
+            sim.fleet.with(name, |it| it.needs_reboot = true);
+        }
+        assert_eq!(sim.run().await, Stand::Ended(End::Complete));
+        let expected = if good {
+            Outcome::Done
+        } else {
+            Outcome::Held {
+                reason: "linux-image-amd64:amd64: not proven: no canary of its boot class was rebooted with it".to_owned(),
+            }
+        };
+        assert_eq!(sim.outcome("r"), Some(expected), "{model} {reboots}");
+    }
 }

@@ -44,7 +44,7 @@ async fn a_clean_run_of_one_host() {
             "+106 a: came Done",
             "+106 wave 0 soaking",
             "+106 wave 0 green",
-            "+106 wave 0 passed, 0 proven",
+            "+106 wave 0 passed, 1 proven",
             "+106 closed Complete",
         ]
     );
@@ -76,7 +76,7 @@ async fn the_first_wave_proves_then_the_others_come() {
             "+707 wave 1 opened",
             "+813 wave 1 soaking",
             "+813 wave 1 green",
-            "+813 wave 1 passed, 0 proven",
+            "+813 wave 1 passed, 2 proven",
             "+813 wave 2 opened",
             // One, then two, then four; the last one alone.
             "+1237 wave 2 soaking",
