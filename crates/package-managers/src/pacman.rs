@@ -15,7 +15,7 @@ use hostler_module_api::{Follow, Inspect, ModuleError};
 use hostler_probes::{exists, names, word as read_word};
 use hostler_updates::{
     Action, ActionKind, Class, Conffiles, DatabaseState, Hold, Manager, PackageName, PatchLock,
-    Repository, Resolution, Update, WayBack,
+    Repository, Resolution, Scheme, Update, WayBack,
 };
 
 use self::local::{Local, name};
@@ -148,7 +148,7 @@ fn is_met(relation: &str, local: &Local) -> Option<String> {
     // Where no release is asked for, any will do.
     let is_of = is.rsplit_once('-').map_or(is.as_str(), |it| it.0);
     let is = if wanted.contains('-') { is } else { is_of };
-    let order = rpm::compare(is, wanted);
+    let order = hostler_updates::compare(Scheme::Pacman, is, wanted);
     let fits = rest.is_empty()
         || rest.starts_with('<') && order.is_lt()
         || rest.starts_with('>') && order.is_gt()
@@ -591,7 +591,11 @@ fn conclude(
         let installed = local.packages.get(&row.name);
         let kind = match installed {
             None => ActionKind::Install,
-            Some(it) if rpm::compare(&it.version, &row.version).is_gt() => ActionKind::Downgrade,
+            Some(it)
+                if hostler_updates::compare(Scheme::Pacman, &it.version, &row.version).is_gt() =>
+            {
+                ActionKind::Downgrade
+            }
             Some(_) => ActionKind::Upgrade,
         };
         // One that becomes a package for any architecture is the same package to pacman.

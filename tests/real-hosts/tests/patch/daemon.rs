@@ -48,7 +48,9 @@ fn a_daemon_opens_each_window_once() {
 
     let running = daemon();
     until(&running, "the end of the run", || {
-        running.said().contains("is complete: 3 of 3 hosts are patched")
+        running
+            .said()
+            .contains("is complete: 3 of 3 hosts are patched")
     });
     assert!(running.said().contains("goes on with run"));
     running.signal("TERM");
@@ -60,10 +62,17 @@ fn a_daemon_opens_each_window_once() {
     assert!(notes(&again.output).is_empty() && !again.output.contains("opens soon/"));
     let windows = night.patch(&["windows", &policy, "--output", "json"]);
     windows.expect_code(0);
-    assert!(windows.output.contains("\"opened\":true"), "{}", windows.output);
+    assert!(
+        windows.output.contains("\"opened\":true"),
+        "{}",
+        windows.output
+    );
     for host in &night.hosts {
         assert_eq!(version(host, "lib"), "2.0", "{}", host.name);
-        let once = shell(host, "grep -c ' upgrade hostler-made-lib' /var/log/dpkg.log");
+        let once = shell(
+            host,
+            "grep -c ' upgrade hostler-made-lib' /var/log/dpkg.log",
+        );
         assert_eq!(once, "1", "{}", host.name);
     }
 }
