@@ -11,12 +11,13 @@ const LEFT_MAX: usize = 1000;
 
 /// Those in `/etc` whose names end so (`.rpmnew`).
 pub(crate) fn left(host: &dyn Inspect, ends: &[&str]) -> Result<Vec<String>, ModuleError> {
-    let mut argv = vec!["find", "/etc", "-xdev", "(", "-false"];
+    let mut argv = vec!["find", "/etc", "-xdev", "-type", "f", "("];
     let patterns: Vec<String> = ends.iter().map(|end| format!("*{end}")).collect();
-    for pattern in &patterns {
-        argv.extend(["-o", "-name", pattern]);
+    for (index, pattern) in patterns.iter().enumerate() {
+        argv.extend((index > 0).then_some("-o"));
+        argv.extend(["-name", pattern]);
     }
-    argv.extend([")", "-type", "f", "-print"]);
+    argv.extend([")", "-print"]);
     // A directory that vanishes meanwhile is no failure.
     let output = ask(host, Program::new(argv), ASK_MAX_S)?;
     let text = output.stdout_text();
@@ -26,10 +27,14 @@ pub(crate) fn left(host: &dyn Inspect, ends: &[&str]) -> Result<Vec<String>, Mod
     Ok(files)
 }
 
-/// Puts each new file in the place of the one that was kept, which stays beside it. `$1`: a file that is older than the
-/// transaction; `$2`: how the new ones are called; `$3`: how the old one is called then.
-const TAKE_NEW: &str = r#"find /etc -xdev -type f -name "*$2" -cnewer "$1" | while IFS= read -r new; do
-    file=${new%"$2"}
+/// Writes into `$1` which new files (they end in `$2`) there are, and when they came. What busybox has will do.
+const BEFORE: &str = r#"find /etc -xdev -type f -name "*$2" -exec stat -c '%Z %n' {} + >"$1""#;
+
+/// Puts each new file that was not there before in the place of the one that was kept, which stays beside it, its name
+/// ending in `$3`.
+const TAKE_NEW: &str = r#"find /etc -xdev -type f -name "*$2" -exec stat -c '%Z %n' {} + | while IFS= read -r line; do
+    ! grep -qxF -e "$line" "$1" || continue
+    new=${line#* }; file=${new%"$2"}
     [ ! -f "$file" ] || mv -f "$file" "$file$3" || exit 1
     mv -f "$new" "$file" || exit 1
 done"#;
@@ -46,12 +51,16 @@ pub(crate) fn around(
     if conffiles != Conffiles::KeepNew {
         return transaction;
     }
-    let mark = || mark.to_owned();
-    let before = Program::new(["touch".to_owned(), "--".to_owned(), mark()]);
+    let arguments = || [mark, new, old].map(str::to_owned);
+    let before = script(
+        BEFORE,
+        "note which new configuration files there are",
+        arguments(),
+    );
     let after = script(
         TAKE_NEW,
         "put new configuration files in place",
-        [mark(), new.to_owned(), old.to_owned()],
+        arguments(),
     );
     let programs = std::iter::once(before).chain(transaction);
     programs.chain(std::iter::once(after)).collect()

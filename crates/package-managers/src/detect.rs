@@ -3,10 +3,10 @@
 use hostler_module_api::{Inspect, ModuleError};
 use hostler_updates::Manager;
 
-use crate::{Apt, DNF4, DNF5, PackageManager, Zypper};
+use crate::{Apk, Apt, DNF4, DNF5, PackageManager, Pacman, Zypper};
 
 /// All of them, in the order in which they are looked for.
-pub const MANAGERS: &[&dyn PackageManager] = &[&Apt, &Zypper, &DNF5, &DNF4];
+pub const MANAGERS: &[&dyn PackageManager] = &[&Apt, &Zypper, &DNF5, &DNF4, &Pacman, &Apk];
 
 /// The package manager of this host.
 ///

@@ -3,6 +3,7 @@
 //! A package manager looks through [`Inspect`] and gives programs for what is to be done; the modules `patch_*` make
 //! edits of those, and the agent's applier runs them.
 
+mod apk;
 mod apt;
 mod ask;
 mod conffiles;
@@ -11,6 +12,7 @@ mod detect;
 mod dnf;
 mod host;
 mod locks;
+mod pacman;
 mod repomd;
 mod rpm;
 mod xml;
@@ -26,6 +28,7 @@ use hostler_updates::{
     Repository, Resolution, Update,
 };
 
+pub use apk::Apk;
 pub use apt::Apt;
 pub use detect::{MANAGERS, manager, manager_of, metadata_name};
 pub use dnf::{DNF4, DNF5, Dnf};
@@ -34,6 +37,7 @@ pub use host::{
     kernel_package, mapping, reboot, snapshot_provider, stale, unit_of,
 };
 
+pub use pacman::Pacman;
 pub use rpm::file_name as rpm_file_name;
 pub use zypper::Zypper;
 

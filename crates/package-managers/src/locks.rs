@@ -16,7 +16,7 @@ pub(crate) enum Lock {
     File(String),
     /// Held by the process whose number is in the file, while that lives.
     Pid(&'static str),
-    /// Held while the file is there, whoever made it.
+    /// Held while the file is there; who made it has to be found out otherwise.
     There(&'static str),
 }
 
@@ -27,26 +27,21 @@ pub(crate) fn holder(host: &dyn Inspect, locks: &[Lock]) -> Option<PatchLock> {
         let (path, pid) = match lock {
             Lock::File(path) => {
                 let inode = host.stat(Path::new(path), Follow::Yes).ok()??.ino;
-                (path.as_str(), Some(in_table(&table, inode)?))
+                (path.as_str(), in_table(&table, inode)?)
             }
             Lock::Pid(path) => {
                 let pid = word(host, path)?.parse::<u32>().ok()?;
                 if !exists(host, format!("/proc/{pid}")) {
                     return None;
                 }
-                (*path, Some(pid))
+                (*path, pid)
             }
-            Lock::There(path) if exists(host, path) => (*path, None),
             Lock::There(_) => return None,
         };
-        let holder = match pid {
-            Some(pid) => {
-                let name = word(host, format!("/proc/{pid}/comm"));
-                let name = name.unwrap_or_else(|| "a process".into());
-                format!("{} (pid {pid})", name.chars().take(64).collect::<String>())
-            }
-            None => "somebody who left it, or still works".into(),
-        };
+        let name = word(host, format!("/proc/{pid}/comm"));
+        let name = name.unwrap_or_else(|| "a process".into());
+        let name: String = name.chars().take(64).collect();
+        let holder = format!("{name} (pid {pid})");
         Some(PatchLock {
             path: path.to_owned(),
             holder,

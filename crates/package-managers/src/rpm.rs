@@ -6,7 +6,6 @@
 
 mod advisories;
 mod transaction;
-mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +20,6 @@ pub(crate) use advisories::{Advisories, Named, severity};
 pub(crate) use transaction::{
     Available, Offers, Row, Section, conclude, touched, unclassified, updates,
 };
-pub(crate) use version::compare;
 
 /// Most changed configuration files that are told of.
 const CONFFILES_MAX: usize = 200;
@@ -334,6 +332,11 @@ pub(crate) fn locks() -> Vec<Lock> {
     let places = ["/var/lib/rpm", "/usr/lib/sysimage/rpm", "/root/.rpmdb"];
     let files = places.iter().map(|dir| format!("{dir}/.rpm.lock"));
     files.map(Lock::File).collect()
+}
+
+/// Order of `[epoch:]version-release`.
+pub(crate) fn compare(a: &str, b: &str) -> std::cmp::Ordering {
+    hostler_updates::compare(hostler_updates::Scheme::Rpm, a, b)
 }
 
 #[cfg(test)]

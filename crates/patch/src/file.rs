@@ -49,12 +49,12 @@ pub fn write(plan: &Plan) -> Result<Vec<u8>, serde_json::Error> {
 /// # Errors
 /// If it is no plan, or one that this program does not understand, or one that contradicts itself.
 pub fn read(bytes: &[u8]) -> Result<(Plan, PlanId), PlanFileProblem> {
-    if bytes.len() > PLAN_BYTES_MAX {
-        return Err(PlanFileProblem::TooLarge);
-    }
     #[derive(serde::Deserialize)]
     struct Head {
         form: u64,
+    }
+    if bytes.len() > PLAN_BYTES_MAX {
+        return Err(PlanFileProblem::TooLarge);
     }
     let no_plan = |error: &serde_json::Error| PlanFileProblem::NoPlan(error.to_string());
     let head: Head = serde_json::from_slice(bytes).map_err(|error| no_plan(&error))?;
@@ -124,6 +124,11 @@ fn consistent(plan: &Plan) -> Result<(), String> {
         ordered(host.own_windows.as_deref().unwrap_or_default())
             .map_err(|()| format!("the own windows of {name} are out of order"))?;
     }
+    references(plan)
+}
+
+/// Whatever is referred to is there, and in order.
+fn references(plan: &Plan) -> Result<(), String> {
     for wave in &plan.waves {
         let known = wave
             .window

@@ -229,7 +229,7 @@ fn work(plan: &Plan) -> WorkCounts {
 }
 
 /// The opening of a wave's window that an instant is in.
-fn opening<'a>(plan: &'a Plan, wave: u32, at_us: i64) -> Option<&'a Occurrence> {
+fn opening(plan: &Plan, wave: u32, at_us: i64) -> Option<&Occurrence> {
     let window = plan.waves.get(wave as usize)?.window.as_ref()?;
     let all = plan.windows.get(window)?;
     all.iter().find(|it| it.whole.holds(at_us))
@@ -336,9 +336,8 @@ fn misfits(plan: &Plan, wave: u32, simulation: &Simulation) -> Vec<String> {
         .iter()
         .filter(|host| match (simulation.turns.get(**host), first) {
             (Some(Turn::Works(it)), Some(first)) => !first.whole.holds(it.start_us),
-            (Some(Turn::Works(_)), None) => false,
             (Some(Turn::NoTime), _) => true,
-            (Some(Turn::Blocked(_)) | None, _) => false,
+            (Some(Turn::Works(_) | Turn::Blocked(_)) | None, _) => false,
         })
         .map(|&host| host.to_owned())
         .collect();

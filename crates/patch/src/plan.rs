@@ -271,7 +271,7 @@ pub enum GateCheck {
     Prometheus {
         /// The server (`http://prometheus:9090`).
         url: String,
-        /// PromQL.
+        /// The query, in the language of Prometheus.
         query: String,
         /// The highest value that means yes; `None`: the result must be empty.
         at_most: Option<f64>,
@@ -377,6 +377,7 @@ pub enum RebootRule {
 /// Snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
+#[expect(clippy::large_enum_variant, reason = "a plan has one")]
 pub enum SnapshotRule {
     /// None.
     #[default]

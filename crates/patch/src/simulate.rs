@@ -59,11 +59,23 @@ pub fn simulate(
     run.simulation
 }
 
+/// A host that waits for its turn, with the times when it may work.
+type Waiting<'a> = (&'a str, &'a HostPlan, Option<Vec<Interval>>);
+
+enum Chance {
+    /// It works from the one instant to the other.
+    Now(Interval),
+    /// Not now; at this instant perhaps, or when another host is done.
+    Wait(Option<i64>),
+    /// It will not.
+    Never(Turn),
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     pace: Pace,
     simulation: Simulation,
-    /// Groups of each host, by index.
+    /// What is open of each window.
     windows: BTreeMap<&'a str, Vec<Interval>>,
 }
 
@@ -107,25 +119,24 @@ impl<'a> Run<'a> {
         let rules = plan.waves.get(wave)?;
         let limit = limit.unwrap_or(rules.parallel).max(1) as usize;
         let number = u32::try_from(wave).ok()?;
-        let mut waiting: Vec<(&'a str, &'a HostPlan, Option<Vec<Interval>>)> = plan
-            .hosts_of(number)
-            .into_iter()
-            .filter_map(|name| {
-                let (name, host) = plan.hosts.get_key_value(name)?;
-                Some((name.as_str(), host, self.stretches(wave, host)))
-            })
-            .collect();
+        let hosts = plan.hosts_of(number).into_iter().filter_map(|name| {
+            let (name, host) = plan.hosts.get_key_value(name)?;
+            Some((name.as_str(), host, self.stretches(wave, host)))
+        });
+        let mut waiting: Vec<Waiting<'a>> = hosts.collect();
         let mut working: BTreeSet<(i64, &'a str)> = BTreeSet::new();
         let mut done = 0_usize;
         let mut last_end = None;
         let mut now_us = from_us;
         while !waiting.is_empty() || !working.is_empty() {
-            while let Some(&(end_us, host)) =
-                working.first().filter(|(end_us, _)| *end_us <= now_us)
-            {
-                working.remove(&(end_us, host));
+            let ended = |working: &BTreeSet<(i64, &'a str)>| {
+                let first = working.first().copied();
+                first.filter(|(end_us, _)| *end_us <= now_us)
+            };
+            while let Some(it) = ended(&working) {
+                working.remove(&it);
                 done += 1;
-                last_end = last_end.max(Some(end_us));
+                last_end = last_end.max(Some(it.0));
             }
             let slots = if rules.ramp {
                 limit.min(1 << (done + 1).ilog2().min(30))
@@ -133,53 +144,27 @@ impl<'a> Run<'a> {
                 limit
             };
             let mut next_us = working.first().map(|(end_us, _)| *end_us);
+            let mut sooner = |at_us: i64| {
+                next_us = Some(next_us.map_or(at_us, |it| it.min(at_us)));
+            };
             let mut still = Vec::new();
-            for (name, host, stretches) in waiting {
-                let chance = self.chance(host, rules.reserve_s, stretches.as_deref(), now_us);
-                match chance {
-                    Admission::Never => {
-                        self.simulation.turns.insert(name.to_owned(), Turn::NoTime);
-                        continue;
+            for it in waiting {
+                match self.chance(&it, rules.reserve_s, &working, slots, now_us) {
+                    Chance::Never(turn) => {
+                        self.simulation.turns.insert(it.0.to_owned(), turn);
                     }
-                    Admission::Later(at_us) => {
-                        next_us = Some(next_us.map_or(at_us, |it| it.min(at_us)));
-                        still.push((name, host, stretches));
-                        continue;
+                    Chance::Wait(at_us) => {
+                        at_us.into_iter().for_each(&mut sooner);
+                        still.push(it);
                     }
-                    Admission::Now => {}
-                }
-                match self.blocked(name, host, &working) {
-                    Some((_, true)) => {
-                        still.push((name, host, stretches));
-                        continue;
-                    }
-                    Some((group, false)) => {
+                    Chance::Now(turn) => {
+                        working.insert((turn.end_us, it.0));
+                        sooner(turn.end_us);
                         self.simulation
                             .turns
-                            .insert(name.to_owned(), Turn::Blocked(group));
-                        continue;
+                            .insert(it.0.to_owned(), Turn::Works(turn));
                     }
-                    None => {}
                 }
-                if working.len() >= slots {
-                    still.push((name, host, stretches));
-                    continue;
-                }
-                let takes = match self.pace {
-                    Pace::Likely => host.expected_s,
-                    Pace::Slow => host.expected_p95_s,
-                };
-                // Something that takes no time would never end a turn of this loop.
-                let end_us = now_us.saturating_add(us(takes.max(1)));
-                let turn = Interval {
-                    start_us: now_us,
-                    end_us,
-                };
-                self.simulation
-                    .turns
-                    .insert(name.to_owned(), Turn::Works(turn));
-                working.insert((end_us, name));
-                next_us = Some(next_us.map_or(end_us, |it| it.min(end_us)));
             }
             waiting = still;
             match next_us {
@@ -196,7 +181,40 @@ impl<'a> Run<'a> {
         last_end
     }
 
+    /// What becomes of a host that waits.
     fn chance(
+        &self,
+        (name, host, stretches): &Waiting<'a>,
+        reserve_s: u32,
+        working: &BTreeSet<(i64, &str)>,
+        slots: usize,
+        now_us: i64,
+    ) -> Chance {
+        match self.admission(host, reserve_s, stretches.as_deref(), now_us) {
+            Admission::Never => return Chance::Never(Turn::NoTime),
+            Admission::Later(at_us) => return Chance::Wait(Some(at_us)),
+            Admission::Now => {}
+        }
+        match self.blocked(name, host, working) {
+            Some((_, true)) => return Chance::Wait(None),
+            Some((group, false)) => return Chance::Never(Turn::Blocked(group)),
+            None => {}
+        }
+        if working.len() >= slots {
+            return Chance::Wait(None);
+        }
+        let takes = match self.pace {
+            Pace::Likely => host.expected_s,
+            Pace::Slow => host.expected_p95_s,
+        };
+        // Something that takes no time would never end a turn of the loop.
+        Chance::Now(Interval {
+            start_us: now_us,
+            end_us: now_us.saturating_add(us(takes.max(1))),
+        })
+    }
+
+    fn admission(
         &self,
         host: &HostPlan,
         reserve_s: u32,

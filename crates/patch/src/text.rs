@@ -19,6 +19,9 @@ macro_rules! line {
     ($out:expr, $($text:tt)*) => {{ let _ = writeln!($out, $($text)*); }};
 }
 
+/// Most lines of a list.
+const LINES_MAX: usize = 20;
+
 /// Bytes for people.
 pub fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
@@ -218,8 +221,7 @@ fn packages(out: &mut String, plan: &Plan) {
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     line!(out);
     line!(out, "Packages");
-    const MOST: usize = 20;
-    for ((package, from, to), count) in all.iter().take(MOST) {
+    for ((package, from, to), count) in all.iter().take(LINES_MAX) {
         line!(
             out,
             "  {} {} → {}  ({})",
@@ -229,8 +231,8 @@ fn packages(out: &mut String, plan: &Plan) {
             hosts(*count)
         );
     }
-    if all.len() > MOST {
-        line!(out, "  and {} more", all.len() - MOST);
+    if all.len() > LINES_MAX {
+        line!(out, "  and {} more", all.len() - LINES_MAX);
     }
 }
 
@@ -280,8 +282,7 @@ fn waiting(out: &mut String, plan: &Plan) {
     }
     line!(out);
     line!(out, "Waiting");
-    const MOST: usize = 20;
-    for ((package, version, reason), count) in all.iter().take(MOST) {
+    for ((package, version, reason), count) in all.iter().take(LINES_MAX) {
         line!(
             out,
             "  {} {}  ({}): {}",
@@ -291,8 +292,8 @@ fn waiting(out: &mut String, plan: &Plan) {
             shown(reason)
         );
     }
-    if all.len() > MOST {
-        line!(out, "  and {} more", all.len() - MOST);
+    if all.len() > LINES_MAX {
+        line!(out, "  and {} more", all.len() - LINES_MAX);
     }
 }
 

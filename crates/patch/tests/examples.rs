@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use hostler_diag::SourceMap;
-use hostler_patch::policy::{FileText, Files, Hosts, PolicyFile, lint};
+use hostler_patch::policy::{FileText, Files, Hosts, HostsProblem, PolicyFile, lint};
 
 struct Site;
 
 impl Hosts for Site {
-    fn select(&self, pattern: &str) -> (Vec<String>, Vec<(String, Option<String>)>) {
+    fn select(&self, pattern: &str) -> (Vec<String>, Vec<HostsProblem>) {
         let names =
             |prefix: &str, count: u32| (1..=count).map(|it| format!("{prefix}{it}")).collect();
         let all: Vec<String> = names("web", 17);
@@ -18,10 +18,12 @@ impl Hosts for Site {
             "db" => names("db", 3),
             "appliance" => vec!["box1".into()],
             _ => {
-                return (
-                    Vec::new(),
-                    vec![(format!("nothing is called {pattern}"), None)],
-                );
+                let problem = HostsProblem {
+                    message: format!("nothing is called {pattern}"),
+                    hint: None,
+                    malformed: false,
+                };
+                return (Vec::new(), vec![problem]);
             }
         };
         (hosts, Vec::new())

@@ -56,12 +56,13 @@ fn said(case: &Case) -> String {
             ["explain", name, what] => {
                 text::explanation(&explain::explain(&plan, name, Some(what), fleet.now_us).unwrap())
             }
-            ["waves"] => plan
-                .waves
-                .iter()
-                .zip(0..)
-                .map(|(wave, index)| format!("{}: {}\n", wave.name, plan.hosts_of(index).join(" ")))
-                .collect(),
+            ["waves"] => {
+                let waves = plan.waves.iter().zip(0..);
+                let line = |(wave, index): (&hostler_patch::plan::Wave, u32)| {
+                    [&wave.name, ": ", &plan.hosts_of(index).join(" "), "\n"].concat()
+                };
+                waves.map(line).collect()
+            }
             _ => panic!("no such command: {command}"),
         };
         out.push_str(&shown);

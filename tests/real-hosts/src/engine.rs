@@ -199,6 +199,15 @@ impl Running {
         }
     }
 
+    /// Sends it a signal: `TERM`.
+    ///
+    /// # Panics
+    /// When that does not work.
+    pub fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.child.id().to_string());
+        run(Command::new("kill").args([&signal, &pid])).expect("send a signal");
+    }
+
     /// Kills it (SIGKILL) and waits until it is gone.
     ///
     /// # Panics

@@ -11,13 +11,12 @@ use hostler_executor::{Interrupts, Level, Limits};
 use hostler_history::FactKind;
 use hostler_patch::plan::{Plan, PlanId};
 use hostler_rollout::{
-    Clock, End, Entry, Machine, Note, Order, Outcome, Stand, SystemClock, World, drive,
+    Clock, End, Entry, Machine, Note, Order, Outcome, RealGates, Stand, SystemClock, World, drive,
 };
 use sha2::Digest;
 
 use super::book::{Book, body};
 use super::crew::Crew;
-use super::gates::WorldGates;
 use super::hosts::PatchHosts;
 use super::notes::{self, StoredNotes, StoredOrders, Watch};
 use super::{outcome, plan as plans};
@@ -427,7 +426,7 @@ impl Session<'_> {
             self.orders.clone(),
         );
         let world = World {
-            gates: Arc::new(WorldGates::new(
+            gates: Arc::new(RealGates::new(
                 hosts.clone() as Arc<dyn hostler_rollout::Hosts>
             )),
             hosts,

@@ -4,7 +4,6 @@ mod apply;
 mod asking;
 mod book;
 mod crew;
-mod gates;
 mod hosts;
 mod lint;
 mod notes;

@@ -62,8 +62,10 @@ pub async fn plan(
     audience: Audience,
 ) -> Result<PatchPlanned, Refusal> {
     let given = &request.given;
-    let policed = policy::load(given, &request.policy, sources)?;
+    let mut policed = policy::load(given, &request.policy, sources)?;
     let hosts = policed.hosts(given)?;
+    // Hosts that the limit leaves out are none of this plan's, rather than such that did not answer.
+    policed.members.targets = hosts.iter().cloned().collect();
     let book = Book::new(keeping::open(&given.state).map_err(|error| keeping::refused(&error))?);
     let (engine, crew) = start(
         given,

@@ -190,7 +190,6 @@ impl<'a> Writer<'a> {
                 ("string", "clock") => "time of day".into(),
                 ("string", "date") => "date".into(),
                 ("string", "moment") => "date or local time".into(),
-                ("string", "wave-hosts") => "text".into(),
                 ("string", _) => "text".into(),
                 ("integer" | "number", _) => "number".into(),
                 ("boolean", _) => "true or false".into(),

@@ -22,7 +22,7 @@ pub struct PreflightRules {
     pub locks_wait: Seconds,
     /// What to do with an interrupted package database.
     pub package_db: PackageDb,
-    /// What to do with others that update packages by themselves (unattended-upgrades, dnf-automatic, PackageKit).
+    /// What to do with others that update packages by themselves (unattended-upgrades, dnf-automatic, `PackageKit`).
     pub competing_updaters: Competing,
     /// What to do with a host that should have been rebooted before.
     pub pending_reboot: PendingReboot,
@@ -256,7 +256,7 @@ pub struct HttpGateFull {
 pub struct PrometheusGate {
     /// The server: `http://prometheus:9090`.
     pub url: String,
-    /// PromQL: `ALERTS{alertstate="firing", env="prod"}`.
+    /// The query: `ALERTS{alertstate="firing", env="prod"}`.
     pub query: String,
     /// The highest value that means yes. If not given, the result must be empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]

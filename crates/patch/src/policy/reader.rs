@@ -69,22 +69,24 @@ impl<'a> Reader<'a> {
             "array" => self.read_list(node, schema, what),
             "string" => self.read_text(node, schema, what),
             "integer" | "number" => self.read_number(node, schema, what),
-            "boolean" => match &node.kind {
-                NodeKind::Data(Data::Bool(value)) => Some(Value::Bool(*value)),
-                _ => {
-                    let found = node.kind_name();
-                    self.wrong(
-                        node,
-                        format!("{what} must be true or false, this is {found}"),
-                    );
-                    None
-                }
-            },
+            "boolean" => self.read_bool(node, what),
             _ => {
                 self.wrong(node, format!("{what} cannot be read"));
                 None
             }
         }
+    }
+
+    fn read_bool(&mut self, node: &Node, what: &str) -> Option<Value> {
+        if let NodeKind::Data(Data::Bool(value)) = &node.kind {
+            return Some(Value::Bool(*value));
+        }
+        let found = node.kind_name();
+        self.wrong(
+            node,
+            format!("{what} must be true or false, this is {found}"),
+        );
+        None
     }
 
     /// Several forms: the one that is of the node's kind.
@@ -340,9 +342,8 @@ fn check(format: &str, text: &str) -> Result<(), (String, Option<String>)> {
     match format {
         "span" => parse_duration(text).map(drop).map_err(of_schedule),
         "clock" => parse_time(text).map(drop).map_err(of_schedule),
-        "date" => parse_date(text).map(drop).map_err(of_schedule),
         "moment" if text.trim().len() > 10 => parse_date_time(text).map(drop).map_err(of_schedule),
-        "moment" => parse_date(text).map(drop).map_err(of_schedule),
+        "date" | "moment" => parse_date(text).map(drop).map_err(of_schedule),
         "bytes" => parse_bytes(text)
             .map(drop)
             .map_err(|hint| (format!("`{}` is no size", short(text)), Some(hint))),

@@ -45,7 +45,7 @@ impl Case {
         let mut current = String::new();
         for line in text.lines() {
             if let Some(name) = line.strip_prefix("== ") {
-                current = name.trim().to_owned();
+                name.trim().clone_into(&mut current);
                 sections.insert(current.clone(), String::new());
             } else if let Some(section) = sections.get_mut(&current) {
                 section.push_str(line);
@@ -219,6 +219,10 @@ impl Fleet {
         fleet
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each word of the language"
+    )]
     fn apply(&mut self, name: &str, text: &str) {
         let mut words = text.split_whitespace();
         let word = words.next().unwrap_or_default();

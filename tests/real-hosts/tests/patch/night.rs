@@ -140,7 +140,15 @@ impl Night {
         all.extend(args);
         if matches!(
             args[0],
-            "scan" | "plan" | "lint" | "apply" | "forecast" | "explain" | "report"
+            "scan"
+                | "plan"
+                | "lint"
+                | "apply"
+                | "forecast"
+                | "explain"
+                | "report"
+                | "daemon"
+                | "windows"
         ) {
             all.extend(["-i", &hosts, "-i", &groups]);
         }

@@ -4,6 +4,7 @@
 //! `HOSTLER_MANAGERS_ROOT=DIR` runs the scenarios in a root directory that has the programs, by `chroot`, instead of on a
 //! host: with a newer Debian there, dnf 5 and newer releases of the others can be tried.
 
+mod pacman;
 mod rpm;
 
 use std::collections::BTreeMap;
@@ -132,4 +133,19 @@ fn resolve(manager: &dyn PackageManager, view: &View, wanted: &[Wanted]) -> Reso
         .unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(resolution.impossible, [], "{resolution:#?}");
     resolution
+}
+
+/// Serves `/srv` of the host on a port of its own.
+fn serve(view: &View, port: u16) {
+    view.shell(&format!(
+        "python3 -m http.server {port} --bind 127.0.0.1 --directory /srv >/dev/null 2>&1 & echo $! >/srv/pid
+        n=0; until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {port}))' 2>/dev/null; do
+            n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1
+        done"
+    ));
+}
+
+/// Ends the server: from then on nothing can come from a repository.
+fn stop(view: &View) {
+    view.shell("kill $(cat /srv/pid)");
 }

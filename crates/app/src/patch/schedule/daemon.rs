@@ -7,7 +7,7 @@ use hostler_diag::{Diagnostic, SourceMap};
 use hostler_executor::{Interrupts, Level};
 use hostler_history::{FactKind, RunFilter, RunRecord, RunState, Store};
 use hostler_patch::ledger;
-use hostler_patch::plan::{Plan, PlanId};
+use hostler_patch::plan::{LeftOutCode, Plan, PlanId};
 use hostler_rollout::{End, Entry, HaltCause, Note, Order, Stand};
 use hostler_schedule::{Interval, Occurrence, merge};
 use tokio::runtime::Handle;
@@ -28,6 +28,8 @@ use crate::resume::{ResumeRequest, find_unfinished};
 
 /// Newest runs of a policy among which the one of a plan is looked for.
 const RUNS_MAX: usize = 100;
+/// A clock that jumps, and an edited policy, are noticed after this long at the latest.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// Who is started by a timer does not stay for what is further away than this.
 const STAY: Duration = Duration::from_mins(10);
 /// A run that waits for an approval is looked after so often by who is started by a timer.
@@ -189,6 +191,7 @@ impl World for Real<'_> {
 
     fn wait(&self, until_us: i64) -> Wake {
         let time = Duration::from_micros(u64::try_from(until_us - now_us()).unwrap_or(0));
+        let time = time.min(LOOK_EVERY);
         self.runtime.block_on(async {
             tokio::select! {
                 () = self.request.interrupts.reached(Level::Drain) => Wake::Stop,
@@ -233,11 +236,15 @@ impl World for Real<'_> {
         let entries = entries.map_err(|refusal| words(&refusal.diagnostics))?;
         Ok(match stop_of(&entries) {
             Stop::Closed => RunOfPlan::Over,
-            Stop::Halted => RunOfPlan::Halted(run),
+            Stop::Halted | Stop::Ordered => RunOfPlan::Halted(run),
             Stop::None => {
                 let left = [ExitCode::Deferred, ExitCode::Interrupted].map(|it| it as u8);
                 let orderly = summary.exit_code.is_some_and(|it| left.contains(&it));
-                RunOfPlan::Interrupted { run, orderly }
+                if orderly && kept.valid_until_us <= now_us() {
+                    RunOfPlan::Over
+                } else {
+                    RunOfPlan::Interrupted { run, orderly }
+                }
             }
         })
     }
@@ -268,6 +275,11 @@ impl World for Real<'_> {
             id: id.0,
             hosts: plan.hosts.len(),
             left_out: plan.left_out.len(),
+            silent: plan
+                .left_out
+                .values()
+                .filter(|it| is_silent(it.code))
+                .count(),
         })
     }
 
@@ -336,8 +348,12 @@ impl World for Real<'_> {
 }
 
 /// Why a run goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
     None,
+    /// By somebody's order; going on lifts it.
+    Ordered,
+    /// By failures or a gate; only accepting them lifts it.
     Halted,
     Closed,
 }
@@ -349,26 +365,27 @@ fn stop_of(entries: &[Entry]) -> Stop {
     let mut by_process = false;
     for entry in entries {
         match &entry.note {
-            Note::Ordered {
-                id,
-                order: Order::Halt { .. },
-                ..
-            } => by_process = id.starts_with("interrupt-"),
-            Note::Ordered {
-                order: Order::Resume {
-                    accept_failures: true,
-                },
-                ..
-            } => stop = Stop::None,
-            Note::Halted {
-                cause: HaltCause::Ordered { .. },
-            } if by_process => {}
-            Note::Halted { .. } => stop = Stop::Halted,
+            Note::Ordered { id, order, .. } => match order {
+                Order::Halt { .. } => by_process = id.starts_with("interrupt-"),
+                Order::Resume { accept_failures } if *accept_failures || stop == Stop::Ordered => {
+                    stop = Stop::None;
+                }
+                _ => {}
+            },
+            Note::Halted { cause } => match cause {
+                HaltCause::Ordered { .. } if by_process => {}
+                HaltCause::Ordered { .. } => stop = Stop::Ordered,
+                _ => stop = Stop::Halted,
+            },
             Note::Closed { .. } => return Stop::Closed,
             _ => {}
         }
     }
     stop
+}
+
+fn is_silent(code: LeftOutCode) -> bool {
+    matches!(code, LeftOutCode::Unreachable | LeftOutCode::ScanFailed)
 }
 
 /// The plan with all its waves in any window of the policy.
@@ -400,4 +417,56 @@ fn words(problems: &[Diagnostic]) -> String {
         None => it.message.clone(),
     };
     errors.map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stopped(notes: &[Note]) -> Stop {
+        let entries: Vec<Entry> = notes.iter().map(|it| Entry::new(0, it.clone())).collect();
+        stop_of(&entries)
+    }
+
+    fn order(id: &str, order: Order) -> Note {
+        Note::Ordered {
+            id: id.to_owned(),
+            by: "me".to_owned(),
+            order,
+        }
+    }
+
+    #[test]
+    fn who_was_asked_to_end_goes_on_and_who_was_halted_does_not() {
+        let halt = || Order::Halt {
+            reason: String::new(),
+        };
+        let halted = || Note::Halted {
+            cause: HaltCause::Ordered {
+                by: String::new(),
+                reason: String::new(),
+            },
+        };
+        let red = || Note::Halted {
+            cause: HaltCause::Gate {
+                wave: 0,
+                evidence: String::new(),
+            },
+        };
+        let resume = |accept_failures| order("own", Order::Resume { accept_failures });
+        let by_process = || order("interrupt-1", halt());
+        let by_person = || order("order-1", halt());
+        assert_eq!(stopped(&[by_process(), halted()]), Stop::None);
+        assert_eq!(stopped(&[by_person(), halted()]), Stop::Ordered);
+        assert_eq!(stopped(&[by_person(), halted(), resume(false)]), Stop::None);
+        assert_eq!(
+            stopped(&[by_process(), halted(), resume(false), by_person(), halted()]),
+            Stop::Ordered
+        );
+        assert_eq!(stopped(&[red()]), Stop::Halted);
+        assert_eq!(stopped(&[red(), resume(false)]), Stop::Halted);
+        assert_eq!(stopped(&[red(), resume(true)]), Stop::None);
+        let end = hostler_rollout::RunEnd::Complete;
+        assert_eq!(stopped(&[red(), Note::Closed { end }]), Stop::Closed);
+    }
 }

@@ -13,14 +13,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hostler_history::StoreError;
-use hostler_schedule::{MissedRule, Occurrence, Opening, Watch, due, duration_text};
+use hostler_schedule::{Due, MissedRule, Occurrence, Opening, Watch, due, duration_text};
 
 use super::agenda::Agenda;
 use super::diary::{Diary, OpenedOccurrence};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
-/// A clock that jumps, and an edited policy, are noticed after this long at the latest.
+/// What another process does is looked after so often.
 const LOOK_EVERY_US: i64 = 60 * SECOND_US;
 /// After something went wrong it is tried again after this long.
 const AGAIN_AFTER_US: i64 = 300 * SECOND_US;
@@ -40,6 +40,8 @@ pub(crate) struct Planned {
     pub(crate) hosts: usize,
     /// Hosts of the policy that it leaves out.
     pub(crate) left_out: usize,
+    /// Hosts among these that did not answer.
+    pub(crate) silent: usize,
 }
 
 /// How a run of a plan stands.
@@ -88,7 +90,7 @@ pub(crate) enum Wake {
 /// What a scheduler needs of the world.
 pub(crate) trait World {
     fn now_us(&self) -> i64;
-    /// Waits until the time, or until somebody wants an end.
+    /// Waits until the time, or for a shorter while, or until somebody wants an end.
     fn wait(&self, until_us: i64) -> Wake;
     fn stopping(&self) -> bool;
     /// A line for the log.
@@ -114,6 +116,8 @@ pub(crate) struct Scheduler<'a, W: World> {
     not_before_us: i64,
     /// Runs that wait for a window, until when.
     waiting: BTreeMap<String, i64>,
+    /// Plans whose runs are over: they stay so.
+    over: BTreeSet<String>,
     /// What was said since something last happened, so that it is not said each minute.
     said: BTreeSet<String>,
 }
@@ -135,6 +139,7 @@ impl<'a, W: World> Scheduler<'a, W> {
             policy,
             not_before_us: i64::MIN,
             waiting: BTreeMap::new(),
+            over: BTreeSet::new(),
             said: BTreeSet::new(),
         }
     }
@@ -142,11 +147,9 @@ impl<'a, W: World> Scheduler<'a, W> {
     /// Opens windows until somebody wants an end.
     pub(crate) fn attend(&mut self) {
         while !self.world.stopping() {
-            let Looked::Idle(until_us) = self.look() else {
-                continue;
-            };
-            let soon_us = self.world.now_us().saturating_add(LOOK_EVERY_US);
-            if self.world.wait(until_us.min(soon_us)) == Wake::Stop {
+            if let Looked::Idle(until_us) = self.look()
+                && self.world.wait(until_us) == Wake::Stop
+            {
                 break;
             }
         }
@@ -168,6 +171,7 @@ impl<'a, W: World> Scheduler<'a, W> {
         if now_us < self.not_before_us {
             return Looked::Idle(self.not_before_us);
         }
+        self.not_before_us = i64::MIN;
         match self.try_look(now_us) {
             Ok(looked) => looked,
             Err(why) => self.later(now_us, &why),
@@ -214,14 +218,13 @@ impl<'a, W: World> Scheduler<'a, W> {
         if !due.missed.is_empty() {
             self.missed(&agenda, &due.missed, now_us)?;
         }
-        if let Some(looked) = self.unfinished(&agenda, &opened, due.open.as_ref(), now_us)? {
+        if let Some(looked) = self.unfinished(&agenda, &opened, &due, now_us)? {
             return Ok(looked);
         }
         match due.open {
             Some(opening) => self.open(&agenda, &opening, &any),
             None => {
                 self.say_next(&agenda, due.next_us);
-                self.not_before_us = i64::MIN;
                 Ok(Looked::Idle(due.next_us.unwrap_or(now_us + DAY_US)))
             }
         }
@@ -259,12 +262,17 @@ impl<'a, W: World> Scheduler<'a, W> {
         &mut self,
         agenda: &Agenda,
         opened: &[OpenedOccurrence],
-        due: Option<&Opening>,
+        due: &Due,
         now_us: i64,
     ) -> Result<Option<Looked>, String> {
-        for it in opened.iter().rev().filter(|it| !it.plan.is_empty()) {
+        for it in opened.iter().rev() {
+            if it.plan.is_empty() || self.over.contains(&it.plan) {
+                continue;
+            }
             match self.world.run_of(&it.plan)? {
-                RunOfPlan::Over => {}
+                RunOfPlan::Over => {
+                    self.over.insert(it.plan.clone());
+                }
                 RunOfPlan::GoesOn(by) => {
                     self.say(&format!("{} is worked on by another process: {by}", it.id));
                     return Ok(Some(Looked::Idle(now_us + LOOK_EVERY_US)));
@@ -277,11 +285,12 @@ impl<'a, W: World> Scheduler<'a, W> {
                     ));
                 }
                 RunOfPlan::Interrupted { run, orderly } => {
-                    if let Some(due) = due {
-                        self.take_over(due, it, &run, now_us)?;
+                    if let Some(opening) = &due.open {
+                        self.take_over(opening, it, &run, now_us)?;
                     } else if let Some(until_us) = self.waits(agenda, &run, orderly, now_us) {
                         self.say(&format!("run {run} of {} waits for its window", it.id));
-                        return Ok(Some(Looked::Idle(until_us)));
+                        let next_us = due.next_us.unwrap_or(i64::MAX);
+                        return Ok(Some(Looked::Idle(until_us.min(next_us))));
                     }
                     self.say(&format!("goes on with run {run} of {}", it.id));
                     let worked = self.world.resume(&run);
@@ -344,6 +353,12 @@ impl<'a, W: World> Scheduler<'a, W> {
             return Err(format!(
                 "{} was over before its plan was made",
                 opening.within.id
+            ));
+        }
+        if planned.hosts == 0 && planned.silent > 0 {
+            return Err(format!(
+                "{}: nothing can be planned, {} of {} hosts do not answer",
+                opening.id, planned.silent, planned.left_out
             ));
         }
         let plan = if planned.hosts == 0 { "" } else { &planned.id };

@@ -42,6 +42,7 @@ struct Fake {
     runs: RefCell<BTreeMap<String, RunOfPlan>>,
     next: RefCell<Vec<Going>>,
     hosts: Cell<usize>,
+    silent: Cell<usize>,
     plans: Cell<u32>,
     takes_us: Cell<i64>,
     planning_fails: Cell<bool>,
@@ -69,6 +70,7 @@ impl Fake {
             runs: RefCell::default(),
             next: RefCell::default(),
             hosts: Cell::new(3),
+            silent: Cell::new(0),
             plans: Cell::new(0),
             takes_us: Cell::new(HOUR_US),
             planning_fails: Cell::new(false),
@@ -192,6 +194,7 @@ impl World for Fake {
             id,
             hosts: self.hosts.get(),
             left_out: 1,
+            silent: self.silent.get(),
         })
     }
 
@@ -392,10 +395,10 @@ fn what_cannot_be_done_is_tried_again_while_the_window_is_open() {
     assert_eq!(
         log,
         [
-            "11-21T21:12 plan1",
-            "11-21T21:12 apply plan1",
-            "11-21T21:17 apply plan1",
-            "11-21T21:22 apply plan1",
+            "11-21T21:15 plan1",
+            "11-21T21:15 apply plan1",
+            "11-21T21:20 apply plan1",
+            "11-21T21:25 apply plan1",
         ]
     );
     // Nobody could plan as long as the window was open: it was missed.
@@ -486,4 +489,23 @@ fn a_policy_without_a_window_or_with_errors_opens_nothing() {
     fake.at("2026-11-22T00:00:00Z");
     std::fs::write(&fake.policy, policy("")).unwrap();
     assert_eq!(fake.attend("2026-11-30T00:00:00Z")[0], "11-28T21:00 plan1");
+}
+
+#[test]
+fn a_fleet_that_does_not_answer_is_asked_again() {
+    let fake = Fake::new("2026-11-20T12:00:00Z", &policy(""));
+    fake.hosts.set(0);
+    fake.silent.set(1);
+    let log = fake.attend("2026-11-21T21:12:00Z");
+    assert_eq!(
+        log,
+        [
+            "11-21T21:00 plan1",
+            "11-21T21:05 plan2",
+            "11-21T21:10 plan3"
+        ]
+    );
+    fake.hosts.set(3);
+    let log = fake.attend("2026-11-21T23:00:00Z");
+    assert_eq!(log[1], format!("{} apply plan4", &log[0][..11]));
 }

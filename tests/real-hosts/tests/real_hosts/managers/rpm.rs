@@ -15,17 +15,8 @@ fn prepare(view: &View, port: u16) {
     // Debian's rpm keeps its database in root's home; others look where it is elsewhere.
     view.shell("mkdir -p /etc/rpm; echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros.made");
     view.shell(made);
-    view.shell(&format!(
-        "python3 -m http.server {port} --bind 127.0.0.1 --directory /srv >/dev/null 2>&1 & echo $! >/srv/pid
-        n=0; until python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", {port}))' 2>/dev/null; do
-            n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.1
-        done"
-    ));
+    serve(view, port);
     view.shell("rpm -qa --qf '%{NAME}\\n' | xargs -r rpm -e --allmatches 2>/dev/null || true; rm -f /etc/tool.conf*; rpm -i /srv/first/*.rpm 2>&1");
-}
-
-fn stop(view: &View) {
-    view.shell("kill $(cat /srv/pid)");
 }
 
 /// The text of a `.repo` file.
