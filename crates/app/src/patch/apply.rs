@@ -461,6 +461,8 @@ impl Session<'_> {
         );
         if complete {
             outcome::keep(&self.book, &self.plan, &self.id, &run, &entries)?;
+        } else {
+            outcome::keep_verdicts(&self.book, &run, &entries)?;
         }
         if matches!(stand, PatchStand::Stood(_)) {
             let looked =
@@ -470,8 +472,10 @@ impl Session<'_> {
                 engine.tell_problems(problems);
             }
         }
+        let writer = engine.kept().writer();
+        let unwritten = writer.is_some_and(|it| it.broken().is_some());
         let exit = match () {
-            () if engine.run.journal_broken().is_some() => ExitCode::JournalBroken,
+            () if unwritten || engine.run.journal_broken().is_some() => ExitCode::JournalBroken,
             () if engine.lost_lock() => ExitCode::Locked,
             () => exit_of(&stand, &outcomes),
         };
