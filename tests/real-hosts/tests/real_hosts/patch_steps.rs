@@ -188,9 +188,9 @@ fn nothing_beyond_the_plan_is_installed() {
     assert_eq!(versions(&host), BEFORE);
     // A file that is not what was planned is not installed either.
     shell(&host, "rm -r /var/lib/hostler/patch/runs");
-    let damaged = r#"
+    let damaged = r"
     - shell: cp /srv/repo/bad_1.0_all.deb /var/lib/hostler/patch/packages/bad_2.0_all.deb
-"#;
+";
     let ran = apply(&fleet, &engine, &play(BAD, &[damaged, INSTALL]));
     ran.expect_code(2);
     ran.says(&["bad:all 2.0: the file has SHA-256"]);
