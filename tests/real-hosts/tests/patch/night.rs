@@ -91,6 +91,7 @@ impl Night {
             ("  delay: 7d", "  delay: 0s"),
             ("soak: 2h", "soak: 1s"),
             ("soak: 30m", "soak: 1s"),
+            ("logins: 3", "logins: 1"),
             (MORNING, &window),
             (NIGHT, &window),
             (BACKUPS, &limit),
