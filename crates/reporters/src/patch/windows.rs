@@ -88,7 +88,7 @@ mod tests {
             width: 100,
             ..Options::default()
         };
-        let text = windows_text(&[listed.clone()], &options);
+        let text = windows_text(std::slice::from_ref(&listed), &options);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[1],

@@ -29,9 +29,9 @@ use crate::resume::{ResumeRequest, find_unfinished};
 /// Newest runs of a policy among which the one of a plan is looked for.
 const RUNS_MAX: usize = 100;
 /// A clock that jumps, and an edited policy, are noticed after this long at the latest.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Who is started by a timer does not stay for what is further away than this.
-const STAY: Duration = Duration::from_mins(10);
+const STAY: Duration = Duration::from_secs(600);
 /// A run that waits for an approval is looked after so often by who is started by a timer.
 const APPROVAL_US: i64 = 900_000_000;
 /// Name of the window that stands for all windows of a policy, in plans that make up for a missed occurrence.
@@ -107,9 +107,10 @@ pub fn daemon(
             .iter()
             .map(|path| scope.spawn(move || attend(path)));
         let threads: Vec<_> = threads.collect();
-        let ends = threads.into_iter().map(|it| it.join().unwrap_or(false));
         // All are waited for.
-        ends.fold(true, |all, fine| all && fine)
+        let ends = threads.into_iter().map(|it| it.join().unwrap_or(false));
+        let failed = ends.filter(|fine| !fine).count();
+        failed == 0
     });
     Ok(if fine { ExitCode::Ok } else { ExitCode::Error })
 }

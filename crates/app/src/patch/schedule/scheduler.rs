@@ -221,13 +221,11 @@ impl<'a, W: World> Scheduler<'a, W> {
         if let Some(looked) = self.unfinished(&agenda, &opened, &due, now_us)? {
             return Ok(looked);
         }
-        match due.open {
-            Some(opening) => self.open(&agenda, &opening, &any),
-            None => {
-                self.say_next(&agenda, due.next_us);
-                Ok(Looked::Idle(due.next_us.unwrap_or(now_us + DAY_US)))
-            }
+        if let Some(opening) = due.open {
+            return self.open(&agenda, &opening, &any);
         }
+        self.say_next(&agenda, due.next_us);
+        Ok(Looked::Idle(due.next_us.unwrap_or(now_us + DAY_US)))
     }
 
     fn say_next(&mut self, agenda: &Agenda, next_us: Option<i64>) {
@@ -429,7 +427,7 @@ fn said_of(agenda: &Agenda, opening: &Opening) -> String {
     };
     if opening.late_us > LATE_US && opening.within.id == opening.id {
         let late = opening.late_us.unsigned_abs() / 60_000_000 * 60;
-        text += &format!(" ({} late)", duration_text(late));
+        text = format!("{text} ({} late)", duration_text(late));
     }
     text
 }

@@ -96,7 +96,7 @@ impl Fake {
         self
     }
 
-    fn note(&self, text: String) {
+    fn note(&self, text: &str) {
         let at = jiff::Timestamp::from_microsecond(self.now_us.get()).unwrap();
         self.log
             .borrow_mut()
@@ -182,7 +182,7 @@ impl World for Fake {
         }
         self.plans.set(self.plans.get() + 1);
         let id = format!("plan{}", self.plans.get());
-        self.note(format!(
+        self.note(&format!(
             "{id}{}",
             if any_window.is_some() {
                 " for any window"
@@ -199,17 +199,17 @@ impl World for Fake {
     }
 
     fn apply(&self, plan: &str) -> Worked {
-        self.note(format!("apply {plan}"));
+        self.note(&format!("apply {plan}"));
         self.work(plan, &plan.replace("plan", "run"))
     }
 
     fn resume(&self, run: &str) -> Worked {
-        self.note(format!("resume {run}"));
+        self.note(&format!("resume {run}"));
         self.work(&run.replace("run", "plan"), run)
     }
 
     fn report_missed(&self, _policy: &Path, ids: &[String]) -> Result<(), String> {
-        self.note(format!("missed {}", ids.join(" ")));
+        self.note(&format!("missed {}", ids.join(" ")));
         Ok(())
     }
 }

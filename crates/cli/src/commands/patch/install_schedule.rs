@@ -106,12 +106,13 @@ fn tell(console: &Console, units: &[Unit], directory: &Path, user: bool) {
             directory.join(&unit.name).display()
         ));
     }
+    // The timer is the last one.
     let manager = if user {
         "systemctl --user"
     } else {
         "systemctl"
     };
-    if let Some(timer) = units.iter().find(|it| it.name.ends_with(".timer")) {
+    if let Some(timer) = units.last() {
         console.line(&format!(
             "Start it: {manager} daemon-reload && {manager} enable --now {}",
             timer.name
