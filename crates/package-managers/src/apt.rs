@@ -3,6 +3,7 @@
 //! Nothing is guessed that apt can be asked: which versions there are (`apt-cache policy`), what they are made of
 //! (`apt-cache show`), what would be done (`apt-get --simulate`). All of it over lists in Hostler's own directory.
 
+mod asked;
 mod conffiles;
 mod install;
 mod names;

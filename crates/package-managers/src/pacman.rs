@@ -122,7 +122,9 @@ fn describe(
             let Some(row) = rows.iter_mut().find(is_it) else {
                 continue;
             };
-            row.arch = field("Architecture").unwrap_or_default().to_owned();
+            field("Architecture")
+                .unwrap_or_default()
+                .clone_into(&mut row.arch);
             row.size = field("Installed Size").and_then(bytes).unwrap_or(0);
             let others = ["Replaces", "Conflicts With"].map(|it| field(it).unwrap_or_default());
             let mut replaced: Vec<String> = others
@@ -624,7 +626,14 @@ fn conclude(
         resolution.actions.extend(before);
         resolution.actions.push(action);
     }
-    gone.extend(removed(host, metadata, local, wanted, &gone)?);
+    match removed(host, metadata, local, wanted, &gone)? {
+        Ok(names) => gone.extend(names),
+        Err(why) => {
+            let those = wanted.iter().filter(|it| it.version.is_none());
+            let those = those.map(|it| (it.package.clone(), why.clone()));
+            resolution.impossible.extend(those);
+        }
+    }
     for it in &gone {
         let Some(package) = local.packages.get(it) else {
             continue;
@@ -688,13 +697,13 @@ fn removed(
     local: &Local,
     wanted: &[Wanted],
     gone: &BTreeSet<String>,
-) -> Result<Vec<String>, ModuleError> {
+) -> Result<Result<Vec<String>, String>, ModuleError> {
     let names = wanted.iter().filter(|it| it.version.is_none());
     let names = names.map(|it| it.package.name.as_str());
     let there = names.filter(|it| local.packages.contains_key(*it) && !gone.contains(*it));
     let names: Vec<String> = there.map(word).collect();
     if names.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Ok(Vec::new()));
     }
     let head = ["-R", "--print", "--print-format", "%n", "--"];
     let program = program(
@@ -708,5 +717,6 @@ fn removed(
     }
     let said = output.stdout_text();
     let is_there = |it: &&str| local.packages.contains_key(*it);
-    Ok(said.lines().filter(is_there).map(str::to_owned).collect())
+    let there = said.lines().filter(is_there).map(str::to_owned);
+    Ok(Ok(there.collect()))
 }

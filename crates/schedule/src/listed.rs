@@ -23,9 +23,9 @@ pub struct Listed {
     pub length: String,
     /// How much of it freezes leave; the same as `length` if there are none, `0s` if nothing is left.
     pub left: String,
-    /// Names of the waves that run in it; none if the window is a limit for certain hosts.
+    /// Names of the waves that run in it.
     pub waves: Vec<String>,
-    /// Hosts that it is for: of the policy, or those that it is a limit for.
+    /// Hosts that it is for: those of the policy, or the one that was asked about.
     pub hosts: usize,
     /// Was it opened already?
     pub opened: bool,

@@ -16,7 +16,7 @@ const STEPS: u32 = 128;
 /// See [`STEPS`].
 const ATTEMPTS: u32 = 256;
 /// Numbers from here on are of work that only looks and is not remembered.
-const FLEETING: u32 = 1 << 31;
+pub(super) const FLEETING: u32 = 1 << 31;
 
 /// Hosts of a patch run.
 pub(crate) struct PatchHosts {

@@ -29,7 +29,7 @@ pub fn windows_text(all: &[Listed], options: &Options) -> String {
         };
         let waves: Vec<String> = it.waves.iter().map(|it| sanitize::name(it)).collect();
         let waves = if waves.is_empty() {
-            "(a limit for hosts)".to_owned()
+            "(no wave)".to_owned()
         } else {
             waves.join(", ")
         };

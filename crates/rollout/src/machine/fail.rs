@@ -188,11 +188,14 @@ impl Machine {
     }
 }
 
-/// Does a download say that no source has the version any more? What apt, pacman and apk, dnf, and zypper say of it.
+/// Does a download say that no source has the version any more? What apt (by HTTP, from a directory: `copy:` and `file:`),
+/// pacman and apk, dnf, and zypper say of it.
 fn is_gone(message: &str) -> bool {
     let words = [
         "404  Not Found",
         "404 Not Found",
+        "Failed to stat - stat (2: No such file",
+        "File not found - ",
         "error: 404",
         "Status code: 404",
         "not found on medium",

@@ -59,7 +59,7 @@ fn service(policy: &str, invocation: &Invocation) -> String {
         None => String::new(),
     };
     format!(
-        "# Written by `hostler patch install-schedule`. It writes it anew when the policy's windows have changed.
+        "# Written by `hostler patch install-schedule`: run it again when the windows of the policy have changed.
 [Unit]
 Description=Patch windows of the policy {policy}
 Documentation=man:systemd.timer(5)
@@ -81,7 +81,7 @@ KillMode=mixed
 
 fn timer(policy: &str, windows: &[Window]) -> String {
     let mut text = format!(
-        "# Written by `hostler patch install-schedule`. It writes it anew when the policy's windows have changed.
+        "# Written by `hostler patch install-schedule`: run it again when the windows of the policy have changed.
 [Unit]
 Description=Timer of the patch windows of the policy {}
 

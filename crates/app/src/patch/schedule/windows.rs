@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_patch::policy::SchedulePart;
-use hostler_schedule::{Listed, Occurrence, intersect, merge, next_occurrences};
+use hostler_schedule::{Interval, Listed, Occurrence, duration_text, intersect, next_occurrences};
 
 use super::diary::Diary;
 use crate::keeping;
@@ -53,8 +53,8 @@ pub fn windows(
     let now_us = now_us();
     let mut all: Vec<Listed> = Vec::new();
     for part in policed.schedule.windows.values() {
-        // For a host its limits are no windows of their own.
-        if limits.is_some() && part.is_limit {
+        // Limits open nothing: they are said of the windows that they cut.
+        if part.is_limit {
             continue;
         }
         let found = next_occurrences(
@@ -68,9 +68,10 @@ pub fn windows(
     }
     all.sort_by_key(|it| it.occurrence.whole);
     all.truncate(request.next);
-    if let Some(limits) = &limits {
-        for it in &mut all {
-            narrow(it, limits, &policed);
+    for it in &mut all {
+        match &limits {
+            Some(limits) => narrow(it, limits, &policed),
+            None => say_limits(it, &policed),
         }
     }
     mark_opened(request, &policed, now_us, &mut all)?;
@@ -83,15 +84,11 @@ fn listed(policed: &Policed, part: &SchedulePart, occurrence: Occurrence) -> Lis
     let count = policy.waves.len();
     let waves = policy.waves.iter().enumerate();
     let waves = waves.filter(|(_, it)| policy.window_of(it) == Some(window));
-    let hosts = match policed.members.windows.get(window) {
-        Some(hosts) if part.is_limit => hosts.len(),
-        _ => policed.members.targets.len(),
-    };
     Listed {
         waves: waves
             .map(|(index, it)| it.shown_name(index, count))
             .collect(),
-        hosts,
+        hosts: policed.members.targets.len(),
         ..Listed::new(occurrence, part.window.zone())
     }
 }
@@ -113,22 +110,39 @@ fn limits_of(policed: &Policed, host: &str) -> Result<Vec<String>, Refusal> {
 
 /// What of an occurrence is open for a host with these limits.
 fn narrow(it: &mut Listed, limits: &[String], policed: &Policed) {
-    let whole = it.occurrence.whole;
     for limit in limits {
-        let open = policed
-            .schedule
-            .open(limit, whole.start_us - 8 * DAY_US, whole.end_us);
-        let left = intersect(&it.occurrence.open, &merge(open));
+        let left = within(&it.occurrence, limit, policed);
         if left != it.occurrence.open {
-            it.occurrence
-                .remarks
-                .push(format!("only while `{limit}` is open, too"));
+            let remark = format!("only while `{limit}` is open, too");
+            it.occurrence.remarks.push(remark);
         }
         it.occurrence.open = left;
     }
     it.hosts = 1;
-    let zone = policed.schedule.zone(Some(&it.occurrence.window));
-    it.left = Listed::new(it.occurrence.clone(), &zone).left;
+    it.left = length(&it.occurrence.open);
+}
+
+/// Says what the limits of some hosts leave of it.
+fn say_limits(it: &mut Listed, policed: &Policed) {
+    for (limit, hosts) in &policed.members.windows {
+        let left = within(&it.occurrence, limit, policed);
+        if left != it.occurrence.open {
+            let (count, left) = (hosts.len(), length(&left));
+            let remark = format!("`{limit}` leaves {left} of it to {count} of the hosts");
+            it.occurrence.remarks.push(remark);
+        }
+    }
+}
+
+/// What of an occurrence is open while a limit is, too.
+fn within(it: &Occurrence, limit: &str, policed: &Policed) -> Vec<Interval> {
+    let (from_us, until_us) = (it.whole.start_us, it.whole.end_us);
+    intersect(&it.open, &policed.schedule.open(limit, from_us, until_us))
+}
+
+fn length(open: &[Interval]) -> String {
+    let us: i64 = open.iter().map(Interval::length_us).sum();
+    duration_text(us.unsigned_abs() / 1_000_000)
 }
 
 fn mark_opened(
