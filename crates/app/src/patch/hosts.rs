@@ -63,7 +63,12 @@ impl PatchHosts {
         if matches!(call.work, StepWork::Probe) {
             return self.probe(&call.host).await;
         }
-        let number = self.number(&call);
+        // What only looks is done anew each time: an answer from before would be no answer.
+        let number = if call.only_looks() {
+            self.fleeting()
+        } else {
+            self.number(&call)
+        };
         if number == 0 {
             let message = format!("{} was tried too often on {}", call.step, call.host);
             return StepOutcome::Failed { message };

@@ -10,7 +10,7 @@ use super::Machine;
 use super::host::{Doing, Owed};
 use super::place::Place;
 use super::waves::{WavePhase, is_good};
-use crate::{Job, Moment, Step, StepCall, StepWork};
+use crate::{Job, JobName, Moment, Step, StepCall, StepWork};
 
 /// Seconds that what is starting may take after services were restarted, without a reboot.
 const SETTLE_S: u32 = 120;
@@ -23,17 +23,21 @@ fn module(name: &'static str, args: Value) -> StepWork {
 
 impl Machine {
     /// Everything that is under way.
-    pub(crate) fn jobs(&self) -> Vec<Job> {
-        let mut jobs: Vec<Job> = Vec::new();
+    pub(crate) fn jobs(&self) -> Vec<JobName> {
+        let mut jobs: Vec<JobName> = Vec::new();
         for (index, host) in self.hosts.iter().enumerate() {
+            let name = || self.names[index].clone();
             if let Some(doing) = host.doing {
-                jobs.push(self.job(index, doing));
+                jobs.push(JobName::Step {
+                    host: name(),
+                    step: doing.step,
+                    attempt: doing.attempt,
+                });
             }
             if let Some(moment) = host.asking {
-                jobs.push(Job::Groups {
-                    host: self.names[index].clone(),
+                jobs.push(JobName::Groups {
+                    host: name(),
                     moment,
-                    gates: self.group_gates(index),
                 });
             }
         }
@@ -44,16 +48,47 @@ impl Machine {
                 green: false,
             } = self.waves[wave].phase
         {
-            jobs.push(Job::Watch {
-                wave: u32::try_from(wave).unwrap_or(u32::MAX),
-                gates: self.wave_gates(wave),
-                until_us,
-            });
+            let wave = u32::try_from(wave).unwrap_or(u32::MAX);
+            jobs.push(JobName::Watch { wave, until_us });
         }
         jobs
     }
 
-    fn job(&self, index: usize, doing: Doing) -> Job {
+    /// What a job is that is under way; `None` if it is not.
+    pub fn job(&self, name: &JobName) -> Option<Job> {
+        let find = |host: &String| self.index.get(host).copied();
+        match name {
+            JobName::Step {
+                host,
+                step,
+                attempt,
+            } => {
+                let index = find(host)?;
+                let doing = self.hosts[index].doing?;
+                let same = doing.step == *step && doing.attempt == *attempt;
+                same.then(|| self.step_job(index, doing))
+            }
+            JobName::Groups { host, moment } => {
+                let index = find(host)?;
+                (self.hosts[index].asking == Some(*moment)).then(|| Job::Groups {
+                    host: host.clone(),
+                    moment: *moment,
+                    gates: self.group_gates(index),
+                })
+            }
+            JobName::Watch { wave, until_us } => {
+                let number = *wave as usize;
+                self.waves.get(number)?;
+                Some(Job::Watch {
+                    wave: *wave,
+                    gates: self.wave_gates(number),
+                    until_us: *until_us,
+                })
+            }
+        }
+    }
+
+    fn step_job(&self, index: usize, doing: Doing) -> Job {
         let host = &self.hosts[index];
         let timeout = self.plan.procedure.reboot_timeout_s;
         let call = |work| StepCall {

@@ -85,7 +85,8 @@ impl Machine {
     /// What is still owed on a host that has its outcome.
     fn housekeeping(&self, index: usize) -> Option<Note> {
         let host = &self.hosts[index];
-        if host.stage != Stage::Ended
+        if host.owed.is_empty()
+            || host.stage != Stage::Ended
             || host.doing.is_some()
             || self.rollback_wanted(index).is_some()
         {
