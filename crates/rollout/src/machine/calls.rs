@@ -206,7 +206,7 @@ impl Machine {
         let wanted: Vec<Value> = wanted
             .map(|it| json!({"name": it.package.name, "arch": it.package.arch, "version": it.to}))
             .collect();
-        json!({ "wanted": wanted })
+        json!({"wanted": wanted, "refresh": true})
     }
 
     fn install_args(&self, index: usize) -> Value {
