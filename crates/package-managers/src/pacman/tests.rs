@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use hostler_module_api::fake::FakeHost;
 
 use super::*;
