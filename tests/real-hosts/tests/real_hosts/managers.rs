@@ -4,6 +4,12 @@
 //! `HOSTLER_MANAGERS_ROOT=DIR` runs the scenarios in a root directory that has the programs, by `chroot`, instead of on a
 //! host: with a newer Debian there, dnf 5 and newer releases of the others can be tried.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a scenario reads from top to bottom, and stops where it cannot go on"
+)]
+
 mod pacman;
 mod rpm;
 
