@@ -177,9 +177,10 @@ const MODULES: &str = r#"
 
 /// Lets hostler itself scan, resolve, download, install and go back on a host that was just prepared; `wanted` is YAML.
 fn by_modules(stage: &Stage, wanted: &str, says: &[&str]) {
-    let (Some((fleet, hosts, _)), engine) = (&stage.fleet, Engine::under_test()) else {
+    let Some((fleet, hosts, _)) = &stage.fleet else {
         return;
     };
+    let engine = Engine::under_test();
     if !engine.is_hostler() {
         return;
     }
