@@ -60,7 +60,9 @@ fn windows_are_listed() {
         let lines = out
             .lines()
             .map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap());
-        lines.collect::<Vec<_>>()
+        // What is worth knowing of the policy is told in between.
+        let windows = lines.filter(|it| it.get("whole").is_some());
+        windows.collect::<Vec<_>>()
     };
     let all = listed(&[]);
     assert_eq!(all.len(), 40);

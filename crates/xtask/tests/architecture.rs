@@ -15,7 +15,7 @@ const HOUSE: &str = "
     journal        L0  sync   : value change events protocol
     updates        L0  sync   :
     python-regex   L1  sync   :
-    schedule       L1  sync   :
+    schedule       L1  sync   : diag
     yaml           L1  sync   : diag value
     template       L1  sync   : diag value yaml python-regex
     inventory      L1  sync   : diag value yaml python-regex

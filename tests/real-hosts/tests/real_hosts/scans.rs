@@ -20,8 +20,8 @@ const SCAN: &str = "- hosts: all
 fn returned(output: &str, name: &str) -> Value {
     let events = output.lines().filter(|line| line.starts_with('{'));
     let events = events.map(|line| serde_json::from_str(line).expect("events are JSON"));
-    let ended = events.filter(|it: &Value| it["event"] == "task_finished");
-    let last = ended.last().expect("a task ended");
+    let mut ended = events.filter(|it: &Value| it["event"] == "task_finished");
+    let last = ended.next_back().expect("a task ended");
     let fields = &last["result"]["value"];
     assert!(fields[name].is_object(), "{last}");
     fields[name].clone()

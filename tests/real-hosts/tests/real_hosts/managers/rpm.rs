@@ -299,7 +299,7 @@ fn dnf_does_exactly_what_was_planned() {
     view.shell(
         "rm -f /etc/dnf/plugins/local.conf /etc/dnf/libdnf5-plugins/local.conf /usr/lib/python3/dist-packages/dnf-plugins/local.py",
     );
-    dnf(view.shell("command -v dnf5 || true") != "", view);
+    dnf(!view.shell("command -v dnf5 || true").is_empty(), view);
     prepare(view, 8311);
     by_modules(&stage, WANTED, SAYS);
 }
