@@ -60,7 +60,9 @@ fn windows_are_listed() {
         let lines = out
             .lines()
             .map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap());
-        lines.collect::<Vec<_>>()
+        // Warnings of the policy are lines of their own.
+        let windows = lines.filter(|it| it["window"].is_string());
+        windows.collect::<Vec<_>>()
     };
     let all = listed(&[]);
     assert_eq!(all.len(), 40);
