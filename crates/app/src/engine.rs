@@ -101,7 +101,12 @@ impl Engine {
 
     /// Tells what is wrong with the inputs and stops nothing.
     pub(crate) fn tell_warnings(&self, inputs: &Inputs, problems: Vec<Diagnostic>) {
-        for diagnostic in inputs.warnings.iter().cloned().chain(problems) {
+        self.tell_problems(inputs.warnings.iter().cloned().chain(problems));
+    }
+
+    /// Tells what is wrong and stops nothing.
+    pub(crate) fn tell_problems(&self, problems: impl IntoIterator<Item = Diagnostic>) {
+        for diagnostic in problems {
             let place = diagnostic.labels.first();
             let location = place.map(|label| self.run.sources.locate(label.span));
             self.emit(RunEvent::Warned {

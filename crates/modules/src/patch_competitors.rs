@@ -249,7 +249,7 @@ fn look(host: &dyn Inspect) -> Result<Vec<Unit>, ModuleError> {
         let null = host.read_link(&PathBuf::from(RUNTIME).join(name))?;
         found.push(Unit {
             name,
-            waits: name.ends_with(".timer"),
+            waits: name.strip_suffix(".timer").is_some(),
             loaded: has("LoadState=loaded") || null.is_some(),
             active: has("ActiveState=active"),
             masked: null.is_some_and(|it| it.as_os_str() == "/dev/null"),

@@ -206,11 +206,11 @@ impl Module for This {
         if ran.check || wrong.is_empty() {
             return report;
         }
-        let more = wrong.len().saturating_sub(10);
-        let mut shown = wrong[..wrong.len().min(10)].join("; ");
-        if more > 0 {
-            shown.push_str(&format!("; and {more} more"));
-        }
+        let named = wrong[..wrong.len().min(10)].join("; ");
+        let shown = match wrong.len().saturating_sub(10) {
+            0 => named,
+            more => format!("{named}; and {more} more"),
+        };
         report.fail(format!("not all packages could be downloaded: {shown}"))
     }
 }
@@ -366,7 +366,7 @@ fn expired(host: &dyn Inspect, state: &State, of_run: &Path) -> Result<Vec<PathB
             let is_needed = path == of_run || needed.iter().any(|it| Path::new(it) == path);
             let old = host
                 .stat(&path, Follow::No)?
-                .is_some_and(|it| now.saturating_sub(it.mtime_ns) > KEPT_NS);
+                .is_some_and(|it| now.saturating_sub(it.ctime_ns) > KEPT_NS);
             if old && !is_needed {
                 expired.push(path);
             }
@@ -394,10 +394,10 @@ mod tests {
         args
     }
 
-    fn sum(content: &str) -> Option<String> {
+    fn sum(content: &str) -> String {
         let mut hasher = hostler_module_api::Hasher::new("sha256").unwrap();
         hasher.update(content.as_bytes());
-        Some(hasher.hex())
+        hasher.hex()
     }
 
     fn serving(content: &'static str) -> FakeHost {
@@ -423,10 +423,10 @@ mod tests {
 
     #[test]
     fn new_files_are_verified_and_old_ones_kept() {
-        let done = check_module::<This>(args(sum("new")), serving("new"));
+        let done = check_module::<This>(args(Some(sum("new"))), serving("new"));
         let it = got(&done.first);
         assert_eq!((it.files.len(), it.bytes), (1, 3));
-        assert_eq!(Some(it.files[0].sha256.clone()), sum("new"));
+        assert_eq!(it.files[0].sha256, sum("new"));
         assert_eq!(it.kept_for_way_back[0].path, format!("{DIR}/a_1_amd64.deb"));
         assert_eq!(it.without_way_back[0].to_string(), "b:amd64");
         assert_eq!(done.host.at(DIR).unwrap().mode, 0o700);
@@ -439,7 +439,7 @@ mod tests {
     fn another_file_is_a_failure_and_is_fetched_anew() {
         let mut host = serving("evil");
         let mode = Mode::default();
-        let first = execute::<This>(&args(sum("new")).into(), mode, &mut host);
+        let first = execute::<This>(&args(Some(sum("new"))).into(), mode, &mut host);
         let msg = first.failed.unwrap().msg;
         assert!(
             msg.starts_with(
@@ -449,7 +449,7 @@ mod tests {
         );
         let file = format!("{DIR}/a_2_amd64.deb");
         let mut host = host.on_writes(FETCH, &[(&file, "new")]);
-        let second = execute::<This>(&args(sum("new")).into(), mode, &mut host);
+        let second = execute::<This>(&args(Some(sum("new"))).into(), mode, &mut host);
         assert_eq!(second.failed, None);
         assert_eq!(host.text(&file).unwrap(), "new");
     }
@@ -466,7 +466,7 @@ mod tests {
         let mut host = serving("new").file(cached, "cached");
         set(&mut host, "a", Some("2"));
         set(&mut host, "b", None);
-        let done = check_module::<This>(args(sum("new")), host);
+        let done = check_module::<This>(args(Some(sum("new"))), host);
         assert!(
             !done
                 .host
@@ -493,7 +493,7 @@ mod tests {
             .dir("/var/lib/hostler/patch/runs/r1", 0o700)
             .file(&format!("{DIR}/x_1_amd64.deb"), "")
             .file(&format!("{DIR}/a_1_amd64.deb"), "");
-        let done = check_module::<This>(args(sum("new")), host);
+        let done = check_module::<This>(args(Some(sum("new"))), host);
         assert!(done.host.at("/var/lib/hostler/patch/runs/r0").is_none());
         assert!(done.host.at("/var/lib/hostler/patch/runs/r1").is_some());
         assert!(done.host.at(&format!("{DIR}/x_1_amd64.deb")).is_none());

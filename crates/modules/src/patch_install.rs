@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use hostler_change::Remove;
 use hostler_module_api::prelude::*;
 use hostler_package_managers::{PackageManager, Wanted};
 use hostler_updates::{Action, Conffiles, DatabaseState, Installed, Resolution};
@@ -157,7 +158,9 @@ impl Module for This {
         }
         now.check(args)?;
         make_dirs(&mut plan, &now.missing);
-        if now.before.is_none() {
+        // A rollback that ended well: what follows is a new piece of work, and so is going back once more.
+        let anew = now.rollback.1.rc == Some(0);
+        if now.before.is_none() || anew {
             for (name, text) in [
                 ("conffiles-before.txt", now.conffiles_left.join("\n")),
                 ("before.txt", list(&now.installed)),
@@ -165,15 +168,12 @@ impl Module for This {
                 plan.write(Vec::new(), private_file(now.dir.join(name), text));
             }
         }
-        if now.has_after {
-            let path = now.dir.join("after.txt");
+        let stale = [(now.has_after, "after.txt"), (anew, "before-rollback.txt")];
+        for (_, name) in stale.into_iter().filter(|it| it.0) {
+            let path = now.dir.join(name);
             let recursive = false;
-            plan.push_all(
-                Vec::new(),
-                Edit::Remove(hostler_change::Remove { path, recursive }),
-            );
+            plan.push_all(Vec::new(), Edit::Remove(Remove { path, recursive }));
         }
-        // Going back once more in this run is a new piece of work.
         now.rollback.0.forget(&mut plan, &now.rollback.1);
         let programs = now.manager.install(
             &now.open,

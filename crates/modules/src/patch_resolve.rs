@@ -20,6 +20,9 @@ use crate::patching::{files, manager, value_of};
 pub(crate) struct Args {
     /// Packages with the versions that they are to have.
     wanted: Vec<Wanted>,
+    /// Refresh the package lists first: archives drop versions.
+    #[serde(default)]
+    refresh: bool,
 }
 
 /// A package that is wanted.
@@ -48,6 +51,10 @@ impl Module for This {
     fn observe(args: &Args, host: &dyn Inspect) -> Result<Resolution, ModuleError> {
         let manager = manager::manager(host)?;
         let dir = files::metadata(manager.kind());
+        if args.refresh {
+            // What cannot be refreshed is as it was; a version that is not there then cannot be downloaded.
+            manager.refresh(host, &dir)?;
+        }
         let wanted = args.wanted.iter().map(|it| Exactly {
             package: PackageName { name: it.name.clone(), arch: it.arch.clone() },
             version: it.version.clone(),

@@ -1,5 +1,6 @@
 //! `patch_restart`: services that run replaced files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use hostler_module_api::prelude::*;
@@ -108,20 +109,22 @@ impl Module for This {
             reboot: managers::reboot(host, kind, &managers::kernel(host), &stale),
             program: systemctl(host, Scope::System, []),
         };
-        let mut candidates: Vec<String> = Vec::new();
+        // Units with the processes that made them candidates.
+        let mut candidates: BTreeMap<String, Vec<u32>> = BTreeMap::new();
         let systemd = systemd_is_running(host);
         for process in &stale {
             match unit_to_restart(process, systemd) {
-                Ok(unit) if candidates.iter().any(|it| it == unit) => {}
-                Ok(unit) => candidates.push(unit.to_owned()),
+                Ok(unit) => candidates
+                    .entry(unit.to_owned())
+                    .or_default()
+                    .push(process.pid),
                 Err(why) => state.left.push((shown(process), why.to_owned())),
             }
         }
-        candidates.sort();
-        let known = ask(host, &candidates)?;
+        let known = ask(host, candidates.keys())?;
         let own = own_unit(host);
-        for unit in candidates {
-            match refusal(args, &unit, &known, own.as_deref()) {
+        for (unit, pids) in candidates {
+            match refusal(args, &unit, &pids, &known, own.as_deref()) {
                 Some(why) => state.left.push((unit, why)),
                 None => state.units.push(unit),
             }
@@ -208,15 +211,18 @@ fn shown(process: &StaleProcess) -> String {
 }
 
 /// What the manager says of units.
-fn ask(host: &dyn Inspect, names: &[String]) -> Result<String, ModuleError> {
-    if names.is_empty() {
+fn ask<'a>(
+    host: &dyn Inspect,
+    names: impl ExactSizeIterator<Item = &'a String>,
+) -> Result<String, ModuleError> {
+    if names.len() == 0 {
         return Ok(String::new());
     }
     let words = [
         "show",
-        "--property=Id,ActiveState,Type,RefuseManualStop,KillMode",
+        "--property=Id,ActiveState,Type,RefuseManualStop,KillMode,MainPID",
     ];
-    let names = names.iter().map(String::as_str);
+    let names = names.map(String::as_str);
     let program = Program {
         timeout_s: Some(units::TIMEOUT_S),
         ..systemctl(host, Scope::System, words.into_iter().chain(names))
@@ -225,7 +231,13 @@ fn ask(host: &dyn Inspect, names: &[String]) -> Result<String, ModuleError> {
 }
 
 /// Why a unit is not restarted.
-fn refusal(args: &Args, unit: &str, known: &str, own: Option<&str>) -> Option<String> {
+fn refusal(
+    args: &Args,
+    unit: &str,
+    pids: &[u32],
+    known: &str,
+    own: Option<&str>,
+) -> Option<String> {
     let id = format!("Id={unit}");
     let properties = known
         .split("\n\n")
@@ -246,7 +258,12 @@ fn refusal(args: &Args, unit: &str, known: &str, own: Option<&str>) -> Option<St
     if has("RefuseManualStop=yes") {
         return Some("refuses to be stopped by hand".to_owned());
     }
-    if own == Some(unit) && !has("KillMode=process") {
+    let spares = has("KillMode=process");
+    if spares && !pids.iter().any(|pid| has(&format!("MainPID={pid}"))) {
+        // Sessions of sshd, where they have no units of their own.
+        return Some("only processes that a restart spares run replaced files".to_owned());
+    }
+    if own == Some(unit) && !spares {
         return Some("this connection belongs to it, and would end with it".to_owned());
     }
     None
@@ -266,7 +283,8 @@ mod tests {
     use hostler_module_api::fake::{FakeHost, check_module};
     use hostler_module_api::{Mode, execute};
 
-    const SHOW: &str = "systemctl show --property=Id,ActiveState,Type,RefuseManualStop,KillMode";
+    const SHOW: &str =
+        "systemctl show --property=Id,ActiveState,Type,RefuseManualStop,KillMode,MainPID";
 
     /// Each process with its group.
     fn host(processes: &[(u32, &str)]) -> FakeHost {
@@ -306,6 +324,7 @@ mod tests {
             (24, "/user.slice/user-0.slice/user@0.service/x.service"),
             (25, "/system.slice/auditd.service"),
             (26, "/system.slice/ssh.service"),
+            (27, "/system.slice/sshd-old.service"),
             (30, "/"),
         ])
         .link("/proc/self", "40")
@@ -313,14 +332,16 @@ mod tests {
         let answer = [
             unit("auditd.service", "RefuseManualStop=yes\n"),
             unit("dbus.service", ""),
-            unit("ssh.service", "").replace("control-group", "process"),
+            unit("ssh.service", "MainPID=26\n").replace("control-group", "process"),
+            unit("sshd-old.service", "MainPID=99\n").replace("control-group", "process"),
             unit("web.service", ""),
         ];
-        let all = format!("{SHOW} auditd.service dbus.service ssh.service web.service");
-        let rest = format!("{SHOW} auditd.service dbus.service");
-        let fresh = |pid: u32| {
+        let all =
+            format!("{SHOW} auditd.service dbus.service ssh.service sshd-old.service web.service");
+        let rest = format!("{SHOW} auditd.service dbus.service sshd-old.service");
+        let fresh = |pids: &'static [u32]| {
             move |host: &mut FakeHost| {
-                for pid in pid..pid + 2 {
+                for pid in pids {
                     host.set_text(&format!("/proc/{pid}/maps"), "");
                 }
                 CommandOutput::default()
@@ -329,8 +350,8 @@ mod tests {
         let host = host
             .answers(&all, 0, &answer.join("\n"))
             .answers(&rest, 0, &answer.join("\n"))
-            .on("systemctl restart web.service", fresh(20))
-            .on("systemctl restart ssh.service", fresh(26));
+            .on("systemctl restart web.service", fresh(&[20, 21]))
+            .on("systemctl restart ssh.service", fresh(&[26]));
         let done = check_module::<This>(Map::new(), host);
         assert_eq!(
             done.host.ran,
@@ -356,6 +377,7 @@ mod tests {
                 "x (pid 30): belongs to no unit",
                 "auditd.service: refuses to be stopped by hand",
                 "dbus.service: denied by `dbus.service`",
+                "sshd-old.service: only processes that a restart spares run replaced files",
             ]
         );
     }

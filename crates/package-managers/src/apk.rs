@@ -240,10 +240,14 @@ impl PackageManager for Apk {
             let arguments = head.into_iter().chain(removed.iter().map(String::as_str));
             let output = ask(host, offline(metadata, arguments), ASK_MAX_S)?;
             let said = output.stdout_text();
-            if !is_whole(&said) {
-                return Err(failed("apk del --simulate", &output));
+            if is_whole(&said) {
+                found.extend(steps(&said));
+            } else {
+                let why = last_lines(&output);
+                let gone = wanted.iter().filter(|it| it.version.is_none());
+                let gone = gone.map(|it| (it.package.clone(), why.clone()));
+                resolution.impossible.extend(gone);
             }
-            found.extend(steps(&said));
         }
         conclude(host, &found, wanted, &database, &mut resolution)?;
         Ok(resolution)
@@ -354,9 +358,14 @@ for it; do
 done
 if [ -n "$files" ]; then
     apk --allow-untrusted index --rewrite-arch "$arch" -o ".repository/$arch/APKINDEX.tar.gz" ".repository/$arch"/*.apk || exit 1
+    # `--available` takes versions out of `world`; they are the host's.
+    cp -p /etc/apk/world .world || exit 1
     # shellcheck disable=SC2086 # an option, or nothing
     apk --no-progress --wait "$wait" --no-network --no-cache --allow-untrusted --repositories-file /dev/null \
-        --repository "$repository" upgrade --no-self-upgrade $available || exit 1
+        --repository "$repository" upgrade --no-self-upgrade $available
+    status=$?
+    [ -z "$available" ] || cmp -s .world /etc/apk/world || cp -p .world /etc/apk/world || exit 1
+    [ "$status" = 0 ] || exit "$status"
 fi
 for it in $gone; do
     ! apk info -e "$it" >/dev/null 2>&1 || apk --no-progress --wait "$wait" --no-network del "$it" || exit 1

@@ -3,6 +3,7 @@
 //! Nothing is guessed that apt can be asked: which versions there are (`apt-cache policy`), what they are made of
 //! (`apt-cache show`), what would be done (`apt-get --simulate`). All of it over lists in Hostler's own directory.
 
+mod asked;
 mod conffiles;
 mod install;
 mod names;
@@ -23,7 +24,7 @@ use hostler_change::Program;
 use hostler_module_api::{Inspect, ModuleError};
 use hostler_probes::Dpkg;
 use hostler_updates::{
-    Action, Conffiles, DatabaseState, Manager, PackageName, PatchLock, Resolution,
+    Action, Conffiles, DatabaseState, Finding, Manager, PackageName, PatchLock, Resolution,
 };
 
 use crate::{PackageManager, Survey, Wanted};
@@ -65,6 +66,11 @@ impl PackageManager for Apt {
         refresh: bool,
     ) -> Result<Survey, ModuleError> {
         survey::survey(host, metadata, refresh)
+    }
+
+    fn refresh(&self, host: &dyn Inspect, metadata: &Path) -> Result<Vec<Finding>, ModuleError> {
+        private::prepare(host, metadata)?;
+        private::refresh(host, metadata)
     }
 
     fn resolve(

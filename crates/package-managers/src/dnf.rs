@@ -2,23 +2,17 @@
 
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use hostler_change::{CommandOutput, Program};
 use hostler_module_api::{Inspect, ModuleError};
 use hostler_probes::{exists, names, text};
-use hostler_updates::{
-    Action, ActionKind, Conffiles, DatabaseState, Finding, Hold, Manager, PackageName, PatchLock,
-    Repository, Resolution,
-};
+use hostler_updates::{Finding, Hold, Repository};
 
-use self::table::Table;
-use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, failed, last_lines, script};
-use crate::finding;
-use crate::locks::{self, Lock};
-use crate::rpm::{self, Advisories, Available, Installed, Offers, Row, Section, unclassified};
-use crate::{PackageManager, Survey, Wanted, conffiles, repomd};
+use crate::ask::{ASK_MAX_S, ask, ask_well};
+use crate::rpm::{self, Available, Offers};
+use crate::{finding, repomd};
 
 /// dnf of one of its two lines.
 #[derive(Debug)]

@@ -102,6 +102,11 @@ pub trait PackageManager: Sync {
         refresh: bool,
     ) -> Result<Survey, ModuleError>;
 
+    /// Refreshes the indexes in `metadata`; what is wrong with single sources is given back.
+    fn refresh(&self, host: &dyn Inspect, metadata: &Path) -> Result<Vec<Finding>, ModuleError> {
+        Ok(self.survey(host, metadata, true)?.findings)
+    }
+
     /// Simulates a transaction that brings exactly the wanted versions.
     fn resolve(
         &self,

@@ -61,15 +61,13 @@ pub(crate) fn decoded(text: &str) -> String {
                 None => entity.strip_prefix('#').and_then(|it| number(it, 10)),
             },
         };
-        match ch {
-            Some(ch) => out.extend([ch]),
-            None => {
-                out.push('&');
-                out.push_str(part);
-                continue;
-            }
+        if let Some(ch) = ch {
+            out.push(ch);
+            out.push_str(rest);
+        } else {
+            out.push('&');
+            out.push_str(part);
         }
-        out.push_str(rest);
     }
     out
 }

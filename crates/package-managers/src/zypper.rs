@@ -22,7 +22,7 @@ use crate::xml::{decoded, tags};
 #[derive(Debug)]
 pub struct Zypper;
 
-/// zypper with its caches in `metadata`. Another zypper (or YaST, or PackageKit) that works is waited for.
+/// zypper with its caches in `metadata`. Another one that works is waited for.
 fn program<'a>(metadata: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Program {
     let directory = metadata.display().to_string();
     let head = ["zypper", "--xmlout", "--non-interactive", "--cache-dir"];

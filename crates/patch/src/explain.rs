@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hostler_updates::{Scan, Update};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +25,16 @@ pub struct Explanation {
     pub details: Vec<String>,
 }
 
-/// Explains what the plan does with a host, and with one package of it if `what` names one (a name or a pattern). `None`: the host is
-/// none of the policy's. `now_us`: from when on windows count, microseconds since the epoch.
-pub fn explain(plan: &Plan, host: &str, what: Option<&str>, now_us: i64) -> Option<Explanation> {
+/// Explains what the plan does with a host, and with one package of it if `what` names one (a name or a pattern), or with the
+/// packages of its scan that close a CVE. `None`: the host is none of the policy's. `now_us`: from when on windows count,
+/// microseconds since the epoch.
+pub fn explain(
+    plan: &Plan,
+    host: &str,
+    what: Option<&str>,
+    scan: Option<&Scan>,
+    now_us: i64,
+) -> Option<Explanation> {
     if let Some(why) = plan.left_out.get(host) {
         return Some(Explanation {
             host: host.to_owned(),
@@ -55,8 +63,13 @@ pub fn explain(plan: &Plan, host: &str, what: Option<&str>, now_us: i64) -> Opti
             planned.waiting.iter().map(line).collect(),
         ));
     };
-    let named =
-        |it: &str| it == what || it.split(':').next() == Some(what) || glob::matches(what, it);
+    let closing = scan.map(|scan| closing(scan, what)).unwrap_or_default();
+    let named = |it: &str| {
+        it == what
+            || it.split(':').next() == Some(what)
+            || glob::matches(what, it)
+            || closing.iter().any(|closing| closing == it)
+    };
     let actions: Vec<String> = planned
         .actions
         .iter()
@@ -70,14 +83,16 @@ pub fn explain(plan: &Plan, host: &str, what: Option<&str>, now_us: i64) -> Opti
             )
         })
         .collect();
-    if !actions.is_empty() {
-        return Some(explanation(format!("it gets {what} in {name}"), actions));
-    }
     let waiting: Vec<&Waiting> = planned
         .waiting
         .iter()
         .filter(|it| named(&it.package))
         .collect();
+    if !actions.is_empty() {
+        let waits = waiting.into_iter().map(line);
+        let details = actions.into_iter().chain(waits).collect();
+        return Some(explanation(format!("it gets {what} in {name}"), details));
+    }
     Some(match waiting.first() {
         Some(first) => {
             let answer = line(first);
@@ -85,6 +100,13 @@ pub fn explain(plan: &Plan, host: &str, what: Option<&str>, now_us: i64) -> Opti
         }
         None => explanation(format!("nothing waits there for {what}"), Vec::new()),
     })
+}
+
+/// Packages, with architecture, of which an update that waits closes a CVE.
+fn closing(scan: &Scan, cve: &str) -> Vec<String> {
+    let closes = |it: &&Update| it.cves.iter().any(|it| it.eq_ignore_ascii_case(cve));
+    let updates = scan.updates.iter().filter(closes);
+    updates.map(|it| it.package.to_string()).collect()
 }
 
 /// What stands in a host's way that is in the plan: no window has time for it, or its group can miss no host more.

@@ -311,7 +311,7 @@ fn risks(out: &mut String, risks: &[String]) {
 /// One host of a plan. `None`: it is not in it.
 pub fn host(plan: &Plan, name: &str) -> Option<String> {
     let Some(host) = plan.hosts.get(name) else {
-        let explanation = crate::explain::explain(plan, name, None, plan.made_us)?;
+        let explanation = crate::explain::explain(plan, name, None, None, plan.made_us)?;
         return Some(self::explanation(&explanation));
     };
     let mut out = String::new();

@@ -50,7 +50,7 @@ impl Files for Beside {
 
 #[test]
 fn examples_have_no_faults() {
-    for name in ["monthly.yml", "full.yml"] {
+    for name in ["monthly.yml", "full.yml", "demo.yml"] {
         let sources = SourceMap::new();
         let path = directory().join(name);
         let text = std::fs::read_to_string(&path).unwrap();

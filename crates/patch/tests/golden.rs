@@ -51,11 +51,18 @@ fn said(case: &Case) -> String {
             }
             ["host", name] => text::host(&plan, name).unwrap(),
             ["explain", name] => {
-                text::explanation(&explain::explain(&plan, name, None, fleet.now_us).unwrap())
+                text::explanation(&explain::explain(&plan, name, None, None, fleet.now_us).unwrap())
             }
-            ["explain", name, what] => {
-                text::explanation(&explain::explain(&plan, name, Some(what), fleet.now_us).unwrap())
-            }
+            ["explain", name, what] => text::explanation(
+                &explain::explain(
+                    &plan,
+                    name,
+                    Some(what),
+                    Some(&fleet.hosts[name].scan),
+                    fleet.now_us,
+                )
+                .unwrap(),
+            ),
             ["waves"] => {
                 let waves = plan.waves.iter().zip(0..);
                 let line = |(wave, index): (&hostler_patch::plan::Wave, u32)| {

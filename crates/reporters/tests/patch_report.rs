@@ -322,7 +322,7 @@ fn every_form() -> impl Iterator<Item = (ReportForm, Reader)> {
 }
 
 #[test]
-fn a_report_on_twenty_hosts_is_as_kept() {
+fn reports_on_twenty_and_two_hundred_hosts_are_as_kept() {
     let report = fleet(20);
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/patch");
     for (form, reader) in every_form() {
@@ -333,6 +333,18 @@ fn a_report_on_twenty_hosts_is_as_kept() {
         };
         let text = patch_report(&report, form, reader, &Options::default(), &when);
         kept(&golden.join(format!("{of}.{}", form.extension())), &text);
+    }
+    let wide = Options {
+        width: 200,
+        ..Options::default()
+    };
+    let many = fleet(200);
+    for (reader, name) in [
+        (Reader::Manager, "manager-200.txt"),
+        (Reader::Engineer, "engineer-200.txt"),
+    ] {
+        let text = patch_report(&many, ReportForm::Text, reader, &wide, &when);
+        kept(&golden.join(name), &text);
     }
 }
 

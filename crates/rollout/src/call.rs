@@ -138,7 +138,35 @@ pub enum CommandOutcome {
     },
 }
 
-/// Something to be done. Jobs are named by the machine's state: the same job is given out until its note is taken.
+/// Names a job. The same job is given out until its note is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum JobName {
+    /// A step on a host.
+    Step {
+        /// The host.
+        host: String,
+        /// The step.
+        step: Step,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The gates of a host's groups.
+    Groups {
+        /// The host.
+        host: String,
+        /// When.
+        moment: crate::Moment,
+    },
+    /// The gates of a wave.
+    Watch {
+        /// The wave.
+        wave: u32,
+        /// Until when.
+        until_us: i64,
+    },
+}
+
+/// Something to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Job {
     /// A step on a host.

@@ -18,7 +18,7 @@ pub mod machine;
 mod note;
 mod view;
 
-pub use call::{CommandOutcome, Job, Step, StepCall, StepOutcome, StepWork};
+pub use call::{CommandOutcome, Job, JobName, Step, StepCall, StepOutcome, StepWork};
 pub use drive::{
     Clock, DriveError, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders, Stand,
     SystemClock, World, drive,

@@ -21,7 +21,7 @@ const HOUSE: &str = "
     inventory      L1  sync   : diag value yaml python-regex
     vars           L1  sync   : diag value yaml template inventory
     module-api     L1t sync   : value change
-    probes         L1t sync   : value change module-api
+    probes         L1t sync   : value change module-api updates
     package-managers L1t sync : value change module-api probes updates
     modules        L1t sync   : value change module-api probes python-regex updates package-managers
     playbook       L1  sync   : diag value yaml template module-api
@@ -40,7 +40,7 @@ const HOUSE: &str = "
     faults         dev async  : value change protocol
     cli            L4  async  : diag value events preview record updates schedule patch rollout app reporters demo
     xtask          dev sync   :
-    real-hosts     dev sync   : xtask
+    real-hosts     dev sync   : change module-api package-managers updates xtask
 ";
 
 /// Libraries that only these crates may name: everything else sees them through our own types.

@@ -14,14 +14,20 @@ use hostler_module_api::{
 };
 use xtask::fleet::Host;
 
+/// Makes the command that runs an argument vector there.
+type Enter = Box<dyn Fn(&[&str]) -> Command>;
+
 /// A host, or a root directory that programs are run in.
 pub struct View {
-    command: Box<dyn Fn(&[&str]) -> Command>,
+    command: Enter,
     identity: Identity,
 }
 
 impl View {
     /// A host of a fleet.
+    ///
+    /// # Panics
+    /// Later, if the host does not run.
     pub fn of_host(host: &Host) -> Self {
         let host = host.clone();
         Self::new(move |argv| {
@@ -86,7 +92,10 @@ impl View {
         }
     }
 
-    /// Runs programs one after another, as an applier does: the first failure ends it.
+    /// Runs programs one after another, as an applier does.
+    ///
+    /// # Errors
+    /// The first failure, which ends it.
     pub fn run(&self, programs: &[Program]) -> Result<(), String> {
         for program in programs {
             let output = self.output(program);

@@ -15,6 +15,7 @@ use hostler_rollout::{
 };
 use sha2::Digest;
 
+use super::aftermath;
 use super::book::{Book, body};
 use super::crew::Crew;
 use super::hosts::PatchHosts;
@@ -460,9 +461,21 @@ impl Session<'_> {
         );
         if complete {
             outcome::keep(&self.book, &self.plan, &self.id, &run, &entries)?;
+        } else {
+            outcome::keep_verdicts(&self.book, &run, &entries)?;
         }
+        if matches!(stand, PatchStand::Stood(_)) {
+            let looked =
+                aftermath::look(&engine, self.inputs, &self.plan, &self.book, &outcomes).await;
+            // The run is as good as it was.
+            if let Err(problems) = looked {
+                engine.tell_problems(problems);
+            }
+        }
+        let writer = engine.kept().writer();
+        let unwritten = writer.is_some_and(|it| it.broken().is_some());
         let exit = match () {
-            () if engine.run.journal_broken().is_some() => ExitCode::JournalBroken,
+            () if unwritten || engine.run.journal_broken().is_some() => ExitCode::JournalBroken,
             () if engine.lost_lock() => ExitCode::Locked,
             () => exit_of(&stand, &outcomes),
         };

@@ -16,7 +16,7 @@ const STEPS: u32 = 128;
 /// See [`STEPS`].
 const ATTEMPTS: u32 = 256;
 /// Numbers from here on are of work that only looks and is not remembered.
-const FLEETING: u32 = 1 << 31;
+pub(super) const FLEETING: u32 = 1 << 31;
 
 /// Hosts of a patch run.
 pub(crate) struct PatchHosts {
@@ -63,7 +63,12 @@ impl PatchHosts {
         if matches!(call.work, StepWork::Probe) {
             return self.probe(&call.host).await;
         }
-        let number = self.number(&call);
+        // What only looks is done anew each time: an answer from before would be no answer.
+        let number = if call.only_looks() {
+            self.fleeting()
+        } else {
+            self.number(&call)
+        };
         if number == 0 {
             let message = format!("{} was tried too often on {}", call.step, call.host);
             return StepOutcome::Failed { message };

@@ -32,6 +32,35 @@ pub(crate) fn keep(
         Some(run),
         &summary,
     ));
+    facts.extend(verdicts(run, entries));
+    for entry in entries {
+        if let Note::Came {
+            host,
+            outcome: Outcome::Deferred { reason } | Outcome::Unreachable { reason, .. },
+        } = &entry.note
+        {
+            let missed = ledger::Missed {
+                occurrence: run.0.clone(),
+                reason: reason.clone(),
+            };
+            facts.push(fact(FactKind::Missed, host.clone(), Some(run), &missed));
+        }
+    }
+    facts.extend(durations(plan, run, entries));
+    book.append(&facts)
+}
+
+/// Keeps only what the run says of versions: also one that goes on later must keep others from what went wrong.
+///
+/// # Errors
+/// The store cannot be written.
+pub(crate) fn keep_verdicts(book: &Book, run: &RunId, entries: &[Entry]) -> Result<(), Refusal> {
+    book.append(&verdicts(run, entries))
+}
+
+/// Versions that were proven or disproven.
+fn verdicts(run: &RunId, entries: &[Entry]) -> Vec<Fact> {
+    let mut facts = Vec::new();
     for entry in entries {
         match &entry.note {
             Note::WavePassed { proven, .. } => {
@@ -40,21 +69,10 @@ pub(crate) fn keep(
             Note::Disproven { versions } => {
                 facts.extend(versions.iter().map(|it| disproven_fact(it, run)));
             }
-            Note::Came {
-                host,
-                outcome: Outcome::Deferred { reason } | Outcome::Unreachable { reason, .. },
-            } => {
-                let missed = ledger::Missed {
-                    occurrence: run.0.clone(),
-                    reason: reason.clone(),
-                };
-                facts.push(fact(FactKind::Missed, host.clone(), Some(run), &missed));
-            }
             _ => {}
         }
     }
-    facts.extend(durations(plan, run, entries));
-    book.append(&facts)
+    facts
 }
 
 fn proven_fact(proof: &Proof, run: &RunId) -> Fact {

@@ -13,6 +13,7 @@ use super::asking::{self, NoAnswer, WantedVersion};
 use super::book::{Book, fact};
 use super::crew::Crew;
 use super::policy::{self, Policed};
+use super::report;
 use super::scan::start;
 use crate::apply::Audience;
 use crate::keeping::{self, Keeping, who};
@@ -128,6 +129,7 @@ async fn ask(
         .filter_map(|(host, answer)| Some((host.clone(), answer.as_ref().ok()?.clone())))
         .collect();
     book.learn(&scans)?;
+    report::keep_point(book, policed, &request.given)?;
     let known = book.known()?;
     let wish = Request {
         cves: request.cves.clone(),

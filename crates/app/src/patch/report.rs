@@ -50,13 +50,35 @@ pub fn patch_report(
     sources: &SourceMap,
 ) -> Result<(Report, Vec<Diagnostic>), Refusal> {
     let (book, policed) = open(request, sources)?;
-    let material = Reader::new(&book, &policed)?.material(request)?;
+    let report = make(&book, &policed, &request.given, request.since)?;
+    Ok((report, policed.warnings))
+}
+
+/// Keeps a point of the trend: how the hosts of a policy stand now.
+///
+/// # Errors
+/// The run store cannot be read or written.
+pub(crate) fn keep_point(
+    book: &Book,
+    policed: &Policed,
+    given: &ApplyRequest,
+) -> Result<(), Refusal> {
+    make(book, policed, given, Duration::ZERO).map(drop)
+}
+
+fn make(
+    book: &Book,
+    policed: &Policed,
+    given: &ApplyRequest,
+    since: Duration,
+) -> Result<Report, Refusal> {
+    let material = Reader::new(book, policed)?.material(given, since)?;
     let report = report(&material);
     // The figures of some hosts are none of the policy.
-    if request.given.limit.is_none() {
-        keep_figures(&book, &report)?;
+    if given.limit.is_none() {
+        keep_figures(book, &report)?;
     }
-    Ok((report, policed.warnings))
+    Ok(report)
 }
 
 /// The exceptions of a policy.
@@ -121,27 +143,31 @@ struct Reader<'a> {
     policed: &'a Policed,
     /// The policy without exceptions, and without what only matters when hosts are worked on.
     bare: PolicyFile,
+    /// That with its exceptions.
+    excepting: PolicyFile,
     known: Known,
     now_us: i64,
 }
 
 impl<'a> Reader<'a> {
     fn new(book: &'a Book, policed: &'a Policed) -> Result<Self, Refusal> {
-        let mut bare = policed.file.clone();
+        let mut excepting = policed.file.clone();
+        excepting.policy.preflight = PreflightRules::default();
+        let mut bare = excepting.clone();
         bare.policy.exceptions.clear();
-        bare.policy.preflight = PreflightRules::default();
         Ok(Reader {
             store: book.store(),
             policed,
             bare,
+            excepting,
             known: book.known()?,
             now_us: now_us(),
         })
     }
 
-    fn material(&self, request: &PatchReportRequest) -> Result<Material, Refusal> {
+    fn material(&self, given: &ApplyRequest, since: Duration) -> Result<Material, Refusal> {
         let policy = &self.policed.file.policy;
-        let since_us = ago_us(request.since);
+        let since_us = ago_us(since);
         let of_period = |kind| self.since(kind, None, since_us);
         let named = |facts: Vec<Fact>| facts.into_iter().map(|it| (it.key.clone(), it));
         let fixed = named(of_period(FactKind::Fixed)?)
@@ -157,7 +183,7 @@ impl<'a> Reader<'a> {
             now_us: self.now_us,
             since_us,
             sla: sla(&policy.report.sla),
-            hosts: self.hosts(&request.given)?,
+            hosts: self.hosts(given)?,
             exceptions: exceptions(self.policed),
             fixed: fixed.collect(),
             drift: drift.collect(),
@@ -234,11 +260,7 @@ impl<'a> Reader<'a> {
         let wanted = chosen.wanted.iter();
         host.approved = wanted.map(|it| it.package.to_string()).collect();
         if host.excepted.is_none() && !host.approved.is_empty() {
-            let mut file = self.bare.clone();
-            file.policy
-                .exceptions
-                .clone_from(&self.policed.file.policy.exceptions);
-            let left = self.select(&file, &host.host, &free).wanted;
+            let left = self.select(&self.excepting, &host.host, &free).wanted;
             let owner = self.covering(&host.host).next();
             host.excepted = owner.filter(|_| left.is_empty()).map(|it| it.owner.clone());
         }

@@ -9,12 +9,13 @@ use hostler_preview::Mask;
 use hostler_updates::Scan;
 
 use super::asking::{self, NoAnswer};
+use super::book::Book;
 use super::crew::Crew;
 use crate::apply::{Audience, Terms, secrets};
 use crate::connecting::ssh_config;
 use crate::engine::Engine;
 use crate::inputs::{self, Inputs};
-use crate::keeping::{Keeping, Subject};
+use crate::keeping::{self, Keeping, Subject};
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode};
 
@@ -67,6 +68,17 @@ pub async fn scan(
         () => ExitCode::Ok,
     };
     drop(crew);
+    // Reports and approval delays go by what any scan has seen.
+    let said = answers
+        .iter()
+        .filter_map(|(host, answer)| Some((host.clone(), answer.as_ref().ok()?.clone())));
+    let said = said.collect();
+    let learned = keeping::open(&request.state)
+        .map_err(|error| keeping::refused(&error))
+        .and_then(|store| Book::new(store).learn(&said));
+    if let Err(refusal) = learned {
+        engine.tell_problems(refusal.diagnostics);
+    }
     let (exit, _) = engine
         .finish(exit, hostler_events::Recap::default(), false)
         .await;

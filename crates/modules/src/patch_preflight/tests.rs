@@ -66,12 +66,12 @@ fn an_interrupted_database_is_repaired_if_that_is_allowed() {
 #[test]
 fn what_has_changed_since_the_plan() {
     let planned = ("installed_sha256", Value::str("0".repeat(64)));
-    let it = seen(&[planned.clone()], host());
+    let it = seen(std::slice::from_ref(&planned), host());
     assert!(it.refused.is_empty());
     assert_eq!(it.findings[0].code, "host-changed");
-    let it = seen(&[planned.clone()], FakeHost::bare().file("/tin", "a:amd64 1.5\n"));
+    let it = seen(std::slice::from_ref(&planned), FakeHost::bare().file("/tin", "a:amd64 1.5\n"));
     assert_eq!(it.refused, ["the host has changed since it was planned: a:amd64 is 1.5, not 1"]);
-    let it = seen(&[planned.clone()], FakeHost::bare().file("/tin", "b:amd64 1\n"));
+    let it = seen(std::slice::from_ref(&planned), FakeHost::bare().file("/tin", "b:amd64 1\n"));
     assert_eq!(it.refused, ["the host has changed since it was planned: a:amd64 is not installed, and was 1"]);
     let it = seen(&[planned], FakeHost::bare().file("/tin", "a:amd64 3\n"));
     assert!(it.refused.is_empty());

@@ -211,3 +211,108 @@ fn a_merge_of_a_volume_is_asked_for_once() {
         "this is no snapshot of this run"
     );
 }
+
+#[test]
+fn installing_and_going_back_once_more_is_a_new_piece_of_work() {
+    let wanted = || args(&done()[..1]);
+    let upgrade = |host: &mut FakeHost| {
+        set(host, "a", Some("2"));
+        host.set_text(&format!("{DIR}/install.rc"), "0 1\n");
+        CommandOutput::default()
+    };
+    let mut it = check_module::<This>(args(&done()), patched().on("rollback", goes_back));
+    it.host.ran.clear();
+    let new = "/var/lib/hostler/patch/packages/a_2_amd64.deb";
+    let host = it.host.file(new, "a").on("install", upgrade);
+    let host = host.on("start /var/lib/hostler/patch/runs/r1/install.sh", |_| {
+        CommandOutput::default()
+    });
+    let mut it = check_module::<crate::patch_install::This>(wanted(), host);
+    assert!(
+        it.first.changed
+            && it
+                .host
+                .text(&format!("{DIR}/before.txt"))
+                .unwrap()
+                .contains("a:amd64 1")
+    );
+    it.host.ran.clear();
+    let it = check_module::<This>(wanted(), it.host.on("rollback", goes_back));
+    let back: Vec<String> = got(&it.first)
+        .actions
+        .iter()
+        .map(|it| it.package.to_string())
+        .collect();
+    assert_eq!(back, ["a:amd64"]);
+}
+
+/// A host whose root is a subvolume, with the snapshot of the run.
+fn on_btrfs(subvolume: &str) -> FakeHost {
+    FakeHost::bare()
+        .file("/usr/bin/btrfs", "")
+        .attrs("/usr/bin/btrfs", 0, 0, 0o755)
+        .dir("/.hostler-snapshots/r1", 0o755)
+        .file(
+            "/proc/self/mountinfo",
+            format!(
+                "30 1 0:30 {subvolume} / rw - btrfs /dev/sda2 rw,subvolid=256,subvol={subvolume}\n"
+            ),
+        )
+}
+
+fn to_subvolume() -> Map {
+    let snapshot = Snapshot {
+        provider: hostler_updates::SnapshotProvider::Btrfs,
+        name: "/.hostler-snapshots/r1".into(),
+        how_back: String::new(),
+    };
+    let mut wanted = args(&[]);
+    wanted.insert("snapshot", value_of(&snapshot));
+    wanted
+}
+
+#[test]
+fn a_root_that_is_mounted_by_name_is_exchanged() {
+    let exchange = "exchange subvolume @ for @/.hostler-snapshots/r1";
+    for (file, text) in [
+        ("/etc/fstab", "# x\nUUID=1 / btrfs noatime,subvol=@ 0 0\n"),
+        ("/proc/cmdline", "root=UUID=1 rootflags=subvol=@ quiet\n"),
+    ] {
+        let host = on_btrfs("/@").file(file, text).on(exchange, |host| {
+            host.set_text(
+                "/proc/self/mountinfo",
+                "30 1 0:30 /@.before-r1 / rw - btrfs /dev/sda2 rw\n",
+            );
+            CommandOutput::default()
+        });
+        let it = check_module::<This>(to_subvolume(), host);
+        assert_eq!(it.host.ran, [exchange]);
+        assert!(!it.second.changed && got(&it.second).needs_reboot);
+    }
+}
+
+#[test]
+fn another_root_gets_a_new_default() {
+    let get = "btrfs subvolume get-default /";
+    let set_default = "btrfs subvolume set-default 300 /";
+    let host = on_btrfs("/@")
+        .answers(
+            "btrfs subvolume show /.hostler-snapshots/r1",
+            0,
+            "@/.hostler-snapshots/r1\n\tName: \t\t\tr1\n\tSubvolume ID: \t\t300\n",
+        )
+        .answers(get, 0, "ID 256 gen 8 top level 5 path @\n")
+        .on(set_default, move |host| {
+            host.answer(
+                get,
+                0,
+                "ID 300 gen 9 top level 256 path @/.hostler-snapshots/r1\n",
+            );
+            CommandOutput::default()
+        });
+    let it = check_module::<This>(to_subvolume(), host.clone());
+    assert_eq!(it.host.ran, [set_default]);
+    assert!(!it.second.changed);
+    let silent = host.answers(get, 1, "");
+    assert!(check_fails::<This>(to_subvolume(), silent).contains("does not say what it should"));
+}

@@ -94,7 +94,7 @@ pub(crate) fn forbidden(host: &dyn Inspect) -> Option<String> {
 pub(super) fn users(host: &dyn Inspect) -> Vec<String> {
     let dir = "/run/systemd/sessions";
     let mut found = BTreeSet::new();
-    for name in names(host, dir).into_iter().filter(|it| !it.ends_with(".ref")) {
+    for name in names(host, dir).into_iter().filter(|it| it.strip_suffix(".ref").is_none()) {
         let session = text(host, format!("{dir}/{name}")).unwrap_or_default();
         let get = |key: &str| {
             let line = session.lines().find_map(|it| it.strip_prefix(key)?.strip_prefix('='));

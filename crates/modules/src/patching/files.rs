@@ -1,5 +1,6 @@
 //! Package files in the directory where downloads are.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use hostler_module_api::{Inspect, ModuleError};
@@ -66,7 +67,7 @@ fn escaped(text: &str, not: &str) -> String {
     for byte in text.bytes() {
         let ch = char::from(byte);
         if not.contains(ch) || ch == '%' || !(0x21..0x7f).contains(&byte) {
-            out.push_str(&format!("%{byte:02x}"));
+            let _ = write!(out, "%{byte:02x}");
         } else {
             out.push(ch);
         }

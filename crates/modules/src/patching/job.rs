@@ -10,6 +10,7 @@
 //! runs/RUN/VERB.pid   its process       runs/RUN/VERB.rc    exit status and seconds, when it has ended
 //! ```
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use hostler_change::Remove;
@@ -247,9 +248,9 @@ fn script(attempts: &[Program], programs: &[Program]) -> Result<String, ModuleEr
             ));
         }
         let shown = quoted(&program.shown().to_string());
-        text.push_str(&format!("printf '== %s %s\\n' \"$(date)\" {shown}\n"));
+        let _ = writeln!(text, "printf '== %s %s\\n' \"$(date)\" {shown}");
         if let Some(dir) = &program.chdir {
-            text.push_str(&format!("cd {} || ends 1\n", quoted(dir)));
+            let _ = writeln!(text, "cd {} || ends 1", quoted(dir));
         }
         text.push_str("env");
         let settings = program
@@ -260,7 +261,7 @@ fn script(attempts: &[Program], programs: &[Program]) -> Result<String, ModuleEr
             text.push(' ');
             text.push_str(&quoted(&word));
         }
-        text.push_str(&format!(" || {or}\n"));
+        let _ = writeln!(text, " || {or}");
     }
     text.push_str("ends 0\n");
     Ok(text)

@@ -1,6 +1,7 @@
 //! The host's package manager, and what of a transaction is done already.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use hostler_module_api::{Inspect, ModuleError};
 use hostler_package_managers::PackageManager;
@@ -45,7 +46,7 @@ pub(crate) fn not_as_planned(actions: &[Action], installed: &InstalledVersions) 
 pub(crate) fn list(installed: &InstalledVersions) -> String {
     let mut text = String::new();
     for (name, version) in installed {
-        text.push_str(&format!("{name} {version}\n"));
+        let _ = writeln!(text, "{name} {version}");
     }
     text
 }

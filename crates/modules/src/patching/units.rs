@@ -133,7 +133,7 @@ fn should_return(name: &str, unit: &Properties<'_>) -> bool {
     if !COMPARED.iter().any(|it| name.ends_with(it)) || is(unit, "Type", "oneshot") {
         return false;
     }
-    if name.ends_with(".mount") {
+    if name.strip_suffix(".mount").is_some() {
         // Those without a file only show what is mounted, and that is compared by itself.
         return has(unit, "FragmentPath");
     }

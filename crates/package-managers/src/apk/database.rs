@@ -60,9 +60,9 @@ impl Database {
             for (key, value) in paragraph.lines().filter_map(|it| it.split_once(':')) {
                 match key {
                     "P" => name = value,
-                    "V" => package.version = value.to_owned(),
+                    "V" => value.clone_into(&mut package.version),
                     "I" => package.size = value.parse().unwrap_or(0),
-                    "A" if value != "noarch" => database.arch = value.to_owned(),
+                    "A" if value != "noarch" => value.clone_into(&mut database.arch),
                     "F" => directory = value,
                     "R" => package.files.push(format!("/{directory}/{value}")),
                     "f" => package.broken = !value.is_empty(),

@@ -128,6 +128,12 @@ pub(super) fn ask<'a>(
     words: impl IntoIterator<Item = &'a str>,
 ) -> Result<Result<String, String>, ModuleError> {
     let output = host.look(&program(dir, name, words))?;
+    if output.stdout_cut > 0 {
+        // What is missing in the middle may be what matters.
+        return Err(ModuleError::new(format!(
+            "{name} printed more than can be read"
+        )));
+    }
     let text = output.stdout_text();
     if output.success() {
         return Ok(Ok(text));

@@ -397,6 +397,15 @@ fn a_version_that_is_gone_comes_from_a_file() {
 }
 
 #[test]
+fn a_refresh_tells_of_single_sources() {
+    let said = "Hit:1 http://a\nW: Failed to fetch http://b/dists/x/InRelease  Could not resolve\n";
+    let host = host().answers("refresh private lists of apt", 100, said);
+    let found = Apt.refresh(&host, Path::new(DIR)).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].code, "source-failed");
+}
+
+#[test]
 fn nothing_wanted_is_nothing_done() {
     let done = [wanted("current", "amd64", Some("1.0"))];
     let host = host().answers(&line("apt-cache", "policy current"), 0, "");

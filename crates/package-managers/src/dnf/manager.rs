@@ -1,6 +1,21 @@
 //! dnf as a [`PackageManager`].
 
-use super::*;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hostler_change::{CommandOutput, Program};
+use hostler_module_api::{Inspect, ModuleError};
+use hostler_probes::exists;
+use hostler_updates::{
+    Action, ActionKind, Conffiles, DatabaseState, Manager, PackageName, PatchLock, Resolution,
+};
+
+use super::table::Table;
+use super::{Dnf, ROUNDS_MAX, held_by, holds, stale};
+use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, failed, last_lines, script};
+use crate::locks::{self, Lock};
+use crate::rpm::{self, Advisories, Installed, Row, Section, unclassified};
+use crate::{PackageManager, Survey, Wanted, conffiles};
 
 impl PackageManager for Dnf {
     fn kind(&self) -> Manager {
@@ -89,7 +104,16 @@ impl PackageManager for Dnf {
             let mut arguments = vec!["remove", "--setopt=clean_requirements_on_remove=0"];
             arguments.extend(removed.iter().map(String::as_str));
             let output = self.simulate(host, metadata, &arguments)?;
-            rows.extend(whole(&output)?.rows);
+            let table = Table::parse(&output.stdout_text());
+            if table.is_whole {
+                rows.extend(table.rows);
+            } else {
+                // A package that dnf protects: itself, the kernel that runs.
+                let why = last_lines(&output);
+                let gone = wanted.iter().filter(|it| it.version.is_none());
+                let gone = gone.map(|it| (it.package.clone(), why.clone()));
+                resolution.impossible.extend(gone);
+            }
         }
         if rows.is_empty() {
             return Ok(resolution);
@@ -331,7 +355,7 @@ impl Dnf {
 }
 
 /// Why dnf refuses a package, if it names that one.
-fn refusal(said: &str, spec: &str) -> Option<String> {
+pub(super) fn refusal(said: &str, spec: &str) -> Option<String> {
     let names_it = |line: &str| {
         let mut words = line.split([' ', '\'', '"', ',']);
         words.any(|it| it.trim_end_matches('.') == spec)

@@ -143,7 +143,8 @@ fn same_name(host: &dyn Inspect, running: &str) -> Option<String> {
     let runs = if let Some(signature) = word(host, "/proc/version_signature") {
         // `Ubuntu 5.15.0-91.101-generic 5.15.131`; the flavour is no part of the version.
         let version = signature.split(' ').nth(1)?.to_owned();
-        if version.starts_with(&installed) || installed.starts_with(version.rsplit_once('-')?.0) {
+        let flavour = version.strip_prefix(&installed);
+        if flavour.is_some_and(|it| it.is_empty() || it.starts_with('-')) {
             return None;
         }
         version
@@ -247,3 +248,6 @@ fn ask<const N: usize>(host: &dyn Inspect, words: [&str; N]) -> Option<String> {
         output.stderr_text()
     ))
 }
+
+#[cfg(test)]
+mod tests;

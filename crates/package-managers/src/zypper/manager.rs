@@ -1,14 +1,23 @@
 //! zypper as a [`PackageManager`].
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hostler_change::Program;
+use hostler_module_api::{Inspect, ModuleError};
 use hostler_probes::exists;
 use hostler_updates::{
-    Action, ActionKind, Conffiles, DatabaseState, Manager, PackageName, PatchLock, Resolution,
+    Action, ActionKind, Conffiles, DatabaseState, Hold, Manager, PackageName, PatchLock, Resolution,
 };
 
-use super::*;
-use crate::ask::{REFRESH_MAX_S, script, word};
+use super::{
+    Reasons, Summary, Zypper, candidates, holds, in_words, look, names_of, offers, offline,
+    patches, program, repos, repository, summary, with_repositories,
+};
+use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, failed, script, word};
 use crate::locks::{self, Lock};
-use crate::rpm::{self, Installed};
+use crate::rpm::{self, Installed, Row};
+use crate::xml::{decoded, tags};
 use crate::{PackageManager, Survey, Wanted, conffiles, finding};
 
 /// How often a transaction is simulated again without what cannot be had.

@@ -140,3 +140,10 @@ fn is_arch(text: &str) -> bool {
             | "riscv64"
     )
 }
+
+#[cfg(test)]
+pub(super) fn tests_parse(list: &str, info: &str) -> Advisories {
+    let mut advisories = Advisories::default();
+    add(&mut advisories, &patches(list), info);
+    advisories
+}

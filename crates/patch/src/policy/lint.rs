@@ -72,9 +72,9 @@ pub fn lint_together(policies: &[(&PolicyFile, &Members)]) -> Vec<Diagnostic> {
                 .collect();
             if !both.is_empty() {
                 let message = format!(
-                    "{} hosts belong to `{}` as well: {}",
-                    both.len(),
+                    "in `{}` as well ({}): {}",
                     first.policy.name,
+                    both.len(),
                     crate::planner::few(both.into_iter())
                 );
                 let targets = [Step::Key("targets")];
@@ -200,6 +200,7 @@ impl Lint<'_> {
 
     /// Names that something refers to.
     fn names(&mut self) {
+        self.fit_names();
         let policy = &self.file.policy;
         let windows: Vec<&str> = policy.all_windows().map(|(name, _)| name).collect();
         let gates: Vec<&str> = policy.gates.keys().map(String::as_str).collect();
@@ -228,6 +229,27 @@ impl Lint<'_> {
             if let Some(name) = &rule.gate {
                 let path = [Step::Key("groups"), Step::Key(group), Step::Key("gate")];
                 self.known("gate", name, &gates, &path);
+            }
+        }
+    }
+
+    /// Names are parts of longer ones (`policy/window/date`) and of command lines.
+    fn fit_names(&mut self) {
+        let policy = &self.file.policy;
+        let all: [(&'static str, Vec<&String>); 4] = [
+            ("windows", policy.windows.keys().collect()),
+            ("freezes", policy.freezes.keys().collect()),
+            ("groups", policy.groups.keys().collect()),
+            ("gates", policy.gates.keys().collect()),
+        ];
+        for (section, names) in all {
+            for name in names {
+                if let Err((why, hint)) = super::reader::check("name", name) {
+                    let path = [Step::Key(section), Step::Key(name)];
+                    let problem = Diagnostic::error("policy-name", why);
+                    let problem = problem.at(self.file.places.key_span(&path));
+                    self.push(problem, hint);
+                }
             }
         }
     }

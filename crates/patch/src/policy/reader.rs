@@ -337,7 +337,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Does a text mean what its format says? Else what is wrong, and what to write.
-fn check(format: &str, text: &str) -> Result<(), (String, Option<String>)> {
+pub(super) fn check(format: &str, text: &str) -> Result<(), (String, Option<String>)> {
     let of_schedule = |problem: hostler_schedule::Problem| (problem.what, problem.hint);
     match format {
         "span" => parse_duration(text).map(drop).map_err(of_schedule),

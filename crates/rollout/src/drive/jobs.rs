@@ -20,16 +20,6 @@ const GATES_AT_ONCE: usize = 16;
 /// Gates of a wave are not asked more often than that.
 const WATCH_EVERY_US: i64 = 10_000_000;
 
-/// Names a job as long as it is the same one.
-pub(super) fn key(job: &Job) -> String {
-    match job {
-        Job::Step(call) | Job::Verify { call, .. } => call.name(),
-        Job::Back { host, attempt, .. } => format!("{host}/back/{attempt}"),
-        Job::Groups { host, moment, .. } => format!("{host}/gates/{moment:?}"),
-        Job::Watch { wave, until_us, .. } => format!("/wave/{wave}/{until_us}"),
-    }
-}
-
 /// Does jobs.
 pub(super) struct Worker {
     pub(super) hosts: Arc<dyn Hosts>,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::machine::{Command, End, Machine, Misfit};
-use crate::{Entry, Note};
+use crate::{Entry, JobName, Note};
 pub use clock::SystemClock;
 use jobs::Worker;
 pub use traits::{Clock, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders};
@@ -129,8 +129,8 @@ struct Driver<'a> {
     clock: Arc<dyn Clock>,
     worker: Arc<Worker>,
     /// Dropped with the driver, and everything in it: nobody waits for it any more.
-    running: JoinSet<(String, Note)>,
-    handles: BTreeMap<String, AbortHandle>,
+    running: JoinSet<(JobName, Note)>,
+    handles: BTreeMap<JobName, AbortHandle>,
 }
 
 impl Driver<'_> {
@@ -170,16 +170,17 @@ impl Driver<'_> {
     fn start(&mut self, commands: &[Command]) -> Result<(), DriveError> {
         let mut wanted = BTreeSet::new();
         for command in commands {
-            let Command::Run(job) = command else { continue };
-            let key = jobs::key(job);
-            if !self.handles.contains_key(&key) {
-                let (worker, job, name) = (Arc::clone(&self.worker), job.clone(), key.clone());
-                let task = async move { (name, worker.work(job).await) };
-                self.handles.insert(key.clone(), self.running.spawn(task));
+            let Command::Run(name) = command else {
+                continue;
+            };
+            if !self.handles.contains_key(name) {
+                let job = self.machine.job(name);
+                let job = job.ok_or_else(|| DriveError::Broken(format!("{name:?} is no job")))?;
+                let (worker, key) = (Arc::clone(&self.worker), name.clone());
+                let task = async move { (key, worker.work(job).await) };
+                self.handles.insert(name.clone(), self.running.spawn(task));
             }
-            if !wanted.insert(key.clone()) {
-                return Err(DriveError::Broken(format!("{key} is wanted twice")));
-            }
+            wanted.insert(name);
         }
         self.handles.retain(|key, handle| {
             let keep = wanted.contains(key);

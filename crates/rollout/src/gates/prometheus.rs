@@ -17,7 +17,7 @@ pub(super) fn address(server: &str, query: &str) -> Result<String, String> {
     for byte in query.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte))
+                encoded.push(char::from(byte));
             }
             other => {
                 use std::fmt::Write as _;

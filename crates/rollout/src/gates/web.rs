@@ -36,10 +36,7 @@ impl Web {
 
     /// Gets a page. An error says why there is none; it names no address, for that may hold a password.
     pub(super) async fn get(&self, url: String, time: Duration) -> Result<Page, String> {
-        let agent = self
-            .agent
-            .get_or_try_init(|| async { on_thread(make).await? })
-            .await?;
+        let agent = self.agent.get_or_try_init(|| on_thread(make)).await?;
         let agent = agent.clone();
         on_thread(move || get(&agent, &url, time)).await?
     }
@@ -52,7 +49,7 @@ async fn on_thread<T: Send + 'static>(
     done.map_err(|error| format!("the request broke: {error}"))
 }
 
-fn make() -> Result<Agent, String> {
+fn make() -> Agent {
     // A certificate of the store that cannot be read is none; without any, every https request says so.
     let roots = rustls_native_certs::load_native_certs();
     let roots: Vec<Certificate<'static>> = roots
@@ -74,7 +71,7 @@ fn make() -> Result<Agent, String> {
         .max_idle_connections(0)
         .user_agent("hostler")
         .build();
-    Ok(Agent::new_with_config(config))
+    Agent::new_with_config(config)
 }
 
 fn get(agent: &Agent, url: &str, time: Duration) -> Result<Page, String> {

@@ -187,7 +187,12 @@ impl Machine {
                     outcome: Outcome::Deferred { reason },
                 })
             };
-            let held = self.held_now(index);
+            // Where no slot is free nobody starts: what is held is looked at when one is.
+            let held = if free == 0 {
+                Vec::new()
+            } else {
+                self.held_now(index)
+            };
             if !held.is_empty() && held.len() == self.plan_of(index).actions.len() {
                 let reason = proven::reasons(&held);
                 return Some(Note::Came {
@@ -210,13 +215,16 @@ impl Machine {
             if until_us.is_none() && host.reds >= RED_LIMIT {
                 return deferred(host.blocked.clone().unwrap_or_default());
             }
+            if free == 0 {
+                continue;
+            }
             if let Some((reason, passing)) = self.budget_block(index) {
                 if passing {
                     continue;
                 }
                 return deferred(reason);
             }
-            if free == 0 || host.not_before_us > now_us {
+            if host.not_before_us > now_us {
                 continue;
             }
             return Some(Note::Admitted {

@@ -95,7 +95,7 @@ impl Back {
         self.same = text == self.before;
         if self.same {
             self.good = 0;
-            self.last = "it has not gone down yet".to_owned();
+            "it has not gone down yet".clone_into(&mut self.last);
         } else if self.now.as_deref() == Some(text) {
             self.good += 1;
         } else {

@@ -10,7 +10,7 @@ use super::Machine;
 use super::host::{Doing, Owed};
 use super::place::Place;
 use super::waves::{WavePhase, is_good};
-use crate::{Job, Moment, Step, StepCall, StepWork};
+use crate::{Job, JobName, Moment, Step, StepCall, StepWork};
 
 /// Seconds that what is starting may take after services were restarted, without a reboot.
 const SETTLE_S: u32 = 120;
@@ -23,17 +23,21 @@ fn module(name: &'static str, args: Value) -> StepWork {
 
 impl Machine {
     /// Everything that is under way.
-    pub(crate) fn jobs(&self) -> Vec<Job> {
-        let mut jobs: Vec<Job> = Vec::new();
+    pub(crate) fn jobs(&self) -> Vec<JobName> {
+        let mut jobs: Vec<JobName> = Vec::new();
         for (index, host) in self.hosts.iter().enumerate() {
+            let name = || self.names[index].clone();
             if let Some(doing) = host.doing {
-                jobs.push(self.job(index, doing));
+                jobs.push(JobName::Step {
+                    host: name(),
+                    step: doing.step,
+                    attempt: doing.attempt,
+                });
             }
             if let Some(moment) = host.asking {
-                jobs.push(Job::Groups {
-                    host: self.names[index].clone(),
+                jobs.push(JobName::Groups {
+                    host: name(),
                     moment,
-                    gates: self.group_gates(index),
                 });
             }
         }
@@ -44,16 +48,47 @@ impl Machine {
                 green: false,
             } = self.waves[wave].phase
         {
-            jobs.push(Job::Watch {
-                wave: u32::try_from(wave).unwrap_or(u32::MAX),
-                gates: self.wave_gates(wave),
-                until_us,
-            });
+            let wave = u32::try_from(wave).unwrap_or(u32::MAX);
+            jobs.push(JobName::Watch { wave, until_us });
         }
         jobs
     }
 
-    fn job(&self, index: usize, doing: Doing) -> Job {
+    /// What a job is that is under way; `None` if it is not.
+    pub fn job(&self, name: &JobName) -> Option<Job> {
+        let find = |host: &String| self.index.get(host).copied();
+        match name {
+            JobName::Step {
+                host,
+                step,
+                attempt,
+            } => {
+                let index = find(host)?;
+                let doing = self.hosts[index].doing?;
+                let same = doing.step == *step && doing.attempt == *attempt;
+                same.then(|| self.step_job(index, doing))
+            }
+            JobName::Groups { host, moment } => {
+                let index = find(host)?;
+                (self.hosts[index].asking == Some(*moment)).then(|| Job::Groups {
+                    host: host.clone(),
+                    moment: *moment,
+                    gates: self.group_gates(index),
+                })
+            }
+            JobName::Watch { wave, until_us } => {
+                let number = *wave as usize;
+                self.waves.get(number)?;
+                Some(Job::Watch {
+                    wave: *wave,
+                    gates: self.wave_gates(number),
+                    until_us: *until_us,
+                })
+            }
+        }
+    }
+
+    fn step_job(&self, index: usize, doing: Doing) -> Job {
         let host = &self.hosts[index];
         let timeout = self.plan.procedure.reboot_timeout_s;
         let call = |work| StepCall {
@@ -105,14 +140,7 @@ impl Machine {
         let procedure = &self.plan.procedure;
         let actions = || json!(self.actions_of(index));
         match step {
-            Step::Resolve => {
-                let wanted = self.wanted(index);
-                let wanted: Vec<Value> = wanted
-                    .into_iter()
-                    .map(|it| json!({"name": it.package.name, "arch": it.package.arch, "version": it.to}))
-                    .collect();
-                module("patch_resolve", json!({ "wanted": wanted }))
-            }
+            Step::Resolve => module("patch_resolve", self.resolve_args(index)),
             Step::Preflight => module(
                 "patch_preflight",
                 json!({
@@ -150,23 +178,7 @@ impl Machine {
                 _ => module("patch_snapshot", self.snapshot_args(index, "present")),
             },
             Step::RemoveSnapshot => module("patch_snapshot", self.snapshot_args(index, "absent")),
-            Step::Install => {
-                let removed = self
-                    .actions_of(index)
-                    .iter()
-                    .filter(|it| it.kind == ActionKind::Remove);
-                let names: BTreeSet<&str> = removed.map(|it| it.package.name.as_str()).collect();
-                module(
-                    "patch_install",
-                    json!({
-                        "actions": actions(),
-                        "allow_remove": names,
-                        "conffiles": procedure.conffiles,
-                        "locks_wait_s": procedure.preflight.locks_wait_s,
-                        "run": self.run,
-                    }),
-                )
-            }
+            Step::Install => module("patch_install", self.install_args(index)),
             Step::Restart => module(
                 "patch_restart",
                 json!({"allow": procedure.restart_allow, "deny": procedure.restart_deny}),
@@ -180,22 +192,50 @@ impl Machine {
                 }),
             ),
             Step::Verify => module("patch_verify", self.verify_args(index)),
-            Step::Rollback => match (&procedure.snapshot, self.by_snapshot(index)) {
-                (SnapshotRule::Hook { restore, .. }, true) => hook(Some(restore), false),
-                (_, by_snapshot) => module(
-                    "patch_rollback",
-                    json!({
-                        "actions": match &host.got.installed {
-                            Some(installed) if !installed.actions.is_empty() => json!(installed.actions),
-                            _ => actions(),
-                        },
-                        "never_downgrade": self.plan.rollback.never_downgrade,
-                        "run": self.run,
-                        "snapshot": if by_snapshot { json!(host.got.snapshot) } else { Value::Null },
-                    }),
-                ),
+            Step::Rollback => match &procedure.snapshot {
+                SnapshotRule::Hook { restore, .. } if self.by_snapshot(index) => {
+                    hook(Some(restore), false)
+                }
+                _ => module("patch_rollback", self.rollback_args(index)),
             },
         }
+    }
+
+    fn resolve_args(&self, index: usize) -> Value {
+        let wanted = self.wanted(index).into_iter();
+        let wanted: Vec<Value> = wanted
+            .map(|it| json!({"name": it.package.name, "arch": it.package.arch, "version": it.to}))
+            .collect();
+        json!({"wanted": wanted, "refresh": true})
+    }
+
+    fn install_args(&self, index: usize) -> Value {
+        let procedure = &self.plan.procedure;
+        let actions = self.actions_of(index);
+        let removed = actions.iter().filter(|it| it.kind == ActionKind::Remove);
+        let names: BTreeSet<&str> = removed.map(|it| it.package.name.as_str()).collect();
+        json!({
+            "actions": actions,
+            "allow_remove": names,
+            "conffiles": procedure.conffiles,
+            "locks_wait_s": procedure.preflight.locks_wait_s,
+            "run": self.run,
+        })
+    }
+
+    fn rollback_args(&self, index: usize) -> Value {
+        let got = &self.hosts[index].got;
+        let done = got.installed.as_ref().map(|it| it.actions.as_slice());
+        let actions = done
+            .filter(|it| !it.is_empty())
+            .unwrap_or_else(|| self.actions_of(index));
+        let snapshot = got.snapshot.as_ref().filter(|_| self.by_snapshot(index));
+        json!({
+            "actions": actions,
+            "never_downgrade": self.plan.rollback.never_downgrade,
+            "run": self.run,
+            "snapshot": snapshot,
+        })
     }
 
     fn snapshot_args(&self, index: usize, state: &str) -> Value {

@@ -85,7 +85,8 @@ impl Machine {
     /// What is still owed on a host that has its outcome.
     fn housekeeping(&self, index: usize) -> Option<Note> {
         let host = &self.hosts[index];
-        if host.stage != Stage::Ended
+        if host.owed.is_empty()
+            || host.stage != Stage::Ended
             || host.doing.is_some()
             || self.rollback_wanted(index).is_some()
         {
@@ -220,9 +221,8 @@ impl Machine {
         let reasons = match restarted {
             Some(it) if it.need == RebootNeed::Yes => &it.reasons,
             Some(it) if it.need == RebootNeed::No => return None,
-            Some(_) => predicted,
             None if host.got.reboots > 0 => return None,
-            None => predicted,
+            Some(_) | None => predicted,
         };
         match restarted {
             Some(it) if it.need == RebootNeed::Yes && reasons.is_empty() => {

@@ -8,7 +8,9 @@ pub(crate) mod admission;
 pub mod back;
 mod calls;
 mod decide;
+mod fail;
 pub(crate) mod host;
+mod learn;
 pub(crate) mod place;
 mod proven;
 mod results;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 
 use hostler_patch::plan::{HostPlan, Plan, PlanId, SnapshotRule};
 
-use crate::{HaltCause, Job, Note, RunEnd};
+use crate::{HaltCause, JobName, Note, RunEnd};
 pub(crate) use calls::asks_a_host;
 use host::Host;
 pub use host::{Owed, Stage, Timing};
@@ -33,8 +35,9 @@ use waves::WaveState;
 pub enum Command {
     /// Write this note, let the machine take it, and ask again. Always alone.
     Write(Note),
-    /// This is under way, or is to be begun if it is not. Jobs that are not named any more are to be dropped.
-    Run(Job),
+    /// This is under way, or is to be begun if it is not ([`Machine::job`] says what it is). Jobs that are not named any more
+    /// are to be dropped.
+    Run(JobName),
     /// Nothing more until a job ends, an order comes, or this time, if there is one.
     Wait {
         /// Microseconds since the epoch.

@@ -1,27 +1,20 @@
 //! What follows from the outcome of a step.
 
-use hostler_patch::plan::{HostRollback, RebootRule, SnapshotRule};
-use hostler_updates::{
-    Baseline, Difference, Downloaded, Installed, Preflight, RebootNeed, Resolution, Restarted,
-    RolledBack, Snapshot,
-};
-use serde::de::DeserializeOwned;
+use hostler_patch::plan::{RebootRule, SnapshotRule, UnreachableRule};
+use hostler_updates::RebootNeed;
 use serde_json::Value;
 
 use super::Machine;
 use super::admission::RED_WAIT_US;
-use super::back::is_boot_id;
-use super::host::{Look, Owed, Stage};
+use super::host::{Owed, Stage};
+use super::learn::Next;
 use super::place::Place;
 use crate::{Failure, FailureKind, Outcome, Step, StepOutcome};
 
 /// Between two tries to reach a host.
 const LOST_WAIT_US: i64 = 60_000_000;
-/// How often a module is begun at one place if nobody knows what came of it.
-const UNKNOWN_TRIES: u32 = 3;
-/// How often competitors are tried to be released.
-const RELEASE_TRIES: u32 = 3;
-const SHORT_WAIT_US: i64 = 5_000_000;
+/// Between two tries at something else.
+pub(super) const SHORT_WAIT_US: i64 = 5_000_000;
 /// Messages of hosts are kept up to so many characters.
 const MESSAGE: usize = 2000;
 /// Lines of findings that a host may have.
@@ -35,10 +28,7 @@ pub const VERSION_GONE: &str = "version_gone:";
 impl Machine {
     /// To a place, or to the first one after it that applies.
     pub(crate) fn go(&mut self, index: usize, place: Place, at_us: i64) {
-        let (pre, post) = (
-            u32::try_from(self.plan.procedure.pre.len()).unwrap_or(u32::MAX),
-            u32::try_from(self.plan.procedure.post.len()).unwrap_or(u32::MAX),
-        );
+        let (pre, post) = self.hooks();
         let mut place = place;
         while place != Place::End && !self.applies(index, place) {
             place = place.following(pre, post);
@@ -54,11 +44,15 @@ impl Machine {
         }
     }
 
-    fn next(&mut self, index: usize, at_us: i64) {
-        let (pre, post) = (
-            u32::try_from(self.plan.procedure.pre.len()).unwrap_or(u32::MAX),
-            u32::try_from(self.plan.procedure.post.len()).unwrap_or(u32::MAX),
-        );
+    /// How many hooks there are before and after.
+    fn hooks(&self) -> (u32, u32) {
+        let count = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+        let procedure = &self.plan.procedure;
+        (count(procedure.pre.len()), count(procedure.post.len()))
+    }
+
+    pub(super) fn next(&mut self, index: usize, at_us: i64) {
+        let (pre, post) = self.hooks();
         let place = self.hosts[index].place.following(pre, post);
         self.go(index, place, at_us);
     }
@@ -229,7 +223,7 @@ impl Machine {
         host.coming = Some(Outcome::Unreachable {
             reason: reason.to_owned(),
             changed: touched,
-            counts: touched || rule == hostler_patch::plan::UnreachableRule::CountAsFailure,
+            counts: touched || rule == UnreachableRule::CountAsFailure,
         });
         host.given_up = host.owed.clone();
         host.lost = None;
@@ -251,341 +245,7 @@ impl Machine {
         }
     }
 
-    /// Keeps what a step gave. An error is the step's failure.
-    fn learn(&mut self, index: usize, step: Step, values: &Value) -> Result<Next, String> {
-        match step {
-            Step::Resolve => {
-                let resolution: Resolution = read(values, "resolution")?;
-                self.resolved(index, resolution)?;
-                let held = self.hosts[index].coming.is_some();
-                return Ok(if held { Next::Settle } else { Next::On });
-            }
-            Step::Preflight => {
-                let preflight: Preflight = read(values, "preflight")?;
-                for line in preflight.repaired {
-                    self.finding(index, format!("repaired: {line}"));
-                }
-                for it in preflight.findings {
-                    self.finding(index, format!("{}: {}", it.code, it.text));
-                }
-                if !preflight.refused.is_empty() {
-                    let reason = format!("refused: {}", preflight.refused.join("; "));
-                    self.hosts[index].coming = Some(Outcome::Deferred {
-                        reason: short(&reason),
-                    });
-                    return Ok(Next::Settle);
-                }
-            }
-            Step::Download => {
-                let downloaded: Downloaded = read(values, "downloaded")?;
-                for it in downloaded.without_way_back {
-                    self.finding(
-                        index,
-                        format!("no way back: the installed version of {it} cannot be had again"),
-                    );
-                }
-            }
-            Step::Look => {
-                let look = Look {
-                    need: read(
-                        values.pointer("/scan/reboot").unwrap_or(&Value::Null),
-                        "need",
-                    )?,
-                    kernel: read(
-                        values.pointer("/scan/kernel").unwrap_or(&Value::Null),
-                        "newest",
-                    )?,
-                };
-                let host = &mut self.hosts[index];
-                match host.place {
-                    Place::LookFirst => host.got.look_first = Some(look),
-                    _ => host.got.look = Some(look),
-                }
-            }
-            Step::Baseline => {
-                let baseline: Baseline = read(values, "baseline")?;
-                if !is_boot_id(&baseline.boot_id) {
-                    return Err("the host has no valid boot id".to_owned());
-                }
-                let got = &mut self.hosts[index].got;
-                got.boot_id = baseline.boot_id;
-                got.baseline = values.get("baseline").cloned();
-            }
-            Step::Snapshot => {
-                if self.snapshot_is_hook() {
-                    self.hosts[index].got.snapshot_hook = true;
-                } else {
-                    let snapshot: Snapshot = read(values, "snapshot")?;
-                    self.hosts[index].got.snapshot = Some(snapshot);
-                }
-            }
-            Step::Install => {
-                let installed: Installed = read(values, "installed")?;
-                for path in &installed.conffiles_left {
-                    self.finding(
-                        index,
-                        format!("configuration file left beside another: {path}"),
-                    );
-                }
-                self.hosts[index].got.installed = Some(installed);
-            }
-            Step::Restart => {
-                let restarted: Restarted = read(values, "restarted")?;
-                for (unit, why) in &restarted.left {
-                    self.finding(index, format!("{unit} still runs replaced files: {why}"));
-                }
-                if restarted.reboot.need == RebootNeed::Unknown {
-                    self.finding(
-                        index,
-                        "whether a reboot is needed cannot be told".to_owned(),
-                    );
-                }
-                if self.hosts[index].place == Place::Restart {
-                    self.hosts[index].got.restarted = Some(restarted);
-                }
-            }
-            Step::Back => {
-                let boot_id: String = read(values, "boot_id")?;
-                let reboots: u32 = read(values, "reboots")?;
-                let host = &mut self.hosts[index];
-                host.got.boot_id = boot_id;
-                host.got.reboots += reboots;
-                host.got.rebooted |= host.place == Place::Back;
-                host.reboot_again = false;
-                if reboots > 1 {
-                    self.finding(index, format!("it booted {reboots} times"));
-                }
-            }
-            Step::Verify => self.verified(index, values)?,
-            Step::Rollback => {
-                let hook = self.snapshot_is_hook() && self.by_snapshot(index);
-                if !hook {
-                    let back: RolledBack = read(values, "rolled_back")?;
-                    self.hosts[index].got.rolled_back = Some(back);
-                }
-                self.hosts[index].changed = false;
-            }
-            Step::Mask
-            | Step::Pre(_)
-            | Step::Post(_)
-            | Step::Undo(_)
-            | Step::Release
-            | Step::RemoveSnapshot
-            | Step::Reboot => {}
-        }
-        Ok(Next::On)
-    }
-
-    fn verified(&mut self, index: usize, values: &Value) -> Result<(), String> {
-        let differences: Vec<Difference> = read(values, "differences")?;
-        let mut problems: Vec<String> = read(values, "problems")?;
-        let settling: bool = read(values, "settling")?;
-        let now: Baseline = read(values, "baseline")?;
-        problems.extend(differences.iter().map(|it| {
-            let word = if it.missing { "missing" } else { "new" };
-            format!("{word} {}: {}", it.what, it.which)
-        }));
-        if settling {
-            problems.push("it is still starting".to_owned());
-        }
-        if !problems.is_empty() {
-            return Err(problems.join("; "));
-        }
-        let host = &mut self.hosts[index];
-        host.healthy = true;
-        if is_boot_id(&now.boot_id) {
-            host.got.boot_id = now.boot_id;
-        }
-        if host.place == Place::RollbackVerify {
-            let back = host.got.rolled_back.as_ref();
-            let lines = back.into_iter().flat_map(|it| &it.left);
-            let left: Vec<String> = lines
-                .map(|(package, why)| format!("{package}: {why}"))
-                .collect();
-            let failure = match host.coming.take() {
-                Some(Outcome::Failed { failure, .. }) => Some(failure),
-                Some(Outcome::RolledBack { failure, .. }) => failure,
-                _ => None,
-            };
-            host.coming = Some(Outcome::RolledBack { failure, left });
-        }
-        Ok(())
-    }
-
-    fn failed(&mut self, index: usize, step: Step, message: &str, at_us: i64) {
-        if self.tried_again(index, step, at_us) {
-            return;
-        }
-        let host = &mut self.hosts[index];
-        let message = short(message);
-        match step {
-            Step::Install | Step::Download | Step::Resolve | Step::Preflight
-                if message.starts_with(PLAN_MISMATCH) && !host.uncertain =>
-            {
-                let reason = message[PLAN_MISMATCH.len()..].trim().to_owned();
-                host.changed = false;
-                host.healthy = true;
-                host.coming = Some(Outcome::PlanMismatch { reason });
-                self.go(index, Place::Settle, at_us);
-            }
-            Step::Download if is_gone(&message) => {
-                let reason = message.trim_start_matches(VERSION_GONE).trim().to_owned();
-                match self.gone(index, &reason) {
-                    Ok(()) => self.go(index, Place::Settle, at_us),
-                    Err(message) => self.step_failed(index, step, message, at_us),
-                }
-            }
-            Step::Look => {
-                self.finding(index, format!("{step}: {message}"));
-                self.next(index, at_us);
-            }
-            Step::Snapshot if self.plan.procedure.snapshot == SnapshotRule::IfPossible => {
-                self.finding(index, format!("no snapshot: {message}"));
-                self.next(index, at_us);
-            }
-            Step::Snapshot => {
-                host.coming = Some(Outcome::Deferred {
-                    reason: format!("refused: no snapshot can be made: {message}"),
-                });
-                self.go(index, Place::Settle, at_us);
-            }
-            Step::Undo(_) | Step::Release | Step::RemoveSnapshot => {
-                self.settle_failed(index, step, &message, at_us);
-            }
-            Step::Back if !host.reboot_again => {
-                host.reboot_again = true;
-                let place = match host.place {
-                    Place::FirstBack => Place::FirstReboot,
-                    Place::RollbackBack => Place::RollbackReboot,
-                    _ => Place::Reboot,
-                };
-                self.go(index, place, at_us);
-            }
-            _ => self.step_failed(index, step, message, at_us),
-        }
-    }
-
-    /// Hooks have tries of their own, and competitors are released if it can be done at all.
-    fn tried_again(&mut self, index: usize, step: Step, at_us: i64) -> bool {
-        let procedure = &self.plan.procedure;
-        let hook = match step {
-            Step::Pre(n) | Step::Undo(n) => procedure.pre.get(n as usize),
-            Step::Post(n) => procedure.post.get(n as usize),
-            Step::Release => None,
-            _ => return false,
-        };
-        let (tries, wait) = match hook {
-            Some(it) => (
-                it.retries.saturating_add(1),
-                i64::from(it.every_s) * 1_000_000,
-            ),
-            None => (RELEASE_TRIES, SHORT_WAIT_US),
-        };
-        let host = &mut self.hosts[index];
-        let again = host.tries < tries;
-        if again {
-            host.not_before_us = at_us.saturating_add(wait);
-        }
-        again
-    }
-
-    fn settle_failed(&mut self, index: usize, step: Step, message: &str, at_us: i64) {
-        if let Some(owed) = Owed::of(step) {
-            self.hosts[index].given_up.insert(owed);
-        }
-        self.finding(index, format!("{step}: {message}"));
-        let host = &mut self.hosts[index];
-        if matches!(step, Step::Undo(_)) && !matches!(host.coming, Some(Outcome::Failed { .. })) {
-            host.coming = Some(Outcome::Failed {
-                failure: Failure {
-                    kind: FailureKind::Undo,
-                    step: Some(step),
-                    message: message.to_owned(),
-                },
-                changed: host.changed,
-            });
-        }
-        self.go(index, Place::Settle, at_us);
-    }
-
-    fn unknown(&mut self, index: usize, step: Step, message: &str, at_us: i64) {
-        let host = &mut self.hosts[index];
-        host.uncertain |= step == Step::Install;
-        match step {
-            Step::Reboot => self.next(index, at_us),
-            Step::Pre(_) | Step::Post(_) | Step::Undo(_) => {
-                self.failed(index, step, message, at_us)
-            }
-            // Modules look before they act: what was done is found there, what was interrupted is completed.
-            _ if host.tries < UNKNOWN_TRIES => {
-                host.not_before_us = at_us.saturating_add(SHORT_WAIT_US)
-            }
-            _ => {
-                let message = format!("what came of it cannot be found out: {message}");
-                self.failed(index, step, &message, at_us);
-            }
-        }
-    }
-
-    fn step_failed(&mut self, index: usize, step: Step, message: String, at_us: i64) {
-        let kind = match step {
-            Step::Pre(_) | Step::Post(_) => FailureKind::Hook,
-            Step::Install => FailureKind::Install,
-            Step::Reboot | Step::Back => FailureKind::NotRebooted,
-            Step::Restart | Step::Verify => FailureKind::Verify,
-            _ => FailureKind::Preparation,
-        };
-        self.fail(index, kind, Some(step), message, at_us);
-    }
-
-    /// The host has failed: it is put back if the policy says so, and what is owed is done as far as it may be.
-    pub(crate) fn fail(
-        &mut self,
-        index: usize,
-        kind: FailureKind,
-        step: Option<Step>,
-        message: String,
-        at_us: i64,
-    ) {
-        let policy = self.plan.rollback.on_host_failure;
-        let host = &mut self.hosts[index];
-        let rolling = host.place.is_rollback();
-        let after = matches!(step, Some(Step::Post(_) | Step::Verify | Step::Restart));
-        if after || rolling {
-            host.healthy = false;
-        }
-        let message = match &host.coming {
-            Some(
-                Outcome::Failed { failure, .. }
-                | Outcome::RolledBack {
-                    failure: Some(failure),
-                    ..
-                },
-            ) => format!("{message}; it was put back because of: {}", failure.message),
-            _ => message,
-        };
-        host.coming = Some(Outcome::Failed {
-            failure: Failure {
-                kind: if rolling { FailureKind::Rollback } else { kind },
-                step,
-                message: short(&message),
-            },
-            changed: host.changed,
-        });
-        let back = host.changed && !rolling && !host.rollback_tried && policy != HostRollback::None;
-        host.rollback_tried |= back;
-        self.go(
-            index,
-            if back {
-                Place::AgainMask
-            } else {
-                Place::Settle
-            },
-            at_us,
-        );
-    }
-
-    fn finding(&mut self, index: usize, line: String) {
+    pub(super) fn finding(&mut self, index: usize, line: String) {
         let findings = &mut self.hosts[index].findings;
         if findings.len() < FINDINGS && !findings.contains(&line) {
             findings.push(line);
@@ -593,29 +253,6 @@ impl Machine {
     }
 }
 
-enum Next {
-    On,
-    Settle,
-}
-
-fn read<T: DeserializeOwned>(values: &Value, name: &str) -> Result<T, String> {
-    let value = values.get(name).cloned().unwrap_or(Value::Null);
-    serde_json::from_value(value)
-        .map_err(|error| format!("the answer of the host cannot be read: {name}: {error}"))
-}
-
-/// Does a download say that no source has the version any more? What apt, pacman and apk, dnf, and zypper say of it.
-fn is_gone(message: &str) -> bool {
-    let words = [
-        "404  Not Found",
-        "404 Not Found",
-        "error: 404",
-        "Status code: 404",
-        "not found on medium",
-    ];
-    message.starts_with(VERSION_GONE) || words.iter().any(|it| message.contains(it))
-}
-
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().take(MESSAGE).collect()
 }

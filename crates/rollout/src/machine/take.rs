@@ -272,7 +272,9 @@ impl Machine {
             // A wave that proved nothing goes on, by order; one whose gates were red is watched again.
             let all: Vec<usize> = self.waves[wave].hosts.clone();
             if all.iter().all(|&it| self.hosts[it].outcome.is_some()) {
-                all.iter().for_each(|&it| self.hosts[it].accepted = true);
+                for &it in &all {
+                    self.hosts[it].accepted = true;
+                }
                 self.waves[wave].phase = WavePhase::Open;
                 self.waves[wave].since_us = at_us;
             }

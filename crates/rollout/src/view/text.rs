@@ -101,17 +101,18 @@ impl Status {
             let _ = write!(line, ", {} left", ago(until - self.at_us));
         }
         if let Some(window) = wave.window.filter(|_| wave.state != WaveState::Soaking) {
-            let _ = match window.start_us > self.at_us {
-                true => write!(
+            let _ = if window.start_us > self.at_us {
+                write!(
                     line,
                     "; its window opens in {}",
                     ago(window.start_us - self.at_us)
-                ),
-                false => write!(
+                )
+            } else {
+                write!(
                     line,
                     "; its window is open for {}",
                     ago(window.end_us - self.at_us)
-                ),
+                )
             };
         }
         writeln!(f, "{line}")

@@ -157,7 +157,7 @@ impl Fleet {
             log.push((self.seconds(), call.host.clone(), call.step.word()));
         }
         self.with(&call.host, |it| {
-            *it.done.entry(name.clone()).or_default() += 1
+            *it.done.entry(name.clone()).or_default() += 1;
         });
         let seconds = match fault {
             Some(Fault::Slow(seconds)) => seconds,

@@ -6,7 +6,7 @@ use hostler_rollout::{Step, StepCall, StepOutcome, StepWork};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::fleet::{Fleet, boot_id};
+use super::fleet::{Fleet, SimHost, boot_id};
 
 impl Fleet {
     /// How many seconds a step takes.
@@ -67,17 +67,7 @@ impl Fleet {
                 host.snapshot = false;
                 json!({})
             }
-            Step::Install => {
-                for it in args["actions"].as_array().into_iter().flatten() {
-                    let name = it["package"]["name"].as_str().expect("a name").to_owned();
-                    match it["to"].as_str() {
-                        Some(version) => host.packages.insert(name, version.to_owned()),
-                        None => host.packages.remove(&name),
-                    };
-                }
-                json!({"installed": {
-                    "actions": args["actions"], "conffiles_left": [], "kept_in": "/var/lib/x", "seconds": 60}})
-            }
+            Step::Install => install(host, &args),
             Step::Restart => {
                 let need = if host.needs_reboot { "yes" } else { "no" };
                 let reasons = if host.needs_reboot { json!(["a new kernel"]) } else { json!([]) };
@@ -108,18 +98,30 @@ impl Fleet {
                 let problems = if wrong { json!(["kernel is not as expected"]) } else { json!([]) };
                 json!({"differences": [], "baseline": baseline(host.boots), "problems": problems, "settling": false})
             }
-            Step::Rollback => {
-                for it in args["actions"].as_array().into_iter().flatten() {
-                    let name = it["package"]["name"].as_str().expect("a name").to_owned();
-                    match it["from"].as_str() {
-                        Some(version) => host.packages.insert(name, version.to_owned()),
-                        None => host.packages.remove(&name),
-                    };
-                }
-                json!({"rolled_back": {"actions": args["actions"], "left": [], "needs_reboot": false}})
-            }
+            Step::Rollback => roll_back(host, &args),
         });
         StepOutcome::Done { values }
+    }
+}
+
+fn install(host: &mut SimHost, args: &Value) -> Value {
+    put(host, args, "to");
+    json!({"installed": {
+        "actions": args["actions"], "conffiles_left": [], "kept_in": "/var/lib/x", "seconds": 60}})
+}
+
+fn roll_back(host: &mut SimHost, args: &Value) -> Value {
+    put(host, args, "from");
+    json!({"rolled_back": {"actions": args["actions"], "left": [], "needs_reboot": false}})
+}
+
+fn put(host: &mut SimHost, args: &Value, which: &str) {
+    for it in args["actions"].as_array().into_iter().flatten() {
+        let name = it["package"]["name"].as_str().expect("a name").to_owned();
+        match it[which].as_str() {
+            Some(version) => host.packages.insert(name, version.to_owned()),
+            None => host.packages.remove(&name),
+        };
     }
 }
 

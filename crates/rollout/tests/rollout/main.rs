@@ -9,6 +9,7 @@ mod procedure;
 mod properties;
 mod reboots;
 mod versions;
+mod views;
 mod waves;
 mod windows;
 mod world;

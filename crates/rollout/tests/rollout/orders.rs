@@ -149,7 +149,7 @@ async fn an_abort_undoes_what_is_owed_and_closes() {
     )];
     assert_eq!(sim.run().await, Stand::Ended(End::Aborted));
     sim.fleet.with("a", |it| {
-        assert!(!it.drained && !it.masked && it.packages["nginx"] == "1")
+        assert!(!it.drained && !it.masked && it.packages["nginx"] == "1");
     });
     for name in ["a", "b"] {
         assert_eq!(

@@ -267,7 +267,7 @@ async fn a_wave_that_fails_goes_back_as_a_whole() {
             );
             if is_back {
                 sim.fleet.with(name, |it| {
-                    assert_eq!((it.packages["nginx"].as_str(), it.drained), ("1", false))
+                    assert_eq!((it.packages["nginx"].as_str(), it.drained), ("1", false));
                 });
             }
         }
@@ -295,7 +295,7 @@ async fn a_red_gate_of_a_wave_takes_the_wave_back() {
     // It is drained again before it is put back.
     assert_eq!(at_step(&sim, "canary", "pre-0"), 2);
     sim.fleet.with("canary", |it| {
-        assert!(!it.drained && !it.masked && it.packages["nginx"] == "1")
+        assert!(!it.drained && !it.masked && it.packages["nginx"] == "1");
     });
 }
 
@@ -322,7 +322,7 @@ async fn a_snapshot_is_made_used_and_removed() {
     assert!(matches!(sim.run().await, Stand::Ended(End::Halted(_))));
     assert!(matches!(sim.outcome("a"), Some(Outcome::RolledBack { .. })));
     sim.fleet.with("a", |it| {
-        assert_eq!(it.boots, 1, "it is booted into the snapshot")
+        assert_eq!(it.boots, 1, "it is booted into the snapshot");
     });
 
     plan.procedure.snapshot = SnapshotRule::Required;

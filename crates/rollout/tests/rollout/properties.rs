@@ -193,7 +193,7 @@ async fn run(case: &Case) -> Sim {
     }
     for (number, from, length) in &case.lost {
         sim.fleet.with(&name(number % count), |it| {
-            it.lost.push((*from, from + length))
+            it.lost.push((*from, from + length));
         });
     }
     if let Some(seconds) = case.halt {
@@ -227,6 +227,9 @@ struct Watcher<'a> {
     taken: BTreeSet<String>,
     gone: BTreeSet<String>,
     drained: BTreeSet<String>,
+    masked: BTreeSet<String>,
+    /// Go back: in progress as long as something is owed on them.
+    leaving: BTreeSet<String>,
     outcomes: BTreeMap<String, Outcome>,
     halted: bool,
     wave: Option<u32>,
@@ -247,8 +250,8 @@ impl Watcher<'_> {
                 Note::WavePassed { wave, .. } => {
                     self.passed.insert(wave);
                 }
-                Note::Halted { .. } => self.halted = true,
-                Note::Ordered {
+                Note::Halted { .. }
+                | Note::Ordered {
                     order: Order::Halt { .. },
                     ..
                 } => self.halted = true,
@@ -260,14 +263,17 @@ impl Watcher<'_> {
                 Note::Ended {
                     host,
                     step,
-                    outcome,
+                    outcome: hostler_rollout::StepOutcome::Done { .. },
                     ..
                 } => {
-                    if matches!(step, Step::Undo(_))
-                        && matches!(outcome, hostler_rollout::StepOutcome::Done { .. })
-                    {
-                        self.drained.remove(&host);
-                    }
+                    match step {
+                        Step::Undo(_) => self.drained.remove(&host),
+                        Step::Release => self.masked.remove(&host),
+                        _ => false,
+                    };
+                }
+                Note::Left { host, .. } => {
+                    self.leaving.insert(host);
                 }
                 Note::Came { host, outcome } => {
                     self.taken.remove(&host);
@@ -324,7 +330,17 @@ impl Watcher<'_> {
     /// A host is taken: nobody's budget may be exceeded by it.
     fn take(&mut self, host: &str) {
         let plan = &self.sim.plan;
-        // Left hosts wait again without a note of their own: what the machine says is what counts for them.
+        let owed = |it: &String| self.drained.contains(it) || self.masked.contains(it);
+        let gone: Vec<String> = self
+            .leaving
+            .iter()
+            .filter(|it| !owed(it))
+            .cloned()
+            .collect();
+        for it in gone {
+            self.leaving.remove(&it);
+            self.taken.remove(&it);
+        }
         self.taken.insert(host.to_owned());
         let was_gone = self.gone.contains(host) || self.drained.contains(host);
         for &number in &plan.hosts[host].groups {
@@ -354,9 +370,11 @@ impl Watcher<'_> {
     }
 
     fn begun(&mut self, host: &str, step: Step) {
-        if matches!(step, Step::Pre(_)) {
-            self.drained.insert(host.to_owned());
-        }
+        match step {
+            Step::Pre(_) => self.drained.insert(host.to_owned()),
+            Step::Mask => self.masked.insert(host.to_owned()),
+            _ => false,
+        };
         let housekeeping = matches!(step, Step::Undo(_) | Step::Release | Step::RemoveSnapshot);
         let done = self.outcomes.contains_key(host) && !self.taken.contains(host);
         assert!(!done || housekeeping, "{host} is touched again: {step}");
@@ -369,6 +387,8 @@ fn holds(case: &Case, sim: &Sim) {
         taken: BTreeSet::new(),
         gone: BTreeSet::new(),
         drained: BTreeSet::new(),
+        masked: BTreeSet::new(),
+        leaving: BTreeSet::new(),
         outcomes: BTreeMap::new(),
         halted: false,
         wave: None,

@@ -37,7 +37,7 @@ async fn a_host_that_comes_back_is_verified() {
         ]
     );
     sim.fleet.with("a", |it| {
-        assert_eq!((it.boots, it.kernel.as_str()), (1, "6.2"))
+        assert_eq!((it.boots, it.kernel.as_str()), (1, "6.2"));
     });
 }
 
@@ -161,7 +161,7 @@ async fn the_kernel_must_be_the_expected_one_and_nothing_may_be_missing() {
         assert_eq!(kind, FailureKind::Verify);
         assert!(message.contains(what), "{message}");
         sim.fleet.with("a", |it| {
-            assert!(it.drained, "one that is not well stays drained")
+            assert!(it.drained, "one that is not well stays drained");
         });
     }
 }

@@ -104,7 +104,7 @@ async fn a_download_that_finds_nothing_holds_the_host() {
             sim.outcome("r")
         );
         sim.fleet.with("r", |it| {
-            assert!(!it.masked && !it.drained && it.packages["nginx"] == "1")
+            assert!(!it.masked && !it.drained && it.packages["nginx"] == "1");
         });
     }
 }

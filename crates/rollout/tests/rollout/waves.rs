@@ -200,7 +200,7 @@ async fn hosts_in_flight_finish_if_they_are_changed_and_go_back_if_not() {
             .contains(&"left (the run was halted)".to_owned())
     );
     sim.fleet.with("b", |it| {
-        assert!(!it.masked && !it.drained && it.packages["nginx"] == "1")
+        assert!(!it.masked && !it.drained && it.packages["nginx"] == "1");
     });
     // Its drain has failed, and may have done half of its work: it is undone.
     assert_eq!(

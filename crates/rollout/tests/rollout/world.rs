@@ -197,14 +197,14 @@ impl Sim {
 
     pub(crate) fn outcome(&self, host: &str) -> Option<Outcome> {
         let entries = self.entries();
-        let came = entries.into_iter().rev().find_map(|it| match it.note {
+
+        entries.into_iter().rev().find_map(|it| match it.note {
             Note::Came {
                 host: name,
                 outcome,
             } if name == host => Some(outcome),
             _ => None,
-        });
-        came
+        })
     }
 
     /// The notes, a short line each, times in seconds since the start.

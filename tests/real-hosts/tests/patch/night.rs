@@ -35,16 +35,21 @@ pub(crate) struct Night {
 }
 
 impl Night {
-    /// `count` booted hosts with version 1.0 of everything, or `None` where hosts cannot be raised. The last three are the
-    /// group `db`, all are `web`.
+    /// `count` booted hosts with version 1.0 of everything, or `None` where hosts cannot be raised.
     pub(crate) fn raise(name: &str, count: usize) -> Option<Self> {
+        let night = Self::bare(name, count)?;
+        done(night.archive.install(&night.hosts));
+        Some(night)
+    }
+
+    /// `count` booted hosts as Debian made them. The last three are the group `db`, all are `web`.
+    pub(crate) fn bare(name: &str, count: usize) -> Option<Self> {
         let engine = Engine::under_test();
         if !engine.is_hostler() {
             return None;
         }
         let (fleet, hosts) = real_hosts::fleet(name, count, Init::Systemd)?;
         let archive = Archive::of(&fleet);
-        done(archive.install(&hosts));
         let night = Self {
             fleet,
             hosts,
@@ -86,6 +91,7 @@ impl Night {
             ("  delay: 7d", "  delay: 0s"),
             ("soak: 2h", "soak: 1s"),
             ("soak: 30m", "soak: 1s"),
+            ("logins: 3", "logins: 1"),
             (MORNING, &window),
             (NIGHT, &window),
             (BACKUPS, &limit),
@@ -218,9 +224,27 @@ impl Ran {
         }
     }
 
+    /// The run, a line for each note: what a failed test shows.
+    pub(crate) fn story(&self) -> String {
+        if self.notes.is_empty() {
+            return self.output.clone();
+        }
+        let told: Vec<String> = self.notes.iter().map(line).collect();
+        format!("{}\n{}", told.join("\n"), self.outcomes)
+    }
+
+    /// Whether a note says all of these.
+    pub(crate) fn notes_say(&self, note: &str, words: &[&str]) -> bool {
+        let mut notes = self.notes.iter().filter(|it| it["note"] == note);
+        notes.any(|it| {
+            let text = it.to_string();
+            words.iter().all(|word| text.contains(word))
+        })
+    }
+
     #[track_caller]
     pub(crate) fn expect_code(&self, code: i32) -> &Self {
-        assert_eq!(self.code, Some(code), "the run said:\n{}", self.output);
+        assert_eq!(self.code, Some(code), "the run:\n{}", self.story());
         self
     }
 
@@ -229,9 +253,19 @@ impl Ran {
     pub(crate) fn outcome(&self, host: &Host) -> (String, String) {
         let outcome = &self.outcomes[&host.name];
         let word = outcome["outcome"].as_str();
-        let word = word.unwrap_or_else(|| panic!("nothing of {}:\n{}", host.name, self.output));
+        let word = word.unwrap_or_else(|| panic!("nothing of {}:\n{}", host.name, self.story()));
         (word.to_owned(), outcome.to_string())
     }
+}
+
+/// A note, without what makes it long.
+fn line(note: &Value) -> String {
+    let text = if note["outcome"]["came"] == "done" {
+        format!("ended {} {} done", note["host"], note["step"])
+    } else {
+        note.to_string()
+    };
+    text.chars().take(600).collect()
 }
 
 fn lines(output: &str) -> impl Iterator<Item = Value> {
@@ -253,15 +287,6 @@ pub(crate) fn run_of(running: &Running) -> String {
         .find(|it| it["note"] == "opened");
     let opened = opened.unwrap_or_else(|| panic!("no run:\n{}", running.said()));
     opened["run"].as_str().expect("a run has an id").to_owned()
-}
-
-impl Night {
-    pub(crate) fn by_name(&self, name: &str) -> &Host {
-        self.hosts
-            .iter()
-            .find(|it| it.name == name)
-            .unwrap_or_else(|| panic!("no host {name}"))
-    }
 }
 
 #[track_caller]
@@ -365,5 +390,8 @@ pub(crate) fn short(versions: &BTreeMap<String, String>) -> String {
 pub(crate) fn until(running: &Running, what: &str, holds: impl FnMut() -> bool) {
     let mut holds = holds;
     let held = wait_for(Duration::from_secs(180), || holds().then_some(()));
-    assert!(held.is_some(), "{what} does not come:\n{}", running.said());
+    if held.is_none() {
+        let told: Vec<String> = notes(&running.said()).iter().map(line).collect();
+        panic!("{what} does not come:\n{}", told.join("\n"));
+    }
 }

@@ -4,6 +4,12 @@
 //! `HOSTLER_MANAGERS_ROOT=DIR` runs the scenarios in a root directory that has the programs, by `chroot`, instead of on a
 //! host: with a newer Debian there, dnf 5 and newer releases of the others can be tried.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a scenario reads from top to bottom, and stops where it cannot go on"
+)]
+
 mod pacman;
 mod rpm;
 
@@ -12,6 +18,7 @@ use std::path::Path;
 
 use hostler_package_managers::{PackageManager, Survey, Wanted};
 use hostler_updates::{Action, ActionKind, PackageName, Resolution, Update};
+use real_hosts::engine::Engine;
 use real_hosts::view::View;
 use real_hosts::{fleet, shell};
 use xtask::fleet::{AptProxy, Guard, Host, Init};
@@ -24,7 +31,7 @@ const OLD: &str = "/var/lib/hostler/patch/packages/old";
 /// What a scenario runs on, as long as this lives.
 struct Stage {
     view: View,
-    _fleet: Option<(Guard, Vec<Host>, AptProxy)>,
+    fleet: Option<(Guard, Vec<Host>, AptProxy)>,
 }
 
 /// Raises a host and installs Debian packages on it; `None` where that cannot be done, after saying so. `program` is what
@@ -33,7 +40,7 @@ fn stage(name: &str, program: &str, packages: &str) -> Option<Stage> {
     if let Some(root) = std::env::var_os("HOSTLER_MANAGERS_ROOT") {
         let view = View::of_root(Path::new(&root));
         let has_it = view.shell(&format!("command -v {program} || true"));
-        return (!has_it.is_empty()).then_some(Stage { view, _fleet: None });
+        return (!has_it.is_empty()).then_some(Stage { view, fleet: None });
     }
     let (fleet, hosts) = fleet(name, 1, Init::Sshd)?;
     let proxy = AptProxy::start(&fleet).unwrap_or_else(|failure| panic!("{failure}"));
@@ -48,7 +55,7 @@ fn stage(name: &str, program: &str, packages: &str) -> Option<Stage> {
     let view = View::of_host(host);
     Some(Stage {
         view,
-        _fleet: Some((fleet, hosts, proxy)),
+        fleet: Some((fleet, hosts, proxy)),
     })
 }
 
@@ -148,4 +155,42 @@ fn serve(view: &View, port: u16) {
 /// Ends the server: from then on nothing can come from a repository.
 fn stop(view: &View) {
     view.shell("kill $(cat /srv/pid)");
+}
+
+/// The modules, on a host that is no longer apt's.
+const MODULES: &str = r#"
+- hosts: all
+  gather_facts: false
+  vars: {run: r1}
+  tasks:
+    - patch_scan:
+    - patch_resolve: {wanted: WANTED}
+      register: resolved
+    - patch_download: {actions: "{{ resolved.resolution.actions }}", run: "{{ run }}"}
+    - patch_install: {actions: "{{ resolved.resolution.actions }}", run: "{{ run }}"}
+      register: done
+    - debug: {msg: "installed {{ done.installed.actions | length }} left {{ done.installed.conffiles_left }}"}
+    - patch_rollback: {actions: "{{ resolved.resolution.actions }}", run: "{{ run }}"}
+      register: back
+    - debug: {msg: "back {{ back.rolled_back.actions | length }} left {{ back.rolled_back.left | length }}"}
+"#;
+
+/// Lets hostler itself scan, resolve, download, install and go back on a host that was just prepared; `wanted` is YAML.
+fn by_modules(stage: &Stage, wanted: &str, says: &[&str]) {
+    let Some((fleet, hosts, _)) = &stage.fleet else {
+        return;
+    };
+    let engine = Engine::under_test();
+    if !engine.is_hostler() {
+        return;
+    }
+    shell(
+        &hosts[0],
+        "mv /usr/bin/apt-get /usr/bin/apt-get.off; echo changed >>/etc/tool.conf",
+    );
+    let play = MODULES.replace("WANTED", wanted);
+    engine
+        .apply_text(fleet, &play, &[])
+        .expect_code(0)
+        .says(says);
 }

@@ -131,7 +131,7 @@ fn survives(name: &str, init: Init) {
     // The agent, whoever started it, and (with systemd) all that sshd ever started.
     shell(
         &host,
-        "pkill -9 -f /hostler/agent- || true; systemctl kill -s KILL --kill-who=all ssh.service 2>/dev/null || true; rm /srv/wait",
+        "pkill -9 -f '/hostler/[a]gent-' || true; systemctl kill -s KILL --kill-who=all ssh.service 2>/dev/null || true; rm /srv/wait",
     );
     let ran = running.finish();
     ran.expect_code(0);
@@ -188,9 +188,9 @@ fn nothing_beyond_the_plan_is_installed() {
     assert_eq!(versions(&host), BEFORE);
     // A file that is not what was planned is not installed either.
     shell(&host, "rm -r /var/lib/hostler/patch/runs");
-    let damaged = r#"
+    let damaged = r"
     - shell: cp /srv/repo/bad_1.0_all.deb /var/lib/hostler/patch/packages/bad_2.0_all.deb
-"#;
+";
     let ran = apply(&fleet, &engine, &play(BAD, &[damaged, INSTALL]));
     ran.expect_code(2);
     ran.says(&["bad:all 2.0: the file has SHA-256"]);
@@ -270,7 +270,7 @@ fn services_are_restarted_and_compared_and_updaters_kept_still() {
     let ran = apply(&fleet, &engine, SERVICES);
     ran.expect_code(0);
     ran.says(&[
-        "restarted ['cron.service', 'ssh.service'] left ['dbus.service'] need yes",
+        "restarted ['cron.service', 'ssh.service'] left ['dbus.service', 'ssh.service'] need yes",
         "problems [] differences []",
         "lost ['cron.service'] problems 2",
     ]);

@@ -22,7 +22,7 @@ fn returned(output: &str, name: &str) -> Value {
     let events = events.map(|line| serde_json::from_str(line).expect("events are JSON"));
     let ended = events.filter(|it: &Value| it["event"] == "task_finished");
     let last = ended.last().expect("a task ended");
-    let fields = &last["result"]["fields"];
+    let fields = &last["result"]["value"];
     assert!(fields[name].is_object(), "{last}");
     fields[name].clone()
 }

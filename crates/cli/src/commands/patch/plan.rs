@@ -141,7 +141,7 @@ pub(super) struct ExplainArgs {
     /// The host
     #[arg(long, value_name = "HOST")]
     host: String,
-    /// What becomes of this package (or pattern) there
+    /// What becomes of this package (or pattern) there, or of the packages that close this CVE
     #[arg(long, value_name = "PACKAGE")]
     package: Option<String>,
     #[command(flatten)]
@@ -152,8 +152,8 @@ pub(super) fn explain(args: ExplainArgs) -> ExitCode {
     let (host, package) = (args.host, args.package);
     planned(args.plan, |planned, console| {
         let now = hostler_app::now();
-        let Some(explanation) = explain::explain(&planned.plan, &host, package.as_deref(), now)
-        else {
+        let (what, scan) = (package.as_deref(), planned.scans.get(&host));
+        let Some(explanation) = explain::explain(&planned.plan, &host, what, scan, now) else {
             return Err(Problem::usage(format!(
                 "{host} is none of the policy's hosts"
             )));

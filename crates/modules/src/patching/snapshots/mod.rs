@@ -99,16 +99,14 @@ pub(crate) fn look(
 ) -> Result<Found, ModuleError> {
     // What is mounted last is what one sees.
     let mount = mounts(host).into_iter().rev().find(|it| it.path == path);
-    let place = match mount {
-        Some(mount) => Place {
-            path: mount.path,
-            device: mount.device,
-            fstype: mount.fstype,
-        },
-        None => {
-            let msg = format!("no file system of a device is mounted at {path}");
-            return Err(ModuleError::new(msg));
-        }
+    let Some(mount) = mount else {
+        let msg = format!("no file system of a device is mounted at {path}");
+        return Err(ModuleError::new(msg));
+    };
+    let place = Place {
+        path: mount.path,
+        device: mount.device,
+        fstype: mount.fstype,
     };
     let asked = |it: &&&dyn Provider| wanted.is_none_or(|wanted| it.kind() == wanted);
     let can = |it: &&&dyn Provider| program(host, it.tool()).is_some() && it.serves(host, &place);

@@ -1,6 +1,6 @@
 //! What an engineer looks at in the morning: each run by wave, with its evidence; then what is open, by host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_patch::ledger::{HostEnd, RunOutcome};
 use hostler_patch::report::{HostState, Report, RunPage};
@@ -11,6 +11,8 @@ use crate::export::When;
 
 /// Versions that a run brought, of which so many are listed.
 const VERSIONS_MAX: usize = 300;
+/// Directories with logs of one run that are named: it has one, unless hosts lie.
+const LOGS_MAX: usize = 3;
 /// Files, services and rollbacks of one run that are listed.
 const ROWS_MAX: usize = 100;
 
@@ -170,15 +172,11 @@ fn failures(page: &RunPage) -> Vec<Block> {
         text("messages"),
     ];
     blocks.push(table(columns, rows.collect(), 0));
-    let logs: Vec<String> = page
-        .outcome
-        .hosts
-        .iter()
-        .filter(|it| it.end == HostEnd::Failed)
-        .filter_map(|it| Some(format!("{}:{}", it.host, it.kept_in.as_ref()?)))
-        .collect();
-    if !logs.is_empty() {
-        let text = format!("Logs on the hosts: {}", logs.join(", "));
+    let failed = page.outcome.hosts.iter();
+    let failed = failed.filter(|it| it.end == HostEnd::Failed);
+    let logs: BTreeSet<&str> = failed.filter_map(|it| it.kept_in.as_deref()).collect();
+    for directory in logs.iter().take(LOGS_MAX) {
+        let text = format!("Logs on these hosts: {directory}");
         blocks.push(line(cell(text).tone(Tone::Dim)));
     }
     blocks

@@ -185,4 +185,13 @@ fn pacman_does_exactly_what_was_planned() {
     view.shell("kill $(cat /srv/locker); while pgrep -x pacman; do sleep 0.1; done");
     view.run(&manager.repair()).unwrap();
     assert_eq!(manager.database(view).unwrap(), DatabaseState::Whole);
+
+    prepare(view);
+    view.shell("cp /srv/first/tool-* /var/cache/pacman/pkg");
+    let wanted = "[{name: tool, arch: any, version: 1.2-1}]";
+    let says = [
+        "installed 2 left ['/etc/tool.conf.pacnew']",
+        "back 2 left 0",
+    ];
+    by_modules(&stage, wanted, &says);
 }

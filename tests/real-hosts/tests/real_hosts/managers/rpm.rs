@@ -19,6 +19,13 @@ fn prepare(view: &View, port: u16) {
     view.shell("rpm -qa --qf '%{NAME}\\n' | xargs -r rpm -e --allmatches 2>/dev/null || true; rm -f /etc/tool.conf*; rpm -i /srv/first/*.rpm 2>&1");
 }
 
+const WANTED: &str = "[{name: tool, arch: noarch, version: 1.2-1}, {name: kernel-core-5.2-1, arch: noarch, version: 5.2-1}]";
+/// The kernel, the tool, and what that needs.
+const SAYS: &[&str] = &[
+    "installed 3 left ['/etc/tool.conf.rpmnew']",
+    "back 3 left 0",
+];
+
 /// The text of a `.repo` file.
 fn repository(name: &str, port: u16, enabled: u8) -> String {
     format!(
@@ -293,6 +300,8 @@ fn dnf_does_exactly_what_was_planned() {
         "rm -f /etc/dnf/plugins/local.conf /etc/dnf/libdnf5-plugins/local.conf /usr/lib/python3/dist-packages/dnf-plugins/local.py",
     );
     dnf(view.shell("command -v dnf5 || true") != "", view);
+    prepare(view, 8311);
+    by_modules(&stage, WANTED, SAYS);
 }
 
 #[test]
@@ -301,4 +310,6 @@ fn zypper_does_exactly_what_was_planned() {
         return;
     };
     zypper(&stage.view);
+    prepare(&stage.view, 8312);
+    by_modules(&stage, WANTED, SAYS);
 }
