@@ -78,7 +78,7 @@ impl Words<'_> {
                 return Some(self.wave_line(&entry.note));
             }
             Note::Halted { cause } => paint.red(&format!("HALTED: {}", self.cause_words(cause))),
-            Note::Disproven { versions } => {
+            Note::Disproven { versions } if !versions.is_empty() => {
                 let names: Vec<String> = versions
                     .iter()
                     .take(5)
