@@ -57,7 +57,7 @@ impl PlanArgs {
     }
 }
 
-/// Makes a plan and shows what is asked for of it.
+/// Makes a plan, writes it if there is a file for it, and shows what is asked for of it.
 fn planned(
     args: PlanArgs,
     tell: impl FnOnce(&PatchPlanned, &Console) -> Result<ExitCode, Problem>,
@@ -67,6 +67,7 @@ fn planned(
         Err(exit) => return exit,
     };
     let sources = SourceMap::new();
+    let out = args.out.clone();
     let done = || -> Result<ExitCode, Problem> {
         let request = args.request(&environment)?;
         let runtime = runtime()?;
@@ -82,6 +83,9 @@ fn planned(
         runtime.shutdown_background();
         let planned = planned?;
         console.diagnostics(&planned.warnings, &sources);
+        if let Some(path) = &out {
+            save_patch_plan(&planned.plan, path)?;
+        }
         tell(&planned, &console)
     };
     done().unwrap_or_else(|problem| problem.tell(&sources, &console))
@@ -90,9 +94,6 @@ fn planned(
 pub(super) fn run(args: PlanArgs) -> ExitCode {
     let out = args.out.clone();
     planned(args, |planned, console| {
-        if let Some(path) = &out {
-            save_patch_plan(&planned.plan, path)?;
-        }
         if console.is_json() {
             let json = serde_json::json!({ "id": planned.id, "plan": planned.plan });
             console.line(&sanitize::json(&json.to_string()));
