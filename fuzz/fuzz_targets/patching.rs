@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hostler_diag::SourceMap;
 use hostler_patch::policy::PolicyFile;
-use hostler_schedule::{Calendar, Interval, Start, Zone};
+use hostler_schedule::{Calendar, Interval, Pattern, Zone};
 use hostler_updates::{Scheme, compare};
 use libfuzzer_sys::fuzz_target;
 
@@ -23,7 +23,7 @@ fuzz_target!(|data: &str| {
             assert!(event.span.start_us < event.span.end_us, "{event:?}");
         }
     }
-    let _refused = Start::parse_rrule(data, &zone);
+    let _refused = Pattern::parse_rrule(data, &zone);
     let _refused = PolicyFile::load(&SourceMap::new(), Path::new("policy.yml"), data);
     if let Ok((plan, id)) = hostler_patch::file::read(data.as_bytes()) {
         let _text = hostler_patch::text::plan(&plan, &id);
