@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use hostler_diag::Diagnostic;
 use hostler_patch::plan::Plan;
-use hostler_rollout::Outcome;
+use hostler_rollout::{FailureKind, Outcome};
 use hostler_updates::Scan;
 
 use super::asking;
@@ -16,6 +17,9 @@ use super::hosts::FLEETING;
 use crate::engine::Engine;
 use crate::inputs::Inputs;
 use crate::plan::now_us;
+
+/// A host that is lost just now must not keep the run from its end.
+const TIME_MAX: Duration = Duration::from_secs(120);
 
 /// Looks, and keeps what hosts said. Without an answer the scan from before the run stays the newest.
 ///
@@ -30,7 +34,7 @@ pub(crate) async fn look(
 ) -> Result<(), Vec<Diagnostic>> {
     let hosts: Vec<String> = outcomes
         .iter()
-        .filter(|(_, outcome)| is_changed(outcome))
+        .filter(|(_, outcome)| is_changed(outcome) && answers(outcome))
         .map(|(host, _)| host.clone())
         .collect();
     if hosts.is_empty() {
@@ -39,8 +43,9 @@ pub(crate) async fn look(
     let policy = Path::new(&plan.policy_path);
     let crew = Crew::new(engine.run.clone(), inputs.catalog.clone(), policy)?;
     // The indexes are those of the scan for the plan: what has come since then is the next plan's.
-    let asked = asking::scan(&crew, number(), &hosts, false);
-    let answers = engine.watched(asked).await.unwrap_or_default();
+    let asked = tokio::time::timeout(TIME_MAX, asking::scan(&crew, number(), &hosts, false));
+    let answers = engine.watched(asked).await;
+    let answers = answers.ok().and_then(Result::ok).unwrap_or_default();
     let scans: BTreeMap<String, Scan> = answers
         .into_iter()
         .filter_map(|(host, answer)| Some((host, answer.ok()?)))
@@ -57,6 +62,20 @@ fn is_changed(outcome: &Outcome) -> bool {
         | Outcome::PlanMismatch { .. }
         | Outcome::Unreachable { .. } => false,
     }
+}
+
+/// Can the host be asked? One that did not come back would be waited for as if it had just been lost.
+fn answers(outcome: &Outcome) -> bool {
+    let Outcome::Failed { failure, .. } = outcome else {
+        return true;
+    };
+    !matches!(
+        failure.kind,
+        FailureKind::RebootTimeout
+            | FailureKind::NotRebooted
+            | FailureKind::HostKey
+            | FailureKind::Unknown
+    )
 }
 
 /// Of the play: never the same again, since a run that goes on remembers its plays.
