@@ -28,3 +28,5 @@ make extra kept 2-1 '' "$f/kept"
 make first broken 1-1 '' "$f/broken"
 make extra broken 2-1 'depend = nothing-has-this' "$f/broken"
 repo-add -q /srv/extra/extra.db.tar.gz /srv/extra/*.pkg.tar.zst
+# pacman asks for what is newer by the second: the next change of the repository must not fall into this one's.
+touch -d '1 hour ago' /srv/extra/extra.db.tar.gz
