@@ -55,6 +55,8 @@ pub(crate) struct State {
     /// It is on its way.
     begun: bool,
     systemd: bool,
+    /// There is a program that reboots.
+    able: bool,
     /// Users can be told.
     wall: bool,
     /// Who wants that it is not done now.
@@ -89,6 +91,7 @@ impl Module for This {
             boot_id,
             begun,
             systemd,
+            able: systemd || ["shutdown", "reboot"].iter().any(|it| program(host, it).is_some()),
             wall: program(host, "wall").is_some(),
             inhibitor,
         })
@@ -98,6 +101,11 @@ impl Module for This {
         let mut plan = Plan::none();
         if now.boot_id != args.boot_id || now.begun {
             return Ok(plan);
+        }
+        if !now.able {
+            let msg = "there is no way to reboot this host: no systemd runs, and there is neither `shutdown` nor `reboot`";
+            let hint = "a container is restarted by what runs it: `reboot: {mode: never}` in its policy";
+            return Err(ModuleError::new(msg).hint(hint));
         }
         if args.delay_s > DELAY_MAX_S {
             return Err(ModuleError::new(format!(
@@ -271,8 +279,17 @@ mod tests {
     fn without_systemd_a_process_waits() {
         let host = FakeHost::bare()
             .file("/proc/sys/kernel/random/boot_id", "one\n")
+            .file("/sbin/shutdown", "")
+            .attrs("/sbin/shutdown", 0, 0, 0o755)
             .on_writes("shutdown -r, a little later", &[(NOTE, "one\n")]);
         let done = check_module::<This>(args(), host);
         assert!(done.first.changed && !done.second.changed);
+    }
+
+    #[test]
+    fn without_any_program_for_it_nothing_is_waited_for() {
+        let host = FakeHost::bare().file("/proc/sys/kernel/random/boot_id", "one\n");
+        let msg = check_fails::<This>(args(), host);
+        assert!(msg.starts_with("there is no way to reboot this host"), "{msg}");
     }
 }
