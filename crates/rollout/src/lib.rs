@@ -30,5 +30,5 @@ pub use note::{
 };
 pub use view::{
     Cause, GroupStatus, HaltStatus, HostStatus, HostSummary, OwedStatus, RunState, STATUS_FORM,
-    Status, StepTimes, Summary, WaveState, WaveStatus,
+    Status, StepTimes, Summary, WaveState, WaveStatus, ends, tally,
 };

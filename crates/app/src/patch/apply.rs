@@ -311,10 +311,15 @@ fn load(given: &ApplyRequest, plan: &Plan, sources: &SourceMap) -> Result<Inputs
         .collect();
     match missing.first() {
         None => Ok(inputs),
-        Some(first) => Err(refuse(format!(
-            "{first} (and {} more hosts of the plan) is not in the inventory",
-            missing.len() - 1
-        ))),
+        Some(first) => {
+            let text = format!(
+                "{first} (and {} more hosts of the plan) is not in the inventory",
+                missing.len() - 1
+            );
+            let problem = Diagnostic::error("patch-plan", text)
+                .hint("name the inventory that the plan was made from: -i INVENTORY");
+            Err(Refusal::new(ExitCode::UnreachableOrInput, problem))
+        }
     }
 }
 

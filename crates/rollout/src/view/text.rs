@@ -2,10 +2,11 @@
 
 use std::fmt::{self, Write as _};
 
+use super::ends::ends;
 use super::status::{HostStatus, RunState, Status, WaveState, WaveStatus};
 use crate::Stage;
 
-/// Hosts that are named in each list.
+/// Hosts that are named while they are worked on.
 const NAMED: usize = 20;
 
 impl fmt::Display for Status {
@@ -43,14 +44,13 @@ impl fmt::Display for Status {
                 group.name
             )?;
         }
-        self.list(f, "under way", |it| {
-            matches!(it.stage, Stage::Taking | Stage::Working)
-        })?;
-        let bad = |it: &HostStatus| {
-            let word = it.outcome.as_ref().map(crate::Outcome::word);
-            it.stage == Stage::Ended && !matches!(word, Some("done"))
-        };
-        self.list(f, "not done", bad)?;
+        self.under_way(f)?;
+        let ended = self.hosts.iter().filter(|it| it.1.stage == Stage::Ended);
+        let ended = ended.filter_map(|(name, it)| Some((name, it.outcome.as_ref()?)));
+        let bad = ends(ended);
+        if !bad.is_empty() {
+            write!(f, "not done\n{bad}")?;
+        }
         if !self.owed.is_empty() {
             writeln!(f, "owed")?;
         }
@@ -118,31 +118,15 @@ impl Status {
         writeln!(f, "{line}")
     }
 
-    fn list(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        title: &str,
-        which: impl Fn(&HostStatus) -> bool,
-    ) -> fmt::Result {
-        let all: Vec<(&String, &HostStatus)> =
-            self.hosts.iter().filter(|(_, it)| which(it)).collect();
-        if all.is_empty() {
-            return Ok(());
+    fn under_way(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is = |it: &HostStatus| matches!(it.stage, Stage::Taking | Stage::Working);
+        let all: Vec<(&String, &HostStatus)> = self.hosts.iter().filter(|it| is(it.1)).collect();
+        if !all.is_empty() {
+            writeln!(f, "under way")?;
         }
-        writeln!(f, "{title}")?;
         for (name, host) in all.iter().take(NAMED) {
-            let reason = host
-                .outcome
-                .as_ref()
-                .map(crate::Outcome::reason)
-                .unwrap_or_default();
-            let reason = reason.lines().next().unwrap_or_default().to_owned();
-            let tail = match host.stage {
-                Stage::Ended if reason.is_empty() => String::new(),
-                Stage::Ended => format!(": {reason}"),
-                _ => format!(" for {}", ago(self.at_us - host.since_us)),
-            };
-            writeln!(f, "  {name}: {}{tail}", host.state)?;
+            let since = ago(self.at_us - host.since_us);
+            writeln!(f, "  {name}: {} for {since}", host.state)?;
         }
         match all.len().saturating_sub(NAMED) {
             0 => Ok(()),

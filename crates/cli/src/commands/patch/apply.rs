@@ -217,6 +217,8 @@ fn tell(ran: &PatchRan, console: &Console) -> ExitCode {
             }
         },
     };
+    console.line(&hostler_rollout::tally(ran.outcomes.values()));
+    console.text(&sanitize::text(&hostler_rollout::ends(&ran.outcomes)));
     console.line(&words);
     loud(ran.exit)
 }

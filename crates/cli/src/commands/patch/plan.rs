@@ -93,6 +93,8 @@ fn planned(
 
 pub(super) fn run(args: PlanArgs) -> ExitCode {
     let out = args.out.clone();
+    let mut carry_out = vec!["hostler patch apply".to_owned()];
+    carry_out.extend(args.fleet.inventory.iter().map(|it| format!("-i {it}")));
     planned(args, |planned, console| {
         if console.is_json() {
             let json = serde_json::json!({ "id": planned.id, "plan": planned.plan });
@@ -100,10 +102,8 @@ pub(super) fn run(args: PlanArgs) -> ExitCode {
         } else {
             console.text(&sanitize::text(&text::plan(&planned.plan, &planned.id)));
             if let Some(path) = &out {
-                console.line(&format!(
-                    "Carry it out: hostler patch apply {}",
-                    path.display()
-                ));
+                let carry_out = carry_out.join(" ");
+                console.line(&format!("Carry it out: {carry_out} {}", path.display()));
             }
         }
         Ok(planned.exit)
