@@ -34,7 +34,7 @@ mod recording;
 mod result;
 mod strategy;
 
-pub use actions::specs as action_specs;
+pub use actions::{is_harmless, specs as action_specs};
 pub use bound::{Bound, Execution, Permit};
 pub use context::{Limits, RunContext, RunSettings, SecretSink};
 pub use fleet::{ConnectDefaults, Fleet};

@@ -596,6 +596,9 @@ impl RunState {
         for host in &hosts {
             self.recap.hosts.remove(host);
         }
+        if let Some(bound) = run.bound() {
+            bound.begin_anew(&hosts);
+        }
         run.past.replace(memory);
         run.set_may_fall_behind(false);
         self.plays_started = 0;
