@@ -217,7 +217,10 @@ fn begin_new(
         hosts: subject.hosts.clone(),
         playbooks,
         // A preview is not resumed.
-        mandate: (!request.check).then(|| mandate.pack()).transpose()?.flatten(),
+        mandate: (!request.check)
+            .then(|| mandate.pack())
+            .transpose()?
+            .flatten(),
         needs: mandate.needs().filter(|_| !request.check),
     };
     let writer = store.begin(&new)?;

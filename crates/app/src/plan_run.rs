@@ -115,6 +115,9 @@ pub(crate) async fn bind_again(
         agreed.refused.extend(moved);
     }
     again.refused = agreed.refused.keys().cloned().collect();
+    // Those that a limit leaves out are for another time.
+    let hosts = inputs.hosts();
+    agreed.refused.retain(|host, _| hosts.contains(host));
     bind(terms, &agreed);
     Ok(true)
 }

@@ -12,8 +12,8 @@ use hostler_preview::Mask;
 
 use crate::apply::{Audience, Terms, run, secrets};
 use crate::keeping::{self, Keeping, Open, Subject, refused};
-use crate::plan::time_words;
 use crate::mandate::Carries;
+use crate::plan::time_words;
 use crate::plan_run::bind_again;
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode, StateRequest};

@@ -44,7 +44,7 @@ pub(crate) struct StoredRequest {
     become_user: Option<String>,
     /// Which passwords were given: the same are needed again.
     pub(crate) had: Passwords,
-    /// It carried out something that was not kept with it, as versions before 0.2 did with plans.
+    /// It carried out something that was not kept with it, as earlier versions did with plans.
     #[serde(default)]
     pub(crate) by_plan: bool,
     /// What it carries out.

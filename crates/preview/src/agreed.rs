@@ -149,10 +149,14 @@ mod tests {
         let agreed = Agreed::new(&plan, &found, &key);
         let free = |host: &str| {
             let all = agreed.executions[host].iter();
-            all.map(|it| (it.place.clone(), it.free)).collect::<Vec<_>>()
+            all.map(|it| (it.place.clone(), it.free))
+                .collect::<Vec<_>>()
         };
         let wanted = [("p:2", false), ("p:3", false), ("p:1", true)];
-        assert_eq!(free("a"), wanted.map(|(place, free)| (place.to_owned(), free)));
+        assert_eq!(
+            free("a"),
+            wanted.map(|(place, free)| (place.to_owned(), free))
+        );
         assert!(free("b").iter().all(|(_, free)| !free));
         assert_eq!(agreed.refused["b"], ["the plan does not have this host"]);
         assert!(!agreed.refused.contains_key("a"));

@@ -133,8 +133,11 @@ pub(crate) fn inputs_again(
     };
     let kept = again.store.mandate(own)?;
     let kept = kept.ok_or_else(|| gone("the files that it puts back are not kept".into()))?;
-    let undoing: Undoing = serde_json::from_slice(&kept)
-        .map_err(|error| gone(format!("the files that it puts back cannot be read: {error}")))?;
+    let undoing: Undoing = serde_json::from_slice(&kept).map_err(|error| {
+        gone(format!(
+            "the files that it puts back cannot be read: {error}"
+        ))
+    })?;
     let replaced = match again.store.replaced(&RunId(run.to_owned()), None) {
         Err(StoreError::NoSuchRun(_)) => {
             return Err(gone(format!(

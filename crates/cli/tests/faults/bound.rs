@@ -133,7 +133,14 @@ impl Planned {
 
     async fn apply(&self, dir: &str, failpoint: Option<&str>) -> Ran {
         let dir = format!("dir=/srv/{dir}");
-        let args = ["apply", "--plan", &self.plan, "--accept-unknown", "-e", &dir];
+        let args = [
+            "apply",
+            "--plan",
+            &self.plan,
+            "--accept-unknown",
+            "-e",
+            &dir,
+        ];
         hostler(&self.site, &args, failpoint).await
     }
 
@@ -197,7 +204,9 @@ async fn a_plan_that_is_killed_at_every_write_is_resumed_to_the_same_end() {
             break;
         }
     }
-    report(&format!("plan, {HOSTS} hosts: about {last} commits, killed {killed} runs"));
+    report(&format!(
+        "plan, {HOSTS} hosts: about {last} commits, killed {killed} runs"
+    ));
     assert!(killed >= 6, "only {killed} runs were killed");
     planned.site.fleet.down().await.unwrap();
 }
@@ -269,7 +278,9 @@ async fn an_undoing_that_is_killed_at_every_write_is_resumed_to_the_same_end() {
             break;
         }
     }
-    report(&format!("undo, {HOSTS} hosts: about {last} commits, killed {killed} runs"));
+    report(&format!(
+        "undo, {HOSTS} hosts: about {last} commits, killed {killed} runs"
+    ));
     assert!(killed >= 6, "only {killed} runs were killed");
     undone.site.fleet.down().await.unwrap();
 }
