@@ -382,7 +382,9 @@ async fn a_plan_goes_on_without_its_file_and_leaves_a_host_alone_that_has_moved(
     let refused = site.run(&["resume", "--accept-changes"]).await;
     assert_eq!(refused.code, Some(4), "{}", refused.all());
     assert!(
-        refused.stderr.contains("only with the files that it was made of"),
+        refused
+            .stderr
+            .contains("only with the files that it was made of"),
         "{}",
         refused.all()
     );

@@ -9,7 +9,12 @@ use support::{end, new_run, now_us, store};
 
 const SECRET: &str = "hunter2-mandate";
 
-fn begin(store: &Store, name: &str, days_ago: i64, needs: Option<&str>) -> hostler_history::RunWriter {
+fn begin(
+    store: &Store,
+    name: &str,
+    days_ago: i64,
+    needs: Option<&str>,
+) -> hostler_history::RunWriter {
     let new = NewRun {
         started_us: now_us() - days_ago * 86_400_000_000,
         mandate: needs.map(|_| SECRET.repeat(3).into_bytes()),
@@ -44,7 +49,9 @@ fn kept_sealed_until_nothing_is_left_to_resume() {
     assert_eq!(kept(), Some(SECRET.repeat(3).into_bytes()));
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        let there = bytes.windows(SECRET.len()).any(|it| it == SECRET.as_bytes());
+        let there = bytes
+            .windows(SECRET.len())
+            .any(|it| it == SECRET.as_bytes());
         assert!(!there, "it is not stored in plain");
     }
     writer.finish(end(RunState::Failed, true)).unwrap();

@@ -153,11 +153,11 @@ fn only_the_newest_end_counts_as_told() {
     writer.reporter().event(&task_started(1));
     writer.reporter().event(&task_finished(1, "web1", failed));
     drop(writer);
-    let (writer, _, _) = store.reopen(&run, "alice", None).unwrap();
+    let (writer, memory, _) = store.reopen(&run, "alice", None).unwrap();
     assert_eq!(told(&memory), (Some(Status::Failed), true));
     writer.note(finished(1, "web1", done.clone()));
     drop(writer);
-    let (writer, _, _) = store.reopen(&run, "alice", None).unwrap();
+    let (writer, memory, _) = store.reopen(&run, "alice", None).unwrap();
     assert_eq!(told(&memory), (Some(Status::Ok), false));
     writer.reporter().event(&task_finished(1, "web1", done));
     drop(writer);

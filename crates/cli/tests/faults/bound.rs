@@ -12,28 +12,32 @@ const HOSTS: usize = 6;
 const RESUMES_MAX: usize = 3;
 const PLACES: [&str; 2] = ["journal-commit-before", "journal-commit-after"];
 
-/// What a plan has in full (files, a loop, a task file that is included twice, a handler), and what it leaves to run time:
+/// What a plan has in full (files, a loop, a handler that runs twice and does something else each time), and what it leaves to run time:
 /// command lines that leave a line each.
 const PLANNED: &str = "
 - name: As planned
   hosts: all
   gather_facts: false
-  tasks:
+  pre_tasks:
     - name: Directory
       file: {path: '{{ dir }}', state: directory}
+    - name: First time
+      set_fact: {times: first}
+    - name: Early
+      copy: {content: \"early\\n\", dest: '{{ dir }}/early'}
+      notify: Mark
+  tasks:
+    - name: Second time
+      set_fact: {times: second}
     - name: One
       shell: echo one >> {{ dir }}/log; echo result of {{ inventory_hostname }}
       register: one
     - name: File
       copy: {content: \"for {{ inventory_hostname }}\\n\", dest: '{{ dir }}/file'}
-      notify: Handler
+      notify: [Handler, Mark]
     - name: Loop
       copy: {content: \"{{ item }}\\n\", dest: '{{ dir }}/{{ item }}'}
       loop: [a, b, c]
-    - name: Part
-      include_tasks: part.yml
-      loop: [x, y]
-      loop_control: {loop_var: part}
     - name: Line
       lineinfile: {path: '{{ dir }}/file', line: a second line}
     - name: Two
@@ -41,6 +45,8 @@ const PLANNED: &str = "
   handlers:
     - name: Handler
       shell: echo handled >> {{ dir }}/log
+    - name: Mark
+      copy: {content: \"{{ times }}\\n\", dest: '{{ dir }}/{{ times }}'}
 - name: In batches
   hosts: all
   gather_facts: false
@@ -50,10 +56,6 @@ const PLANNED: &str = "
       shell: echo second play >> {{ dir }}/log
     - name: Last
       copy: {content: \"last\\n\", dest: '{{ dir }}/last'}
-";
-const PART: &str = "
-- name: In the part
-  copy: {content: \"part {{ part }}\\n\", dest: '{{ dir }}/part-{{ part }}'}
 ";
 
 /// All files below a directory of every host, by host and path.
@@ -114,7 +116,6 @@ impl Planned {
     async fn new() -> Self {
         let site = Site::up(HOSTS).await;
         let playbook = path(&site.playbook(PLANNED));
-        std::fs::write(site.home.path().join("part.yml"), PART).unwrap();
         Planned {
             playbook,
             inventory: path(&site.fleet.inventory_path()),
@@ -153,11 +154,12 @@ impl Planned {
                 ("a", "a\n"),
                 ("b", "b\n"),
                 ("c", "c\n"),
+                ("early", "early\n"),
                 ("file", &file),
+                ("first", "first\n"),
                 ("last", "last\n"),
                 ("log", &log),
-                ("part-x", "part x\n"),
-                ("part-y", "part y\n"),
+                ("second", "second\n"),
             ];
             let wanted = wanted.map(|(name, text)| (name.to_owned(), text.to_owned()));
             assert_eq!(files, BTreeMap::from(wanted), "{what}: {host}");
