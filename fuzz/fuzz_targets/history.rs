@@ -53,6 +53,8 @@ fn new_run() -> NewRun {
         check: false,
         inputs: Vec::new(),
         hosts: vec!["web1".into(), "web2".into()],
+        mandate: None,
+        needs: None,
     }
 }
 

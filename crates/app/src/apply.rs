@@ -17,6 +17,7 @@ use crate::connecting::ssh_config;
 use crate::engine::Engine;
 use crate::inputs::{self, Inputs};
 use crate::keeping::{self, Keeping};
+use crate::mandate::Mandate;
 use crate::origins::Used;
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode};
@@ -71,7 +72,7 @@ pub async fn apply(
     request.limit.clone_from(&inputs.limit);
     let terms = Terms {
         mask: Mask::new(secrets(&request)),
-        keeping: Keeping::New { by_plan: false },
+        keeping: Keeping::New(Mandate::Playbooks),
         ..Terms::default()
     };
     let ran = run(&request, &inputs, sources, audience, terms).await?;

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::fingerprints;
 use crate::locks;
+use crate::mandate::Mandate;
 use crate::plan::now_us;
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode, LockRequest, StateRequest};
@@ -34,10 +35,7 @@ pub(crate) enum Keeping {
     #[default]
     Nothing,
     /// A new run.
-    New {
-        /// It carries out a plan: it cannot be resumed, since hosts are not any more as the plan found them.
-        by_plan: bool,
-    },
+    New(Mandate),
     /// A new run that patches.
     Patch {
         /// Id of its plan.
@@ -75,7 +73,6 @@ pub(crate) struct Open {
     pub(crate) writer: RunWriter,
     pub(crate) memory: Option<Memory>,
     pub(crate) rerun_unknown: bool,
-    pub(crate) may_be_resumed: bool,
     /// Hosts outside of this part of the run are left to do.
     pub(crate) others_left: bool,
 }
@@ -147,10 +144,13 @@ pub(crate) async fn begin(
 ) -> Result<Kept, Refusal> {
     match keeping {
         Keeping::Nothing => Ok(Kept::nameless()),
-        Keeping::New { .. } if subject.request.check => Ok(begin_preview(subject, tell)),
-        Keeping::New { by_plan } => begin_changing(subject, by_plan, None, interrupts, tell).await,
+        Keeping::New(mandate) if subject.request.check => {
+            Ok(begin_preview(subject, &mandate, tell))
+        }
+        Keeping::New(mandate) => begin_changing(subject, &mandate, None, interrupts, tell).await,
         Keeping::Patch { plan } => {
-            begin_changing(subject, false, Some(plan), interrupts, tell).await
+            let mandate = Mandate::Playbooks;
+            begin_changing(subject, &mandate, Some(plan), interrupts, tell).await
         }
         Keeping::Again(again) => {
             let open = again.reopen(subject, interrupts, tell).await?;
@@ -161,22 +161,26 @@ pub(crate) async fn begin(
 
 async fn begin_changing(
     subject: &Subject<'_>,
-    by_plan: bool,
+    mandate: &Mandate,
     patch: Option<String>,
     interrupts: &Interrupts,
     tell: &(dyn Fn(&str) + Send + Sync),
 ) -> Result<Kept, Refusal> {
     let store = open(&subject.request.state).map_err(|error| refused(&error))?;
     locks::wait(&store, subject, None, interrupts, tell).await?;
-    let open = begin_new(&store, subject, by_plan, patch).map_err(|error| refused(&error))?;
+    let open = begin_new(&store, subject, mandate, patch).map_err(|error| refused(&error))?;
     locks::acquire(&store, &open.writer, subject, interrupts, tell).await?;
     Ok(Kept::open(open, false))
 }
 
 /// A preview goes on without a history: it changes nothing that somebody could want to resume.
-fn begin_preview(subject: &Subject<'_>, tell: &(dyn Fn(&str) + Send + Sync)) -> Kept {
+fn begin_preview(
+    subject: &Subject<'_>,
+    mandate: &Mandate,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Kept {
     let begun =
-        open(&subject.request.state).and_then(|store| begin_new(&store, subject, false, None));
+        open(&subject.request.state).and_then(|store| begin_new(&store, subject, mandate, None));
     match begun {
         Ok(open) => Kept::open(open, false),
         Err(error) => {
@@ -189,12 +193,12 @@ fn begin_preview(subject: &Subject<'_>, tell: &(dyn Fn(&str) + Send + Sync)) -> 
 fn begin_new(
     store: &Store,
     subject: &Subject<'_>,
-    by_plan: bool,
+    mandate: &Mandate,
     patch: Option<String>,
 ) -> Result<Open, StoreError> {
     let request = subject.request;
     let directory = absolute(Path::new("."));
-    let mut stored = StoredRequest::of(request, directory, by_plan);
+    let mut stored = StoredRequest::of(request, directory, mandate.carries());
     stored.patch = patch;
     let failed = |error: serde_json::Error| StoreError::Failed {
         what: "the request".into(),
@@ -212,6 +216,12 @@ fn begin_new(
         inputs: inputs(subject),
         hosts: subject.hosts.clone(),
         playbooks,
+        // A preview is not resumed.
+        mandate: (!request.check)
+            .then(|| mandate.pack())
+            .transpose()?
+            .flatten(),
+        needs: mandate.needs().filter(|_| !request.check),
     };
     let writer = store.begin(&new)?;
     let owed = if request.check {
@@ -226,7 +236,6 @@ fn begin_new(
             ..Memory::default()
         }),
         rerun_unknown: false,
-        may_be_resumed: !by_plan,
         others_left: false,
     })
 }
@@ -317,7 +326,7 @@ impl Kept {
     pub(crate) fn resumable(&self, check: bool, unfinished: bool) -> bool {
         self.open
             .as_ref()
-            .is_some_and(|open| open.may_be_resumed && !check && (unfinished || open.others_left))
+            .is_some_and(|open| !check && (unfinished || open.others_left))
     }
 
     /// The run is over: written down, and its hosts released. Gives why it could not be written, if so.

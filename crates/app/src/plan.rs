@@ -1,6 +1,6 @@
 //! Previews, kept as plan files and applied from them. See `docs/plan-files.md`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::{Reporter, Stamped};
-use hostler_executor::{Bound, Execution as BoundExecution, Permit};
 use hostler_preview::{
-    Body, Builder, Execution, Executions, FILE_MAX, Header, InputFile, Key, Made, Mask, PlanFile,
-    Preview, Scope, allowed, decode, encode, moved,
+    Agreed, Body, Builder, Executions, FILE_MAX, Header, InputFile, Key, Made, Mask, PlanFile,
+    Preview, Scope, decode, encode,
 };
 use hostler_transport::ssh_config::LocalUser;
 use sha2::{Digest, Sha256};
@@ -19,7 +18,9 @@ use sha2::{Digest, Sha256};
 use crate::apply::{Audience, Terms, run, secrets};
 use crate::inputs::{self, Inputs};
 use crate::keeping::Keeping;
+use crate::mandate::Mandate;
 use crate::plan_key;
+use crate::plan_run::bind;
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode};
 
@@ -79,7 +80,7 @@ pub async fn preview(
     request.check = true;
     let inputs = inputs::load(&request, sources)?;
     request.limit.clone_from(&inputs.limit);
-    let keeping = Keeping::New { by_plan: false };
+    let keeping = Keeping::New(Mandate::Playbooks);
     let (exit, preview, executions) =
         observe(&request, &inputs, sources, audience, keeping).await?;
     Ok(Draft {
@@ -90,7 +91,8 @@ pub async fn preview(
     })
 }
 
-async fn observe(
+/// Looks what a request would change, and changes nothing.
+pub(crate) async fn observe(
     request: &ApplyRequest,
     inputs: &Inputs,
     sources: &SourceMap,
@@ -301,13 +303,13 @@ pub async fn apply_plan(
         return Ok(exit);
     }
     let mask = Mask::new(secrets(&request));
-    let terms = Terms {
-        bound: Some(Bound::new(permits(plan, &now))),
-        refused: refused(plan, &now, &key),
+    let agreed = Agreed::new(plan, &now, &key);
+    let mut terms = Terms {
         mask,
-        keeping: Keeping::New { by_plan: true },
         ..Terms::default()
     };
+    bind(&mut terms, &agreed);
+    terms.keeping = Keeping::New(Mandate::Plan(agreed));
     request.check = false;
     let ran = run(&request, &inputs, sources, audience, terms).await?;
     Ok(ran.exit)
@@ -438,77 +440,4 @@ pub(crate) fn hash_of(path: &Path) -> std::io::Result<String> {
         }
         hasher.update(&piece[..read]);
     }
-}
-
-/// Hosts that are not as the plan found them.
-fn refused(plan: &PlanFile, now: &Executions, key: &Key) -> BTreeMap<String, Vec<String>> {
-    let mut refused = BTreeMap::new();
-    for (host, executions) in now {
-        let sealed = PlanFile::sealed(executions, key);
-        let reasons = match plan.body.executions(host) {
-            None => vec!["the plan does not have this host".to_owned()],
-            // A host that cannot be reached is for the run to tell.
-            Some(_)
-                if executions
-                    .iter()
-                    .any(|it| it.fate == hostler_preview::Fate::Unreachable) =>
-            {
-                Vec::new()
-            }
-            Some(planned) => moved(&planned, &sealed.iter().collect::<Vec<_>>()),
-        };
-        if !reasons.is_empty() {
-            refused.insert(host.clone(), reasons);
-        }
-    }
-    refused
-}
-
-/// What each execution may do: what the second look found, which is what was planned on every host that is not refused.
-fn permits(plan: &PlanFile, now: &Executions) -> HashMap<BoundExecution, Permit> {
-    // Which host comes first to a third one may be another each time: what one of them may do there, all may.
-    let mut delegated: HashMap<(&str, u32), Vec<&Execution>> = HashMap::new();
-    for execution in now
-        .values()
-        .flatten()
-        .filter(|it| it.delegated_to.is_some())
-    {
-        delegated
-            .entry((&execution.place, execution.nth))
-            .or_default()
-            .push(execution);
-    }
-    let mut permits = HashMap::new();
-    for (host, executions) in now {
-        let planned = plan.body.executions(host).unwrap_or_default();
-        for execution in executions {
-            let same = planned
-                .iter()
-                .find(|it| it.place == execution.place && it.nth == execution.nth);
-            let all = delegated.get(&(execution.place.as_str(), execution.nth));
-            let permit = match (same, all) {
-                (Some(planned), _) if planned.free => Permit::Free,
-                (_, Some(all)) if execution.delegated_to.is_some() => {
-                    Permit::Only(allowed(all.iter().copied()))
-                }
-                _ => Permit::Only(allowed([execution])),
-            };
-            let key = BoundExecution {
-                host: host.clone(),
-                place: execution.place.clone(),
-                nth: execution.nth,
-            };
-            permits.insert(key, permit);
-        }
-        // What was planned to be decided at run time may not have come up in the second look.
-        for planned in planned.iter().filter(|it| it.free) {
-            let key = BoundExecution {
-                host: host.clone(),
-                place: planned.place.clone(),
-                nth: planned.nth,
-            };
-            permits.entry(key).or_insert(Permit::Free);
-        }
-    }
-    permits
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hostler_diag::{Diagnostic, SourceMap};
-use hostler_events::{Recap, RunEvent, Status};
+use hostler_events::{Recap, Reporter, RunEvent, Status};
 use hostler_executor::Interrupts;
 use hostler_history::{Keep, RunEnd, RunFilter, RunRecord, RunState, Store, StoreError};
 use hostler_journal::{Memory, OwedHandler};
@@ -12,11 +12,13 @@ use hostler_preview::Mask;
 
 use crate::apply::{Audience, Terms, run, secrets};
 use crate::keeping::{self, Keeping, Open, Subject, refused};
+use crate::mandate::Carries;
 use crate::plan::time_words;
+use crate::plan_run::bind_again;
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode, StateRequest};
 use crate::stored_request::{self, Passwords, StoredRequest};
-use crate::{fingerprints, inputs, locks};
+use crate::{fingerprints, inputs, locks, undo};
 
 /// Runs that are looked at to find the newest that can be resumed.
 const RUNS_MAX: usize = 2000;
@@ -113,10 +115,10 @@ pub fn find_unfinished(state: &StateRequest, run: Option<&str>) -> Result<Unfini
         })?;
     if stored.by_plan {
         let text = format!(
-            "run {} carried out a plan: its hosts are not as the plan found them any more",
-            id.0
+            "run {} was begun by hostler {}, which did not keep what a plan or an undoing has for hosts",
+            id.0, record.summary.version
         );
-        let hint = "make a new plan, or apply the playbooks";
+        let hint = "`hostler runs abandon` gives it up; make a new plan, or undo once more";
         return Err(input(Diagnostic::error("not-resumable", text).hint(hint)));
     }
     Ok(Unfinished {
@@ -154,7 +156,7 @@ fn newest(store: &Store) -> Result<hostler_events::RunId, Refusal> {
     Err(input(diagnostic))
 }
 
-/// Goes on with a run.
+/// Goes on with a run. `watching` are told of the look at hosts before a plan goes on.
 ///
 /// # Errors
 /// As [`crate::apply()`]; inputs have changed; a password is missing. Nothing was contacted then.
@@ -162,6 +164,7 @@ pub async fn resume(
     unfinished: Unfinished,
     request: ResumeRequest,
     sources: &SourceMap,
+    watching: Vec<Box<dyn Reporter>>,
     audience: Audience,
 ) -> Result<ExitCode, Refusal> {
     let Unfinished {
@@ -179,23 +182,42 @@ pub async fn resume(
             time_words(summary.started_us)
         ));
     }
-    let again = stored.request(&request.given);
-    let mut inputs = inputs::load(&again, sources)?;
-    if let Some(limit) = &request.given.limit {
-        inputs.keep_only(limit, &again)?;
-    }
-    let terms = Terms {
+    let asked = stored.request(&request.given);
+    let mut again = Again {
+        store,
+        record,
+        stored,
+        refused: BTreeSet::new(),
+        accept_changes: request.accept_changes,
+        rerun_unknown: request.rerun_unknown,
+    };
+    let mut terms = Terms {
         mask: Mask::new(secrets(&request.given)),
-        keeping: Keeping::Again(Box::new(Again {
-            store,
-            record,
-            stored,
-            accept_changes: request.accept_changes,
-            rerun_unknown: request.rerun_unknown,
-        })),
         ..Terms::default()
     };
-    let ran = run(&again, &inputs, sources, audience, terms).await?;
+    let carries = again.stored.carries.clone();
+    let mut inputs = match &carries {
+        Carries::Playbooks | Carries::Plan => inputs::load(&asked, sources)?,
+        Carries::Undo(run) => {
+            let (inputs, contents) = undo::inputs_again(&again, run, &asked, sources)?;
+            terms.contents = contents;
+            inputs
+        }
+    };
+    if let Some(limit) = &request.given.limit {
+        inputs.keep_only(limit, &asked)?;
+    }
+    if carries == Carries::Plan {
+        let interrupts = &audience.interrupts;
+        let bound = bind_again(
+            &mut again, &asked, &inputs, sources, watching, interrupts, &mut terms,
+        );
+        if !bound.await? {
+            return Ok(ExitCode::Interrupted);
+        }
+    }
+    terms.keeping = Keeping::Again(Box::new(again));
+    let ran = run(&asked, &inputs, sources, audience, terms).await?;
     Ok(ran.exit)
 }
 
@@ -232,6 +254,8 @@ pub(crate) struct Again {
     pub(crate) store: Store,
     pub(crate) record: RunRecord,
     pub(crate) stored: StoredRequest,
+    /// Hosts that take no part.
+    pub(crate) refused: BTreeSet<String>,
     pub(crate) accept_changes: bool,
     pub(crate) rerun_unknown: bool,
 }
@@ -261,9 +285,15 @@ impl Again {
             writer,
             memory: Some(memory),
             rerun_unknown: self.rerun_unknown,
-            may_be_resumed: true,
             others_left: left.hosts.keys().any(|host| !mine.contains(host)),
         })
+    }
+
+    /// The texts that were read so far are what they were.
+    pub(crate) fn check_texts(&self, sources: &SourceMap) -> Result<(), Refusal> {
+        let now = fingerprints::of(sources, &BTreeSet::new());
+        let changes = fingerprints::changes(&self.record.inputs, &now);
+        self.accept(self.may_accept(&changes), changes, &|_| {})
     }
 
     fn check_inputs(
@@ -273,16 +303,32 @@ impl Again {
     ) -> Result<(), Refusal> {
         let now = fingerprints::of(subject.sources, &subject.files);
         let mut changes = fingerprints::changes(&self.record.inputs, &now);
+        let may_accept = self.may_accept(&changes);
         if self.stored.agent != stored_request::agent() {
             let (then, now) = (&self.record.summary.version, env!("CARGO_PKG_VERSION"));
             changes.push(format!(
                 "hostler itself is another one: the run was begun with {then}, this is {now}"
             ));
         }
+        self.accept(may_accept, changes, tell)
+    }
+
+    /// A plan is a word on files as they were: with others nothing of it holds.
+    fn may_accept(&self, changed_files: &[String]) -> bool {
+        changed_files.is_empty() || self.stored.carries != Carries::Plan
+    }
+
+    /// Changes of what the run rests on: none, or the user accepts them.
+    fn accept(
+        &self,
+        may_accept: bool,
+        changes: Vec<String>,
+        tell: &(dyn Fn(&str) + Send + Sync),
+    ) -> Result<(), Refusal> {
         if changes.is_empty() {
             return Ok(());
         }
-        if self.accept_changes {
+        if self.accept_changes && may_accept {
             for change in changes {
                 tell(&format!("Accepted: {change}."));
             }
@@ -293,7 +339,11 @@ impl Again {
             .map(|text| Diagnostic::error("resume-input-changed", text))
             .collect();
         if let Some(last) = diagnostics.last_mut() {
-            let hint = "with --accept-changes the run goes on all the same: tasks that are written as they were are not run again, others are";
+            let hint = if may_accept {
+                "with --accept-changes the run goes on all the same: tasks that are written as they were are not run again, others are"
+            } else {
+                "a plan goes on only with the files that it was made of: put them back, or give the run up (`hostler runs abandon`) and make a new plan"
+            };
             last.hints.push(hint.into());
         }
         Err(diagnostics.into())
@@ -328,6 +378,9 @@ impl Again {
             RunState::Finished | RunState::Failed
         );
         for (host, counts) in &self.record.hosts {
+            if self.refused.contains(host) {
+                continue;
+            }
             let counts = counts.unwrap_or_default();
             let last = last.get(host);
             let failed = counts.failed + counts.unreachable + counts.unknown > 0

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hostler_executor::Limits;
 use serde::{Deserialize, Serialize};
 
+use crate::mandate::Carries;
 use crate::request::{ApplyRequest, BecomeRequest, ConnectRequest};
 
 /// Everything of a request but passwords, the state directory and other runs' locks.
@@ -43,8 +44,12 @@ pub(crate) struct StoredRequest {
     become_user: Option<String>,
     /// Which passwords were given: the same are needed again.
     pub(crate) had: Passwords,
-    /// It carried out a plan file.
+    /// It carried out something that was not kept with it, as earlier versions did with plans.
+    #[serde(default)]
     pub(crate) by_plan: bool,
+    /// What it carries out.
+    #[serde(default)]
+    pub(crate) carries: Carries,
     /// It patches: the id of the plan that it carries out.
     #[serde(default)]
     pub(crate) patch: Option<String>,
@@ -66,7 +71,7 @@ pub(crate) fn agent() -> String {
 
 impl StoredRequest {
     /// What is kept of a request.
-    pub(crate) fn of(request: &ApplyRequest, directory: String, by_plan: bool) -> Self {
+    pub(crate) fn of(request: &ApplyRequest, directory: String, carries: Carries) -> Self {
         let ApplyRequest {
             playbooks,
             inventory,
@@ -121,7 +126,8 @@ impl StoredRequest {
             become_method: r#become.method,
             become_user: r#become.user,
             had,
-            by_plan,
+            by_plan: false,
+            carries,
             patch: None,
         }
     }
@@ -193,7 +199,7 @@ mod tests {
             },
             ..ApplyRequest::default()
         };
-        let stored = StoredRequest::of(&request, "/here".into(), false);
+        let stored = StoredRequest::of(&request, "/here".into(), Carries::Plan);
         let text = serde_json::to_string(&stored).unwrap();
         assert!(!text.contains("hunter2"), "{text}");
         let back: StoredRequest = serde_json::from_str(&text).unwrap();
@@ -207,7 +213,7 @@ mod tests {
         let same = StoredRequest::of(
             &back.request(&ApplyRequest::default()),
             "/here".into(),
-            false,
+            Carries::Plan,
         );
         assert_eq!(
             StoredRequest {

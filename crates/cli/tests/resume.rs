@@ -340,3 +340,70 @@ async fn only_those_that_failed_and_the_rest_is_left_alone() {
     assert_eq!(site.out()[2], "first\nlast\n");
     site.down().await;
 }
+
+/// One host after the other: files that a plan has, and time enough between them.
+const PLANNED: &str = "
+- name: Main
+  hosts: all
+  gather_facts: false
+  serial: 1
+  tasks:
+    - name: File
+      copy: {content: \"planned\\n\", dest: /srv/file}
+    - name: Slow
+      shell: echo begin >> /srv/out; sleep 4; echo end >> /srv/out
+    - name: Last
+      copy: {content: \"last\\n\", dest: /srv/last}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_goes_on_without_its_file_and_leaves_a_host_alone_that_has_moved() {
+    let site = Site::new(3, PLANNED).await;
+    let inventory = site.inventory();
+    let planned = site
+        .run(&["plan", "site.yml", "-i", inventory, "-o", "a.plan"])
+        .await;
+    assert_eq!(planned.code, Some(0), "{}", planned.all());
+    let run = site.start_any(&["apply", "--plan", "a.plan", "--accept-unknown"]);
+    support::wait("the first host", || {
+        site.out().iter().any(|out| out == "begin\n")
+    })
+    .await;
+    run.signal("KILL");
+    run.end().await;
+    let first = site.out().iter().position(|out| !out.is_empty()).unwrap();
+    let (second, moved) = ((first + 1) % 3, (first + 2) % 3);
+    std::fs::write(site.path_on(moved, "srv/file"), "by hand\n").unwrap();
+    // What the run has of the plan is in the run store.
+    std::fs::remove_file(site.directory.path().join("a.plan")).unwrap();
+    let key = site.directory.path().join(".local/state/hostler/plan.key");
+    std::fs::remove_file(key).unwrap();
+    site.write("site.yml", &PLANNED.replace("last", "other"));
+    let refused = site.run(&["resume", "--accept-changes"]).await;
+    assert_eq!(refused.code, Some(4), "{}", refused.all());
+    assert!(
+        refused
+            .stderr
+            .contains("only with the files that it was made of"),
+        "{}",
+        refused.all()
+    );
+    site.write("site.yml", PLANNED);
+    let resumed = site.run(&["resume"]).await;
+    assert_eq!(resumed.code, Some(2), "{}", resumed.all());
+    let drifted = "drifted: /srv/file changed since the plan";
+    assert!(resumed.all().contains(drifted), "{}", resumed.all());
+    let read = |host, path| std::fs::read_to_string(site.path_on(host, path)).ok();
+    let text = |text: &str| Some(text.to_owned());
+    for host in [first, second] {
+        assert_eq!(site.out()[host], "begin\nend\n", "{}", resumed.all());
+        assert_eq!(read(host, "srv/file"), text("planned\n"));
+        assert_eq!(read(host, "srv/last"), text("last\n"));
+    }
+    assert_eq!(site.out()[moved], "");
+    assert_eq!(read(moved, "srv/file"), text("by hand\n"));
+    assert_eq!(read(moved, "srv/last"), None);
+    let nothing = site.run(&["resume"]).await;
+    assert_eq!(nothing.code, Some(4), "{}", nothing.all());
+    site.down().await;
+}

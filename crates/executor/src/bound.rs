@@ -68,6 +68,12 @@ impl Bound {
         found.unwrap_or_else(|| Some(Allowed::default()))
     }
 
+    /// Hosts go through their plays from the beginning again.
+    pub(crate) fn begin_anew(&self, hosts: &[String]) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.retain(|(host, _), _| !hosts.contains(host));
+    }
+
     /// A task ended on a host.
     pub(crate) fn end(&self, task: TaskId, host: &str) {
         self.current().remove(&(task, host.to_owned()));
@@ -104,7 +110,10 @@ mod tests {
             seen.push(bound.allowed(TaskId(id), "a"));
             bound.end(TaskId(id), "a");
         }
-        assert_eq!(seen, [Some(only), None, Some(Allowed::default())]);
+        assert_eq!(seen, [Some(only.clone()), None, Some(Allowed::default())]);
         assert_eq!(bound.allowed(TaskId(9), "b"), Some(Allowed::default()));
+        bound.begin_anew(&["a".to_owned()]);
+        bound.begin(TaskId(1), "a", "p:1:1".into());
+        assert_eq!(bound.allowed(TaskId(1), "a"), Some(only));
     }
 }

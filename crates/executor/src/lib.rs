@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! run_playbook ── for each play ── for each batch (serial)
-//!    play.rs       facts → pre_tasks → handlers → tasks → handlers → post_tasks → handlers
+//!    play/         facts → pre_tasks → handlers → tasks → handlers → post_tasks → handlers
 //!    strategy.rs   a list of entries over a set of hosts; block → rescue (hosts that failed) → always
 //!    fan_out.rs    one task over its hosts, in parallel, forks at a time
 //!    host_task/    one task on one host: keywords, when, loop, until, register
@@ -34,7 +34,7 @@ mod recording;
 mod result;
 mod strategy;
 
-pub use actions::specs as action_specs;
+pub use actions::{is_harmless, specs as action_specs};
 pub use bound::{Bound, Execution, Permit};
 pub use context::{Limits, RunContext, RunSettings, SecretSink};
 pub use fleet::{ConnectDefaults, Fleet};

@@ -183,6 +183,8 @@ fn begin(store: &Store) -> hostler_history::Result<RunWriter> {
         check: false,
         inputs: vec![],
         hosts: vec![],
+        mandate: None,
+        needs: None,
     })
 }
 

@@ -133,13 +133,20 @@ fn insert(
         FORM,
         request,
         !new.check,
+        new.needs.as_ref().map(|it| &it.0),
     );
     transaction.execute(
         "INSERT INTO runs (run, started_us, who, version, playbooks, inventory, checks, form, request,
-            resumable) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            resumable, needs) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         row,
     )?;
     let run = transaction.last_insert_rowid();
+    if let Some(mandate) = &new.mandate {
+        let body = store
+            .sealer()
+            .seal(Kind::Mandate, new.run.0.as_bytes(), mandate)?;
+        transaction.execute("INSERT INTO mandates VALUES (?1, ?2)", (run, body))?;
+    }
     let mut statement = transaction.prepare("REPLACE INTO inputs VALUES (?1, ?2, ?3)")?;
     for input in &new.inputs {
         statement.execute((run, &input.path, input.sha256))?;

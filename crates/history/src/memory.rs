@@ -59,7 +59,6 @@ impl Folded {
                 let task = self.tasks.entry(execution);
                 let task = task.or_insert_with(|| RememberedTask {
                     id,
-                    told: false,
                     hosts: HashMap::new(),
                 });
                 task.id = id;
@@ -112,7 +111,6 @@ impl Folded {
 
     fn finish(mut self, told: &Told) -> Memory {
         for task in self.tasks.values_mut() {
-            task.told = told.tasks.contains_key(&task.id.0);
             for (name, host) in &mut task.hosts {
                 let Some(finished) = &host.finished else {
                     continue;
@@ -159,6 +157,17 @@ fn told(connection: &Connection, run: i64) -> rusqlite::Result<Told> {
 }
 
 impl Store {
+    /// What a run has written down, read without taking it over.
+    ///
+    /// # Errors
+    /// If there is no such run, or it cannot be read.
+    pub fn memory(&self, run: &hostler_events::RunId) -> Result<Memory> {
+        self.with(|connection| {
+            let number = crate::query::number(connection, run)?;
+            remember(connection, self.sealer(), number)
+        })
+    }
+
     /// Handlers that runs of these playbooks (absolute paths) notified on these hosts and did not run, but for those of the
     /// run `except`.
     ///
@@ -217,7 +226,6 @@ pub(crate) fn of_hosts(memory: &Memory, hosts: &[String]) -> Memory {
         });
         let task = RememberedTask {
             id: task.id,
-            told: task.told,
             hosts: own.collect(),
         };
         (execution.clone(), task)

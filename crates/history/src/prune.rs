@@ -66,8 +66,15 @@ pub(crate) fn end(
         statement.execute((run, host, counts))?;
     }
     if !end.resumable {
-        transaction.execute("DELETE FROM notes WHERE id BETWEEN ?1 AND ?2", entries(run))?;
+        forget(transaction, run)?;
     }
+    Ok(())
+}
+
+/// Nothing is left to resume: what was only kept for that goes.
+fn forget(transaction: &Transaction<'_>, run: i64) -> Result<()> {
+    transaction.execute("DELETE FROM notes WHERE id BETWEEN ?1 AND ?2", entries(run))?;
+    transaction.execute("DELETE FROM mandates WHERE run = ?1", [run])?;
     Ok(())
 }
 
@@ -165,10 +172,7 @@ impl Store {
                 "UPDATE runs SET resumable = 0, state = iif(state = 0, ?2, state) WHERE id = ?1",
                 (number, RunState::Interrupted.number()),
             )?;
-            transaction.execute(
-                "DELETE FROM notes WHERE id BETWEEN ?1 AND ?2",
-                entries(number),
-            )?;
+            forget(transaction, number)?;
             Ok::<_, DbError>(())
         })
     }
@@ -179,15 +183,18 @@ struct Candidate {
     number: i64,
     run: String,
     started_us: i64,
-    /// It has something that a later run may need.
+    /// It has something that a later run may need, or one that is resumed.
     needed: bool,
     held: bool,
 }
 
 fn candidates(connection: &Connection) -> Result<Vec<Candidate>> {
     let holders = lease::holders(connection)?;
-    let sql = "SELECT id, run, started_us,
+    // A run that another one needs to be resumed is as young as that one.
+    let sql = "SELECT id, run, max(started_us, coalesce(
+                   (SELECT max(started_us) FROM runs AS other WHERE other.needs = runs.run AND other.resumable), 0)),
                    resumable OR state = 0 OR EXISTS (SELECT 1 FROM owed WHERE owed.run = runs.run)
+                   OR EXISTS (SELECT 1 FROM runs AS other WHERE other.needs = runs.run AND other.resumable)
                FROM runs ORDER BY started_us, id";
     let mut statement = connection.prepare(sql)?;
     let rows = statement.query_map([], |row| {

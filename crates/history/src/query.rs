@@ -112,6 +112,22 @@ impl Store {
         })
     }
 
+    /// What a run was begun with ([`crate::NewRun::mandate`]); `None` if it had none, or has nothing left to resume.
+    ///
+    /// # Errors
+    /// If there is no such run or it cannot be read.
+    pub fn mandate(&self, run: &RunId) -> Result<Option<Vec<u8>>> {
+        self.with(|connection| {
+            let number = number(connection, run)?;
+            let sealed: Option<Vec<u8>> = connection
+                .prepare_cached("SELECT body FROM mandates WHERE run = ?1")?
+                .query_row([number], |row| row.get(0))
+                .optional()?;
+            let open = |it: Vec<u8>| self.sealer().open(Kind::Mandate, run.0.as_bytes(), &it);
+            Ok::<_, DbError>(sealed.map(open).transpose()?)
+        })
+    }
+
     /// Everything about a run but its events.
     ///
     /// # Errors

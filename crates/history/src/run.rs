@@ -28,6 +28,13 @@ pub struct NewRun {
     pub inputs: Vec<Input>,
     /// Inventory names of its hosts, as far as they are known.
     pub hosts: Vec<String>,
+    /// What it may do and what it was told to do besides the request, in a form of the caller's own: for [`Store::mandate`],
+    /// sealed, until nothing is left to resume.
+    ///
+    /// [`Store::mandate`]: crate::Store::mandate
+    pub mandate: Option<Vec<u8>>,
+    /// A run without which this one cannot be resumed: it is kept as long as this one may be.
+    pub needs: Option<RunId>,
 }
 
 /// A file of the user that a run was read from.

@@ -172,6 +172,11 @@ CREATE INDEX facts_by_key ON facts (kind, key, at_us);
 CREATE INDEX facts_by_time ON facts (kind, at_us);
 CREATE UNIQUE INDEX facts_opened_once ON facts (key) WHERE kind = 'occurrence';
 ",
+    "
+CREATE TABLE mandates (run INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE, body BLOB NOT NULL) STRICT;
+ALTER TABLE runs ADD COLUMN needs TEXT;
+CREATE INDEX runs_by_need ON runs (needs) WHERE needs IS NOT NULL;
+",
 ];
 
 /// A connection to a database that is there.
@@ -409,6 +414,8 @@ mod tests {
             "SELECT * FROM replaced WHERE run = 1",
             "SELECT * FROM uses WHERE content = 1",
             "SELECT * FROM leases WHERE lock = 'l'",
+            "SELECT * FROM runs WHERE needs = 'r'",
+            "SELECT * FROM mandates WHERE run = 1",
             "SELECT * FROM patch_notes WHERE id BETWEEN 1 AND 2",
             "SELECT * FROM facts WHERE kind = 'k' AND key = 'y'",
             "SELECT * FROM facts WHERE kind = 'k' AND at_us >= 5",

@@ -40,6 +40,7 @@ pub(crate) enum Kind {
     Replaced = 6,
     PatchNotes = 7,
     Fact = 8,
+    Mandate = 9,
 }
 
 /// Names a content.

@@ -126,9 +126,7 @@ fn events_come_back_and_go_on_counting() {
         events.iter().map(text).collect::<Vec<_>>(),
         told.iter().map(text).collect::<Vec<_>>()
     );
-    let (writer, memory, _) = store.reopen(&run, "alice", None).unwrap();
-    assert!(memory.tasks[&execution(1, 1)].told);
-    assert!(!memory.tasks[&execution(2, 1)].told);
+    let (writer, _, _) = store.reopen(&run, "alice", None).unwrap();
     writer.reporter().event(&task_started(2));
     drop(writer);
     let events: Vec<Stamped> = store.events(&run).unwrap().map(Result::unwrap).collect();

@@ -24,8 +24,6 @@ pub struct Memory {
 pub struct RememberedTask {
     /// Its number.
     pub id: TaskId,
-    /// Has its beginning been told to the reporters?
-    pub told: bool,
     /// What it did on hosts.
     pub hosts: HashMap<String, RememberedHost>,
 }

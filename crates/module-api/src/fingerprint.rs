@@ -4,6 +4,7 @@
 //! effects that a program declares for previews, what people read instead of its arguments, times that are "now".
 
 use hostler_change::{Allowed, Attrs, Content, Edit, Owner, Planned, Run, Times};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// From here on, numbers of users and groups stand for ones that a tool will pick and a preview does not know (design
@@ -12,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub const FIRST_STAND_IN: u32 = 0xf000_0000;
 
 /// The fingerprints of an edit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// Of everything.
     pub exact: [u8; 32],

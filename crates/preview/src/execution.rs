@@ -14,7 +14,7 @@ use crate::{Fate, Key, Mask};
 pub type Executions = BTreeMap<String, Vec<Execution>>;
 
 /// One execution of a task on a host, as a preview saw it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execution {
     /// Where the task stands: `file:line:column`.
     pub place: String,
@@ -39,7 +39,7 @@ pub struct Execution {
 }
 
 /// An edit as a plan knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditPrint {
     /// Its fingerprints.
     pub print: Fingerprint,

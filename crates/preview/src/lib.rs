@@ -9,6 +9,7 @@
 //!
 //! Pure: no files, no clock, no printing. See `docs/design/0008-plans.md`.
 
+mod agreed;
 mod builder;
 mod compare;
 mod document;
@@ -18,6 +19,7 @@ mod fold;
 mod key;
 mod mask;
 
+pub use agreed::Agreed;
 pub use builder::Builder;
 pub use compare::{PlanDiff, compare_plans, moved};
 pub use document::{

@@ -195,6 +195,7 @@ pub async fn resume(
         store,
         record,
         stored,
+        refused: BTreeSet::new(),
         accept_changes: request.accept_changes,
         rerun_unknown: request.rerun_unknown,
     };

@@ -11,15 +11,19 @@ use std::sync::Arc;
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_events::RunId;
+use hostler_history::StoreError;
 
 use hostler_record::Record;
+use serde::{Deserialize, Serialize};
 
 use crate::apply::{Audience, Terms, secrets};
 use crate::inputs::{self, Inputs};
 use crate::keeping::Keeping;
+use crate::mandate::Mandate;
 use crate::plan::hex;
 use crate::refusal::Refusal;
 use crate::request::{ApplyRequest, ExitCode};
+use crate::resume::Again;
 use crate::runs::Runs;
 use crate::stored_request::StoredRequest;
 use steps::{FileBefore, Kept, Known, Later, Step};
@@ -88,15 +92,80 @@ pub async fn undo(
     again.r#become.r#become |= play::becomes(&inputs, &asked.playbooks);
     play::add(&mut inputs, &run.0, &steps, sources)?;
     again.playbooks = vec![play::title(&run.0)];
+    let undoing = Undoing {
+        run: run.0.clone(),
+        steps,
+    };
     let terms = Terms {
         mask: hostler_preview::Mask::new(secrets(&again)),
         contents,
-        // What it did is done; what it did not, another undoing does.
-        keeping: Keeping::New { by_plan: true },
+        keeping: Keeping::New(Mandate::Undo(undoing)),
         ..Terms::default()
     };
     let ran = crate::apply::run(&again, &inputs, sources, audience, terms);
     Ok(ran.await?.exit)
+}
+
+/// Files that a run puts back, as they are kept with it. Contents are those that the other run replaced.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Undoing {
+    /// The run that is undone.
+    pub(crate) run: String,
+    steps: BTreeMap<String, Vec<Step>>,
+}
+
+/// The inputs of an undoing that goes on: the same steps as before. What it has put back already is known by its hash on
+/// the host, and refused is what has changed since.
+///
+/// # Errors
+/// Inventory or variables cannot be read, or the history of the run that is undone is gone.
+pub(crate) fn inputs_again(
+    again: &Again,
+    run: &str,
+    asked: &ApplyRequest,
+    sources: &SourceMap,
+) -> Result<(Inputs, Contents), Refusal> {
+    let own = &again.record.summary.run;
+    let gone = |what: String| {
+        let text = format!("run {} cannot go on: {what}", own.0);
+        let hint = format!("`hostler runs abandon {}` gives it up", own.0);
+        one(Diagnostic::error("not-resumable", text).hint(hint))
+    };
+    let kept = again.store.mandate(own)?;
+    let kept = kept.ok_or_else(|| gone("the files that it puts back are not kept".into()))?;
+    let undoing: Undoing = serde_json::from_slice(&kept).map_err(|error| {
+        gone(format!(
+            "the files that it puts back cannot be read: {error}"
+        ))
+    })?;
+    let replaced = match again.store.replaced(&RunId(run.to_owned()), None) {
+        Err(StoreError::NoSuchRun(_)) => {
+            return Err(gone(format!(
+                "run {run}, and with it what its files held before, is not in the history any more"
+            )));
+        }
+        replaced => replaced?,
+    };
+    let before = replaced.into_iter().filter_map(|it| it.file.before);
+    let contents = before.filter_map(|it| Some((hex(&it.sha256), it.content?.into())));
+    let mut contents: Contents = contents.collect();
+    only_wanted(&mut contents, &undoing.steps);
+    let bare = ApplyRequest {
+        playbooks: Vec::new(),
+        ..asked.clone()
+    };
+    let mut inputs = inputs::load(&bare, sources)?;
+    play::add(&mut inputs, run, &undoing.steps, sources)?;
+    Ok((inputs, contents))
+}
+
+/// What is not put back need not travel.
+fn only_wanted(contents: &mut Contents, steps: &BTreeMap<String, Vec<Step>>) {
+    let wanted = steps.values().flatten().filter(|it| it.refuse.is_none());
+    let wanted: HashSet<String> = wanted
+        .filter_map(|it| it.back.map(|back| hex(&back.sha256)))
+        .collect();
+    contents.retain(|sha256, _| wanted.contains(sha256));
 }
 
 fn one(diagnostic: Diagnostic) -> Refusal {
@@ -157,12 +226,7 @@ fn plan(
         shown: hidden::shown(record),
     };
     let steps = steps::steps(&kept, &known);
-    // What is not put back need not travel.
-    let wanted = steps.values().flatten().filter(|it| it.refuse.is_none());
-    let wanted: HashSet<String> = wanted
-        .filter_map(|it| it.back.map(|back| hex(&back.sha256)))
-        .collect();
-    contents.retain(|sha256, _| wanted.contains(sha256));
+    only_wanted(&mut contents, &steps);
     Ok((steps, contents))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use hostler_events::RunId;
+use serde::{Deserialize, Serialize};
 
 /// A change of a file that a run made, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) struct Kept {
 }
 
 /// A file as it was, without its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileBefore {
     pub uid: u32,
     pub gid: u32,
@@ -35,7 +36,7 @@ pub(crate) struct Later {
 }
 
 /// Puts one file back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Step {
     pub path: String,
     /// SHA-256 of what the run left; `None` if it removed the file.

@@ -172,8 +172,9 @@ fn go_on(
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let interrupts = Interrupts::default();
+        let watching = console.progress_only(sources);
         let audience = signals::audience(console, sources, &interrupts)?;
-        let done = hostler_app::resume(unfinished, request, sources, audience).await;
+        let done = hostler_app::resume(unfinished, request, sources, watching, audience).await;
         done.map(loud).map_err(Problem::from)
     });
     // A name look-up that hangs must not keep a finished program.

@@ -2,6 +2,7 @@
 //! which fault is tested where.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod bound;
 mod cut;
 mod isolation;
 mod kill;

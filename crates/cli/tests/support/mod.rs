@@ -117,11 +117,16 @@ impl Site {
     pub(crate) fn start(&self, more: &[&str]) -> Underway {
         let mut args = vec!["apply", "site.yml", "-i", &self.inventory];
         args.extend(more);
+        self.start_any(&args)
+    }
+
+    /// Any command, left to itself.
+    pub(crate) fn start_any(&self, args: &[&str]) -> Underway {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let log = self.directory.path().join(format!("log{number}"));
         let out = std::fs::File::create(&log).unwrap();
         let err = out.try_clone().unwrap();
-        let child = command(self.directory.path(), &args)
+        let child = command(self.directory.path(), args)
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
@@ -132,14 +137,20 @@ impl Site {
 
     /// What each host has in its `/srv/out`.
     pub(crate) fn out(&self) -> Vec<String> {
+        let hosts = 0..self.fleet.hosts.len();
+        let text = |host| std::fs::read_to_string(self.path_on(host, "srv/out"));
+        hosts.map(|host| text(host).unwrap_or_default()).collect()
+    }
+
+    /// Where a path of a host is here.
+    pub(crate) fn path_on(&self, host: usize, path: &str) -> PathBuf {
         let kind = if self.fleet.overlay { "up" } else { "root" };
-        let hosts = self.fleet.hosts.iter();
-        hosts
-            .map(|host| {
-                let path = host.directory.join(kind).join("srv/out");
-                std::fs::read_to_string(path).unwrap_or_default()
-            })
-            .collect()
+        self.fleet.hosts[host].directory.join(kind).join(path)
+    }
+
+    /// The inventory.
+    pub(crate) fn inventory(&self) -> &str {
+        &self.inventory
     }
 
     /// Waits until every host has these lines, and no others.

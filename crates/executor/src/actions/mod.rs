@@ -29,7 +29,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// Does the module leave hosts as they are?
-pub(crate) fn is_harmless(module: &str) -> bool {
+pub fn is_harmless(module: &str) -> bool {
     HARMLESS.contains(&module)
 }
 

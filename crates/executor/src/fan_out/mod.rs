@@ -75,6 +75,7 @@ impl PlayRun {
         let quiet = workers.is_empty() && untold == 0;
         let place = run.sources.locate(task.span);
         let line = format!("{}:{}", place.file, place.line);
+        let stands_at = place.to_string();
         run.foresight.started(id, &name, &line);
         let position = (kind == TaskKind::Task).then(|| self.advance());
         if !quiet {
@@ -98,7 +99,7 @@ impl PlayRun {
         };
         let all = once.then(|| live.clone());
         let all = all.as_deref();
-        self.take_again(run, state, &mut part, done, &line, all);
+        self.take_again(run, state, &mut part, done, &stands_at, all);
         if id.0 > run.past.last_task() {
             self.note_task(run, id, written, &name, task);
         }
@@ -132,12 +133,12 @@ impl PlayRun {
         state: &mut RunState,
         part: &mut Part<'_>,
         done: Vec<(String, Remembered)>,
-        line: &str,
+        place: &str,
         all: Option<&[String]>,
     ) {
         for (host, remembered) in done {
             if let Some(bound) = run.bound() {
-                bound.begin(remembered.task, &host, line.to_owned());
+                bound.begin(remembered.task, &host, place.to_owned());
                 bound.end(remembered.task, &host);
             }
             part.told = remembered.on_host.told;

@@ -49,6 +49,8 @@ pub(crate) fn new_run(name: &str, hosts: &[&str]) -> NewRun {
             sha256: [7; 32],
         }],
         hosts: hosts.iter().map(|it| (*it).to_owned()).collect(),
+        mandate: None,
+        needs: None,
     }
 }
 

@@ -1,46 +1,27 @@
 //! A play: its batches, and in each facts, sections and handlers in order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hostler_diag::Span;
-use hostler_events::{Recap, RunEvent, TaskId, TaskKind};
-use hostler_journal::JournalError;
-use hostler_playbook::{Args, Context, Entry, Play, Task};
+use hostler_events::{RunEvent, TaskKind};
+use hostler_playbook::{Context, Entry, Play};
 use hostler_template::Scope;
-use hostler_value::{Map, Unknown, Value};
+use hostler_value::{Map, Unknown};
 use hostler_vars::PlayLayer;
-use hostler_yaml::{Mapping, Node, NodeKind};
+use hostler_yaml::Mapping;
+
+mod batches;
+mod facts;
+mod state;
+
+pub use state::RunState;
+
+use batches::batches;
 
 use crate::context::RunContext;
 use crate::failure::Failure;
-use crate::parts::{Seen, TaskNumbers};
 use crate::past::Written;
-
-/// What is carried from play to play.
-#[derive(Debug, Default)]
-pub struct RunState {
-    /// Counts of all hosts.
-    pub recap: Recap,
-    /// Hosts that take no part any more: failed or unreachable.
-    pub lost: BTreeSet<String>,
-    /// Some hosts did not get to the end of their plays, and a resumed run can go on there.
-    pub resumable: bool,
-    /// Why the journal could not be written, if so: no more tasks started then.
-    pub journal_broken: Option<JournalError>,
-    /// Hosts that were lost while they worked, and catch up in another pass.
-    pub(crate) behind: BTreeSet<String>,
-    /// In a later pass: the hosts that catch up. The others are done.
-    only: Option<BTreeSet<String>>,
-    dropped: BTreeSet<String>,
-    numbers: TaskNumbers,
-    plays_started: u32,
-    /// What came of each task, if somebody wants to know.
-    seen: Option<Vec<Seen>>,
-    /// `--start-at-task` has been reached.
-    start_reached: bool,
-}
 
 /// A play with everything that was looked up for it.
 pub struct PlayInputs {
@@ -246,99 +227,6 @@ fn selected(run: &RunContext, entries: &[Entry]) -> u32 {
         .sum()
 }
 
-/// Cuts the hosts as `serial` says: numbers or percentages, the last of a list repeats.
-fn batches(
-    run: &RunContext,
-    play: &Play,
-    layer: &Arc<PlayLayer>,
-    hosts: &[String],
-) -> Result<Vec<Vec<String>>, Failure> {
-    let hosts = ordered(play, hosts)?;
-    let Some(node) = &play.serial else {
-        return Ok(vec![hosts]);
-    };
-    let scope = play_scope(run, &hosts[0], layer);
-    let value = run.engine.finalise(node, &scope);
-    let value = value.map_err(|error| Failure::template(&error, &run.sources))?;
-    let sizes = value
-        .as_list()
-        .map_or_else(|| vec![value.clone()], <[Value]>::to_vec);
-    let sizes: Result<Vec<usize>, Failure> = sizes
-        .iter()
-        .map(|size| {
-            let text = size.to_text();
-            let count = match text.trim().strip_suffix('%') {
-                Some(percent) => percent
-                    .trim()
-                    .parse::<f64>()
-                    .ok()
-                    .map(|percent| part(percent, hosts.len())),
-                None => text.trim().parse::<usize>().ok(),
-            };
-            count.ok_or_else(|| {
-                Failure::new(format!(
-                    "`serial`: `{text}` is neither a number nor a percentage"
-                ))
-                .at(node.span)
-            })
-        })
-        .collect();
-    let sizes = sizes?;
-    let mut rest = hosts.as_slice();
-    let mut cut = Vec::new();
-    for index in 0.. {
-        let size = sizes
-            .get(index)
-            .or(sizes.last())
-            .copied()
-            .unwrap_or_default();
-        let size = if size == 0 {
-            rest.len()
-        } else {
-            size.min(rest.len())
-        };
-        if rest.is_empty() {
-            break;
-        }
-        let (batch, after) = rest.split_at(size);
-        cut.push(batch.to_vec());
-        rest = after;
-    }
-    Ok(cut)
-}
-
-/// A percentage of the hosts, at least one.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "small counts"
-)]
-fn part(percent: f64, count: usize) -> usize {
-    ((percent.clamp(0.0, 100.0) / 100.0 * count as f64) as usize).max(1)
-}
-
-/// The hosts in the order that `order` asks for.
-fn ordered(play: &Play, hosts: &[String]) -> Result<Vec<String>, Failure> {
-    let mut hosts = hosts.to_vec();
-    match play.order.as_ref().and_then(Node::as_str) {
-        None | Some("inventory") => {}
-        Some("reverse_inventory") => hosts.reverse(),
-        Some("sorted") => hosts.sort(),
-        Some("reverse_sorted") => {
-            hosts.sort();
-            hosts.reverse();
-        }
-        Some(other) => {
-            let failure = Failure::new(format!("`order: {other}` is not available"));
-            return Err(play.order.as_ref().map_or(failure, |node| Failure::new(format!(
-                "`order: {other}` is not available; inventory, reverse_inventory, sorted and reverse_sorted are"
-            )).at(node.span)));
-        }
-    }
-    Ok(hosts)
-}
-
 impl PlayRun {
     /// Runs the batch, with the handlers that earlier runs owe. True if later batches and plays must not run.
     async fn run_written(self: &Arc<Self>, run: &Arc<RunContext>, state: &mut RunState) -> bool {
@@ -376,63 +264,6 @@ impl PlayRun {
         }
         let lost = self.lost().len();
         lost == self.hosts.len() || self.stopped().is_some_and(|reason| reason != END_BATCH)
-    }
-
-    fn gathers_facts(&self, run: &RunContext) -> bool {
-        let Some(node) = &self.play.gather_facts else {
-            return true;
-        };
-        let scope = play_scope(run, &self.hosts[0], &self.layer);
-        match run
-            .engine
-            .finalise(node, &scope)
-            .map(|value| value.to_bool())
-        {
-            Ok(Ok(wanted)) => wanted,
-            _ => true,
-        }
-    }
-
-    /// The task that gathers facts, as if it were written in the play.
-    fn fact_task(&self) -> Task {
-        let span = self.play.span;
-        let mut entries: Vec<(String, Span, Node)> = Vec::new();
-        for (name, node) in [
-            ("gather_subset", &self.play.gather_subset),
-            ("gather_timeout", &self.play.gather_timeout),
-            ("fact_path", &self.play.fact_path),
-        ] {
-            entries.extend(node.clone().map(|node| (name.to_owned(), node.span, node)));
-        }
-        let mut keywords = hostler_playbook::Keywords {
-            tags: vec!["always".into()],
-            ..Default::default()
-        };
-        // Facts are looked at, not changed: they are gathered in check mode, too.
-        keywords.when = None;
-        Task {
-            name: Some(Node {
-                kind: NodeKind::Data(Value::str("Gathering Facts")),
-                span,
-            }),
-            span,
-            module: "setup".into(),
-            module_span: span,
-            args: Args { entries },
-            context: Arc::new(Context {
-                keywords,
-                outer: Some(self.play.context.clone()),
-            }),
-            r#loop: None,
-            register: None,
-            until: None,
-            retries: None,
-            delay: None,
-            changed_when: None,
-            failed_when: None,
-            notify: Vec::new(),
-            listen: Vec::new(),
-        }
     }
 
     /// Variables of a host in a task.
@@ -546,93 +377,3 @@ impl PlayRun {
 
 /// Why a batch ended that lets later batches and plays run.
 pub(crate) const END_BATCH: &str = "end of batch";
-
-impl RunState {
-    /// The state of one play among several that run side by side and are parts of something larger. `number` is the
-    /// play's, the same when the run is resumed. What comes of its tasks is kept for [`RunState::take_seen`].
-    pub fn of_part(numbers: TaskNumbers, number: u32) -> Self {
-        RunState {
-            numbers,
-            plays_started: number.saturating_sub(1),
-            seen: Some(Vec::new()),
-            ..RunState::default()
-        }
-    }
-
-    /// What came of the tasks of a part, in order.
-    pub fn take_seen(&mut self) -> Vec<Seen> {
-        self.seen.take().unwrap_or_default()
-    }
-
-    /// Keeps what came of a task, if somebody wants to know.
-    pub(crate) fn see(&mut self, seen: impl FnOnce() -> Seen) {
-        if let Some(all) = &mut self.seen {
-            all.push(seen());
-        }
-    }
-
-    /// Hosts that were lost in the middle of a task catch up now, in another pass through all plays. False if there are
-    /// none, or the run is being stopped.
-    pub async fn catch_up(&mut self, run: &RunContext) -> bool {
-        let behind = std::mem::take(&mut self.behind);
-        let Some(recording) = run.recording.as_ref() else {
-            return false;
-        };
-        if behind.is_empty() || run.interrupts.draining() || self.journal_broken.is_some() {
-            return false;
-        }
-        let hosts: Vec<String> = behind.iter().cloned().collect();
-        let Ok(mut memory) = recording.journal.recall(&hosts).await else {
-            return false;
-        };
-        memory.last_task = memory.last_task.max(self.numbers.last());
-        // What they did before was told.
-        let parts = memory
-            .tasks
-            .values_mut()
-            .flat_map(|it| it.hosts.values_mut());
-        parts.for_each(|it| it.told = true);
-        // Their part is counted anew from what the journal holds.
-        for host in &hosts {
-            self.recap.hosts.remove(host);
-        }
-        run.past.replace(memory);
-        run.set_may_fall_behind(false);
-        self.plays_started = 0;
-        self.only = Some(behind);
-        true
-    }
-
-    /// Hosts that were lost and do not catch up in this run: nobody knows what came of their last task.
-    pub fn leave_behind(&mut self, run: &RunContext) {
-        for host in std::mem::take(&mut self.behind) {
-            self.recap.hosts.entry(host.clone()).or_default().unknown += 1;
-            let message = format!(
-                "the connection to {host} was lost in the middle of a task, and the run ended before the host could be asked what came of it"
-            );
-            let diagnostic = hostler_diag::Diagnostic::error("left-behind", message);
-            run.warn(diagnostic, Some(&host));
-        }
-    }
-
-    /// Does a host have a part in what comes now?
-    fn takes_part(&self, host: &String) -> bool {
-        !self.lost.contains(host)
-            && !self.behind.contains(host)
-            && self.only.as_ref().is_none_or(|only| only.contains(host))
-    }
-
-    /// A new number for a task that starts.
-    pub(crate) fn next_task(&mut self) -> TaskId {
-        self.numbers.next()
-    }
-
-    /// `--start-at-task`: is it time?
-    pub(crate) fn has_started(&mut self, run: &RunContext, name: &str) -> bool {
-        let Some(wanted) = &run.settings.start_at_task else {
-            return true;
-        };
-        self.start_reached |= name == wanted;
-        self.start_reached
-    }
-}
