@@ -24,11 +24,11 @@ pub use drive::{
     SystemClock, World, drive,
 };
 pub use gates::RealGates;
-pub use machine::{Command, End, Machine, Misfit, Owed, Stage, Timing};
+pub use machine::{Command, End, Machine, Misfit, Owed, Stage};
 pub use note::{
     Entry, FORM, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,
 };
 pub use view::{
-    Cause, GroupStatus, HaltStatus, HostStatus, HostSummary, OwedStatus, RunState, STATUS_FORM,
-    Status, StepTimes, Summary, WaveState, WaveStatus, ends, tally,
+    GroupStatus, HaltStatus, HostStatus, OwedStatus, RunState, STATUS_FORM, Status, WaveState,
+    WaveStatus, ends, tally,
 };

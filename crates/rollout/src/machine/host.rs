@@ -52,19 +52,6 @@ pub enum Owed {
     Undo(u32),
 }
 
-/// How long a step took.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Timing {
-    /// Which.
-    pub step: Step,
-    /// Which attempt.
-    pub attempt: u32,
-    /// From when on, microseconds since the epoch.
-    pub began_us: i64,
-    /// Until when.
-    pub ended_us: i64,
-}
-
 /// A step under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Doing {
@@ -154,7 +141,6 @@ pub(crate) struct Host {
     pub(crate) got: Got,
     pub(crate) held: Vec<Held>,
     pub(crate) findings: Vec<String>,
-    pub(crate) timings: Vec<Timing>,
 }
 
 impl Default for Host {
@@ -192,7 +178,6 @@ impl Default for Host {
             got: Got::default(),
             held: Vec::new(),
             findings: Vec::new(),
-            timings: Vec::new(),
         }
     }
 }

@@ -25,7 +25,7 @@ use hostler_patch::plan::{HostPlan, Plan, PlanId, SnapshotRule};
 use crate::{HaltCause, JobName, Note, RunEnd};
 pub(crate) use calls::asks_a_host;
 use host::Host;
-pub use host::{Owed, Stage, Timing};
+pub use host::{Owed, Stage};
 use proven::Versions;
 pub use results::{PLAN_MISMATCH, VERSION_GONE};
 use waves::WaveState;
@@ -86,8 +86,6 @@ pub struct Machine {
     pub(crate) approved: BTreeMap<String, String>,
     /// Orders that had no effect, and why.
     pub(crate) refused: Vec<String>,
-    pub(crate) began_us: Option<i64>,
-    pub(crate) last_us: Option<i64>,
 }
 
 /// A halt.
@@ -126,8 +124,6 @@ impl Machine {
             orders: BTreeSet::new(),
             approved: BTreeMap::new(),
             refused: Vec::new(),
-            began_us: None,
-            last_us: None,
             plan,
             id,
             run,

@@ -1,6 +1,6 @@
 //! Notes change the state; nothing else does.
 
-use super::host::{Doing, Owed, Stage, Timing};
+use super::host::{Doing, Owed, Stage};
 use super::place::Place;
 use super::waves::{WavePhase, is_failure};
 use super::{Halt, Machine, Misfit};
@@ -19,8 +19,6 @@ impl Machine {
         if !self.opened && !matches!(entry.note, Note::Opened { .. }) {
             return Err(Misfit("the first note does not open the run".to_owned()));
         }
-        self.began_us.get_or_insert(at_us);
-        self.last_us = Some(at_us);
         match &entry.note {
             Note::Opened { plan, run, .. } => {
                 if *plan != self.id.0 {
@@ -102,18 +100,11 @@ impl Machine {
                 let index = self.find(host)?;
                 let state = &mut self.hosts[index];
                 let doing = state.doing.take();
-                let Some(doing) = doing.filter(|it| it.step == *step && it.attempt == *attempt)
-                else {
+                if doing.is_none_or(|it| it.step != *step || it.attempt != *attempt) {
                     return Err(Misfit(format!(
                         "{host} was not doing {step}, attempt {attempt}"
                     )));
-                };
-                state.timings.push(Timing {
-                    step: *step,
-                    attempt: *attempt,
-                    began_us: doing.began_us,
-                    ended_us: at_us,
-                });
+                }
                 self.ended(index, *step, *attempt, outcome, at_us);
             }
             Note::Left { host, reason } => {

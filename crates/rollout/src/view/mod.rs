@@ -1,8 +1,7 @@
-//! How a run stands, and how it went: pure summaries of a machine's state.
+//! How a run stands: a pure summary of a machine's state.
 
 mod ends;
 mod status;
-mod summary;
 mod text;
 
 pub use ends::{ends, tally};
@@ -10,4 +9,3 @@ pub use status::{
     FORM as STATUS_FORM, GroupStatus, HaltStatus, HostStatus, OwedStatus, RunState, Status,
     WaveState, WaveStatus,
 };
-pub use summary::{Cause, HostSummary, StepTimes, Summary};

@@ -1,7 +1,9 @@
 //! How a run stands and how it went, and that large runs are decided fast.
 
+use std::collections::BTreeMap;
+
 use hostler_patch::plan::HostRollback;
-use hostler_rollout::{End, Order, Outcome, RunState, Stand, Status, Step, Summary};
+use hostler_rollout::{End, Note, Order, Outcome, RunState, Stand, Status, Step};
 
 use super::fleet::{Fault, at};
 use super::plans::{group, host, plan, three_waves, wave, window};
@@ -110,7 +112,7 @@ async fn a_run_in_the_middle_shows_what_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_are_grouped_and_steps_timed() {
+async fn hosts_that_fail_side_by_side_each_say_why() {
     let names: Vec<String> = (0..6).map(|it| format!("h{it}")).collect();
     let hosts = names
         .iter()
@@ -128,35 +130,37 @@ async fn failures_are_grouped_and_steps_timed() {
         .fault("h2", "install", Fault::Fail("no space left on device"));
     sim.fleet.with("h3", |it| it.lost.push((0, 1_000_000)));
     assert_eq!(sim.run().await, Stand::Ended(End::Complete));
-    let summary = sim.machine().summary();
-    let causes: Vec<(String, usize)> = summary
-        .causes
-        .iter()
-        .map(|it| (it.message.clone(), it.hosts.len()))
-        .collect();
+    let status = sim.machine().status(at(1000));
+    let said = |host: &str| {
+        let outcome = status.hosts[host].outcome.as_ref();
+        outcome.map(|it| (it.word(), it.reason()))
+    };
+    let failed = |reason: &str| Some(("failed", format!("install: {reason}")));
+    assert_eq!(said("h0"), failed("lock held by apt (pid 812)"));
+    assert_eq!(said("h1"), failed("lock held by apt (pid 9913)"));
+    assert_eq!(said("h2"), failed("no space left on device"));
+    let lost = Some(("unreachable", "no route to host".to_owned()));
+    assert_eq!(said("h3"), lost);
+    let counted = &status.waves[0].outcomes;
     assert_eq!(
-        causes,
-        [
-            ("lock held by apt (pid 812)".to_owned(), 2),
-            ("no space left on device".to_owned(), 1),
-            ("no route to host".to_owned(), 1),
-        ]
+        (counted["failed"], counted["unreachable"], counted["done"]),
+        (3, 1, 2)
     );
-    assert_eq!(
-        (summary.outcomes["failed"], summary.outcomes["done"]),
-        (3, 2)
-    );
-    let install = summary.steps["install"];
-    assert_eq!(
-        (install.count, install.median_ms, install.max_ms),
-        (5, 60_000, 60_000)
-    );
-    assert!(summary.hosts["h4"].installed.is_some());
-    let json = serde_json::to_string(&summary).expect("JSON");
-    assert_eq!(
-        serde_json::from_str::<Summary>(&json).expect("a summary"),
-        summary
-    );
+    // The notes carry the time that each install took: the ledger learns from it.
+    let mut begun = BTreeMap::new();
+    let mut took = Vec::new();
+    for entry in sim.entries() {
+        match entry.note {
+            Note::Begun { host, step, .. } if step == Step::Install => {
+                begun.insert(host, entry.at_us);
+            }
+            Note::Ended { host, step, .. } if step == Step::Install => {
+                took.push((entry.at_us - begun[&host]) / 1_000_000);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(took, [60; 5]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,9 +196,9 @@ async fn two_hundred_hosts_in_three_waves() {
     let sim = Sim::new(it);
     let began = std::time::Instant::now();
     assert_eq!(sim.run().await, Stand::Ended(End::Complete));
-    let summary = sim.machine().summary();
+    let status = sim.machine().status(sim.fleet.now_us());
     assert!(
-        summary
+        status
             .hosts
             .values()
             .all(|it| it.outcome == Some(Outcome::Done))
