@@ -6,6 +6,8 @@ use crate::StepOutcome;
 
 /// Between two probes.
 pub const PROBE_EVERY_US: i64 = 5_000_000;
+/// A host key that is not the known one is believed after so long: an early boot environment may have another one.
+const HOST_KEY_US: i64 = 120_000_000;
 
 /// What probes have shown so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,7 @@ pub struct Back {
     good: u32,
     reboots: u32,
     same: bool,
+    other_key: Option<(i64, String)>,
     last: String,
 }
 
@@ -31,23 +34,27 @@ impl Back {
             good: 0,
             reboots: 0,
             same: false,
+            other_key: None,
             last: "it was never reached".to_owned(),
         }
     }
 
     /// Takes what a probe gave at that time. `Some` is the verdict: done with the new boot id and how many reboots were
-    /// seen, [`StepOutcome::Failed`] if it answers but was not rebooted, [`StepOutcome::Unreachable`] if it does not come,
-    /// [`StepOutcome::HostKey`] as soon as something with another key answers: that is no host that is still to come.
+    /// seen, [`StepOutcome::Failed`] if it answers but was not rebooted, [`StepOutcome::Unreachable`] if it does not come.
     pub fn take(&mut self, at_us: i64, probe: &StepOutcome) -> Option<StepOutcome> {
-        if let StepOutcome::HostKey { .. } = probe {
-            return Some(probe.clone());
-        }
-        self.look(probe);
+        self.look(at_us, probe);
         if let Some(now) = &self.now
             && self.good >= self.wanted
         {
             return Some(StepOutcome::Done {
                 values: serde_json::json!({"boot_id": now, "reboots": self.reboots}),
+            });
+        }
+        if let Some((since, message)) = &self.other_key
+            && (at_us - since >= HOST_KEY_US || at_us >= self.until_us)
+        {
+            return Some(StepOutcome::HostKey {
+                message: message.clone(),
             });
         }
         if at_us < self.until_us {
@@ -64,17 +71,18 @@ impl Back {
         })
     }
 
-    fn look(&mut self, probe: &StepOutcome) {
+    fn look(&mut self, at_us: i64, probe: &StepOutcome) {
         let text = match probe {
             StepOutcome::Done {
                 values: Value::String(text),
             } => text.trim(),
             other => {
                 self.good = 0;
-                self.miss(other);
+                self.miss(at_us, other);
                 return;
             }
         };
+        self.other_key = None;
         if !is_boot_id(text) {
             // "System is booting up", a stack trace, nothing: no login that counts.
             self.good = 0;
@@ -97,15 +105,22 @@ impl Back {
         }
     }
 
-    fn miss(&mut self, probe: &StepOutcome) {
+    fn miss(&mut self, at_us: i64, probe: &StepOutcome) {
         match probe {
+            StepOutcome::HostKey { message } => {
+                let since = self.other_key.as_ref().map_or(at_us, |it| it.0);
+                self.other_key = Some((since, message.clone()));
+                self.same = false;
+            }
             StepOutcome::Unreachable { reason } => {
+                self.other_key = None;
                 self.same = false;
                 self.last.clone_from(reason);
             }
-            StepOutcome::Failed { message }
-            | StepOutcome::Unknown { message }
-            | StepOutcome::HostKey { message } => self.last.clone_from(message),
+            StepOutcome::Failed { message } | StepOutcome::Unknown { message } => {
+                self.other_key = None;
+                self.last.clone_from(message);
+            }
             StepOutcome::Done { .. } => "its answer is no text".clone_into(&mut self.last),
         }
     }

@@ -133,25 +133,18 @@ async fn a_host_that_does_not_come_back_is_a_failure_with_what_is_owed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_host_key_is_a_failure_of_its_own_and_told_at_once() {
-    let mut it = small(&["a", "b"]);
-    it.waves[0].parallel = 2;
-    it.waves[0].max_failures = 1;
-    let sim = Sim::new(it);
-    sim.fleet.with("a", |it| it.needs_reboot = true);
-    sim.fleet.with("b", |it| it.needs_reboot = true);
-    sim.fleet
-        .with("a", |it| it.probes.push_back(Probe::OtherKey));
-    assert_eq!(sim.run().await, Stand::Ended(End::Complete));
-    assert_eq!(failure(&sim).0, FailureKind::HostKey);
-    assert!(failure(&sim).1.contains("SHA256:bbbb answers"));
-    let told = sim.told();
-    let at = |text: &str| told.iter().position(|it| it.contains(text));
-    let key = at("a: back other host key").expect("it is told");
-    assert!(key < at("b: back done").expect("the other one is back"));
-    assert_eq!(sim.outcome("b"), Some(Outcome::Done));
-    sim.fleet
-        .with("a", |it| assert!(it.drained, "it is not well"));
+async fn another_host_key_is_a_failure_of_its_own_unless_it_goes_away() {
+    for (probes, good) in [(5, true), (1000, false)] {
+        let sim = rebooting();
+        sim.fleet
+            .with("a", |it| it.probes.extend(vec![Probe::OtherKey; probes]));
+        let stand = sim.run().await;
+        assert_eq!(stand == Stand::Ended(End::Complete), good, "{stand:?}");
+        if !good {
+            assert_eq!(failure(&sim).0, FailureKind::HostKey);
+            assert!(sim.fleet.seconds() < 400, "known after two minutes");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

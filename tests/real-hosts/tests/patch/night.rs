@@ -242,16 +242,6 @@ impl Ran {
         })
     }
 
-    /// Where among the notes a step of a host ended.
-    #[track_caller]
-    pub(crate) fn ended(&self, host: &Host, step: &str) -> usize {
-        let mut notes = self.notes.iter();
-        let is_it =
-            |it: &Value| it["note"] == "ended" && it["host"] == *host.name && it["step"] == step;
-        let place = notes.position(is_it);
-        place.unwrap_or_else(|| panic!("{step} of {} has no end:\n{}", host.name, self.story()))
-    }
-
     #[track_caller]
     pub(crate) fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "the run:\n{}", self.story());

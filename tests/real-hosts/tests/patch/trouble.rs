@@ -177,10 +177,6 @@ fn hosts_come_back_late_with_another_key_or_not_at_all() {
     let words: Vec<&str> = outcomes.iter().map(|it| it.0.as_str()).collect();
     assert_eq!(words, ["done", "failed", "failed", "done"], "{outcomes:?}");
     assert!(outcomes[1].1.contains("host_key"), "{}", outcomes[1].1);
-    assert!(outcomes[1].1.contains("CHANGED"), "{}", outcomes[1].1);
-    // Another key is told when it is seen: before the host that takes 20 seconds longer is back.
-    let back = |index: usize| ran.ended(&night.hosts[index], "back");
-    assert!(back(1) < back(0), "{}", ran.story());
     assert!(
         outcomes[2].1.contains("reboot_timeout"),
         "{}",
