@@ -178,7 +178,7 @@ impl Machine {
         };
         for &index in hosts {
             let host = &self.hosts[index];
-            if host.stage != Stage::Waiting {
+            if host.stage != Stage::Waiting || host.doing.is_some() {
                 continue;
             }
             let deferred = |reason: String| {

@@ -57,7 +57,8 @@ impl Back {
                 message: message.clone(),
             });
         }
-        if at_us < self.until_us {
+        // One that is there is given the logins that it still lacks.
+        if at_us < self.until_us || self.good > 0 {
             return None;
         }
         Some(if self.same {

@@ -126,11 +126,7 @@ impl Machine {
         let host = &self.hosts[index];
         match host.place {
             Place::FirstVerify => true,
-            Place::RollbackVerify => host
-                .got
-                .rolled_back
-                .as_ref()
-                .is_some_and(|it| it.needs_reboot),
+            Place::RollbackVerify => self.reboots_back(index),
             _ => host.got.rebooted,
         }
     }
@@ -258,8 +254,17 @@ impl Machine {
         };
         let kernel = look.filter(|_| rebooted).and_then(|it| it.kernel.clone());
         let installed = !matches!(host.place, Place::FirstVerify | Place::RollbackVerify);
+        let mut baseline = host.got.baseline.clone();
+        if let Some(id) = baseline.as_mut().and_then(|it| it.get_mut("boot_id"))
+            && !rebooted
+        {
+            // It may have been rebooted since the baseline, but not since its boot id was seen last. What a hook that goes
+            // back to a snapshot does to it is the hook's.
+            let by_hook = host.place == Place::RollbackVerify && host.got.rolled_back.is_none();
+            *id = json!(if by_hook { "" } else { &host.got.boot_id });
+        }
         json!({
-            "baseline": host.got.baseline,
+            "baseline": baseline,
             "actions": if installed { json!(self.actions_of(index)) } else { json!([]) },
             "expected_kernel": kernel,
             "rebooted": rebooted,

@@ -86,7 +86,7 @@ impl Machine {
     fn housekeeping(&self, index: usize) -> Option<Note> {
         let host = &self.hosts[index];
         if host.owed.is_empty()
-            || host.stage != Stage::Ended
+            || host.in_progress()
             || host.doing.is_some()
             || self.rollback_wanted(index).is_some()
         {
@@ -114,8 +114,8 @@ impl Machine {
             }
             Stage::Working => {}
         }
-        let may_leave =
-            !host.changed && !host.leaving && host.coming.is_none() && host.place.may_leave();
+        let untouched = !host.changed && host.healthy && host.coming.is_none();
+        let may_leave = untouched && !host.leaving && host.place.may_leave();
         if may_leave && self.stopping() {
             return Some(Note::Left {
                 host: name(),
@@ -129,12 +129,8 @@ impl Machine {
             });
         }
         let first = host.redo.is_none() && host.tries == 0;
-        let change = matches!(
-            host.place,
-            Place::GatesChange | Place::FirstReboot | Place::Install
-        );
         let endless = host.until_us.is_none() && host.reds >= RED_LIMIT;
-        if may_leave && first && change && (endless || !self.change_fits(index, now_us)) {
+        if may_leave && first && (endless || !self.change_fits(index, now_us)) {
             let reason = match &host.blocked {
                 Some(blocked) if host.reds > 0 => blocked.clone(),
                 _ => "its window ends too soon for what is left to do".to_owned(),
@@ -243,6 +239,14 @@ impl Machine {
             RebootRule::Always => host.got.reboots == 0 || !self.actions_of(index).is_empty(),
             RebootRule::IfRequired => self.reboot_need(index).is_some(),
         }
+    }
+
+    /// Is it rebooted after it was put back? A snapshot takes that, and packages do if it runs what it does not have any more.
+    pub(crate) fn reboots_back(&self, index: usize) -> bool {
+        let got = &self.hosts[index].got;
+        let asked = got.rolled_back.as_ref().is_some_and(|it| it.needs_reboot);
+        let need = got.restarted_back.as_ref().map(|it| it.reboot.need);
+        asked || (got.rebooted && need == Some(RebootNeed::Yes))
     }
 
     /// Is a snapshot of the host of no more use when it settles?

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::place::Place;
+use super::waves::is_failure;
 use crate::{Held, Moment, Outcome, Step};
 
 /// What a host is in.
@@ -91,6 +92,8 @@ pub(crate) struct Got {
     pub(crate) reboots: u32,
     /// The one after its packages was.
     pub(crate) rebooted: bool,
+    /// What was said after services were restarted on the way back.
+    pub(crate) restarted_back: Option<Restarted>,
 }
 
 /// A host.
@@ -188,6 +191,11 @@ impl Host {
         matches!(self.stage, Stage::Taking | Stage::Working)
     }
 
+    /// Is it known that it has failed, though what follows from that (it is put back, undone) may still be under way?
+    pub(crate) fn has_failed(&self) -> bool {
+        is_failure(self.outcome.as_ref()) || is_failure(self.coming.as_ref())
+    }
+
     /// Does it use up budgets of its groups?
     pub(crate) fn unavailable(&self) -> bool {
         let drained = self.owed.iter().any(|it| matches!(it, Owed::Undo(_)));
@@ -226,6 +234,7 @@ impl Host {
         self.unreached = 0;
         self.redo = None;
         self.not_before_us = i64::MIN;
+        self.rollback_ordered = false;
     }
 }
 

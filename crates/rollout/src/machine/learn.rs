@@ -44,9 +44,17 @@ impl Machine {
                 if !is_boot_id(&baseline.boot_id) {
                     return Err("the host has no valid boot id".to_owned());
                 }
-                let got = &mut self.hosts[index].got;
-                got.boot_id = baseline.boot_id;
-                got.baseline = values.get("baseline").cloned();
+                let host = &mut self.hosts[index];
+                if host.place == Place::RollbackLook {
+                    // It may have been rebooted while nobody looked: the boot that a reboot ends is this one.
+                    host.got.rebooted |= host.got.boot_id != baseline.boot_id;
+                    host.got.boot_id = baseline.boot_id;
+                    host.got.rolled_back = None;
+                    host.got.restarted_back = None;
+                    return Ok(Next::On);
+                }
+                host.got.boot_id = baseline.boot_id;
+                host.got.baseline = values.get("baseline").cloned();
             }
             Step::Snapshot if self.snapshot_is_hook() => self.hosts[index].got.snapshot_hook = true,
             Step::Snapshot => {
@@ -126,8 +134,10 @@ impl Machine {
                 "whether a reboot is needed cannot be told".to_owned(),
             );
         }
-        if self.hosts[index].place == Place::Restart {
-            self.hosts[index].got.restarted = Some(restarted);
+        let host = &mut self.hosts[index];
+        match host.place {
+            Place::Restart => host.got.restarted = Some(restarted),
+            _ => host.got.restarted_back = Some(restarted),
         }
     }
 

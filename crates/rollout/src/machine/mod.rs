@@ -93,8 +93,6 @@ pub struct Machine {
 pub(crate) struct Halt {
     pub(crate) cause: HaltCause,
     pub(crate) since_us: i64,
-    /// What went wrong in the wave was noted.
-    pub(crate) disproven: bool,
 }
 
 impl Machine {

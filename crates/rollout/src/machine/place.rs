@@ -4,7 +4,7 @@
 //! Resolve Preflight Mask Download LookFirst Pre* Baseline Snapshot │ GatesChange FirstReboot FirstBack FirstVerify
 //!                        nothing is changed yet: may leave          │ Install Restart Look GatesReboot Reboot Back Verify Post*
 //!                                                                   └─► Settle (undo, release) GatesBack End
-//! put back: AgainMask AgainPre* Rollback RollbackRestart RollbackReboot RollbackBack RollbackVerify ─► Settle ...
+//! put back: AgainMask AgainPre* RollbackLook Rollback RollbackRestart RollbackReboot RollbackBack RollbackVerify ─► Settle ...
 //! ```
 
 use crate::Step;
@@ -34,6 +34,7 @@ pub(crate) enum Place {
     Post(u32),
     AgainMask,
     AgainPre(u32),
+    RollbackLook,
     Rollback,
     RollbackRestart,
     RollbackReboot,
@@ -72,7 +73,8 @@ impl Place {
             Self::Verify | Self::Post(_) | Self::RollbackVerify => Self::Settle,
             Self::AgainMask if pre > 0 => Self::AgainPre(0),
             Self::AgainPre(n) if n + 1 < pre => Self::AgainPre(n + 1),
-            Self::AgainMask | Self::AgainPre(_) => Self::Rollback,
+            Self::AgainMask | Self::AgainPre(_) => Self::RollbackLook,
+            Self::RollbackLook => Self::Rollback,
             Self::Rollback => Self::RollbackRestart,
             Self::RollbackRestart => Self::RollbackReboot,
             Self::RollbackReboot => Self::RollbackBack,
@@ -92,7 +94,7 @@ impl Place {
             Self::Download => Step::Download,
             Self::LookFirst | Self::Look => Step::Look,
             Self::Pre(n) | Self::AgainPre(n) => Step::Pre(n),
-            Self::Baseline => Step::Baseline,
+            Self::Baseline | Self::RollbackLook => Step::Baseline,
             Self::Snapshot => Step::Snapshot,
             Self::FirstReboot | Self::Reboot | Self::RollbackReboot => Step::Reboot,
             Self::FirstBack | Self::Back | Self::RollbackBack => Step::Back,

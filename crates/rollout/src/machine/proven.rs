@@ -63,6 +63,12 @@ impl Versions {
         add(&mut self.disproven, proofs);
     }
 
+    pub(crate) fn is_disproven(&self, proof: &Proof) -> bool {
+        let key = (proof.os.clone(), proof.arch.clone(), proof.package.clone());
+        let mut known = self.disproven.get(&key).into_iter().flatten();
+        known.any(|it| it.version == proof.version)
+    }
+
     pub(crate) fn all_proven(&self) -> impl Iterator<Item = &Proof> {
         self.proven.values().flatten()
     }
@@ -144,7 +150,7 @@ impl Machine {
             .names
             .iter()
             .enumerate()
-            .filter(|(index, _)| self.hosts[*index].got.reboots > 0)
+            .filter(|(index, _)| self.hosts[*index].got.rebooted)
             .map(|(index, name)| (name.as_str(), self.plan_of(index).boot_class.clone()))
             .collect();
         let mut versions = std::mem::take(&mut self.versions);
@@ -272,7 +278,7 @@ impl Machine {
                         rebooted: false,
                     });
                 proof.hosts.push(self.names[index].clone());
-                proof.rebooted |= host.got.reboots > 0;
+                proof.rebooted |= host.got.rebooted;
             }
         }
         all.into_values().collect()

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Machine;
 use super::admission::RED_WAIT_US;
-use super::host::{Owed, Stage};
+use super::host::Owed;
 use super::learn::Next;
 use super::place::Place;
 use crate::{Failure, FailureKind, Outcome, Step, StepOutcome};
@@ -92,7 +92,7 @@ impl Machine {
             Place::RollbackRestart => {
                 back.is_some_and(|it| !it.needs_reboot && !it.actions.is_empty())
             }
-            Place::RollbackReboot | Place::RollbackBack => back.is_some_and(|it| it.needs_reboot),
+            Place::RollbackReboot | Place::RollbackBack => self.reboots_back(index),
             Place::RollbackVerify => host.got.baseline.is_some(),
             Place::Settle => host.next_owed(self.snapshot_goes(index)).is_some(),
             Place::GatesBack => {
@@ -104,6 +104,7 @@ impl Machine {
             | Place::Baseline
             | Place::Verify
             | Place::Post(_)
+            | Place::RollbackLook
             | Place::Rollback
             | Place::End => true,
         }
@@ -129,7 +130,7 @@ impl Machine {
         outcome: &StepOutcome,
         at_us: i64,
     ) {
-        if self.hosts[index].stage == Stage::Ended {
+        if !self.hosts[index].in_progress() {
             self.kept_house(index, step, outcome);
             return;
         }

@@ -27,7 +27,7 @@ impl Machine {
                 self.run.clone_from(run);
                 self.opened = true;
             }
-            Note::Resumed { .. } => self.resumed(),
+            Note::Resumed { .. } => self.resumed(at_us),
             Note::Ordered { id, by, order } => {
                 if self.orders.insert(id.clone()) {
                     self.ordered(by, order, at_us);
@@ -54,9 +54,6 @@ impl Machine {
             Note::Disproven { versions } => {
                 self.versions.disprove(versions);
                 self.hosts.iter_mut().for_each(|it| it.disproof_due = false);
-                if let Some(halt) = &mut self.halted {
-                    halt.disproven = true;
-                }
             }
             Note::Closed { end } => self.closed = Some(*end),
             note => self.take_of_host(note, at_us)?,
@@ -186,17 +183,20 @@ impl Machine {
             self.halted = Some(Halt {
                 cause,
                 since_us: at_us,
-                disproven: false,
             });
         }
     }
 
-    /// Another process: what was begun may have been done, and what was tried in vain is tried again.
-    fn resumed(&mut self) {
+    /// Another process: what was begun may have been done, and what was tried in vain is tried again. What is only waited
+    /// for has its whole time again: nobody has looked in between.
+    fn resumed(&mut self, at_us: i64) {
         for host in &mut self.hosts {
             host.given_up.clear();
             if let Some(doing) = &mut host.doing {
                 doing.again = true;
+                if matches!(doing.step, Step::Back | Step::Verify) {
+                    doing.began_us = at_us;
+                }
             }
         }
     }
@@ -224,9 +224,17 @@ impl Machine {
             Order::Rollback { hosts } => {
                 self.order_halt(ordered("rollback"));
                 for (name, host) in self.names.iter().zip(&mut self.hosts) {
-                    if hosts.is_empty() || hosts.contains(name) {
+                    // It is about what is on them now, not about what they may get later.
+                    let has = host.changed || host.in_progress();
+                    if !(hosts.is_empty() || hosts.contains(name)) {
+                        continue;
+                    }
+                    if has {
                         host.rollback_ordered = true;
                         host.rollback_tried = false;
+                    } else if !hosts.is_empty() {
+                        let line = format!("rollback: the run has changed nothing on {name}");
+                        self.refused.push(line);
                     }
                 }
                 let unknown = hosts.iter().filter(|it| !self.index.contains_key(*it));
@@ -370,6 +378,7 @@ impl Machine {
         let host = &mut self.hosts[index];
         host.stage = Stage::Ended;
         host.since_us = at_us;
+        host.rollback_ordered &= host.changed || matches!(outcome, Outcome::RolledBack { .. });
         host.disproof_due = matches!(outcome, Outcome::RolledBack { .. });
         host.outcome = Some(outcome.clone());
         host.coming = None;
@@ -382,6 +391,7 @@ impl Machine {
         host.rollback_tried = true;
         host.given_up.clear();
         host.until_us = None;
+        host.reboot_again = false;
         host.coming = Some(Outcome::RolledBack {
             failure: match &host.outcome {
                 Some(Outcome::Failed { failure, .. }) => Some(failure.clone()),

@@ -48,7 +48,7 @@ impl Machine {
     pub(crate) fn failures(&self, wave: usize) -> u32 {
         let hosts = || self.waves[wave].hosts.iter().map(|&it| &self.hosts[it]);
         let open = || hosts().filter(|it| !it.accepted);
-        let failed = open().filter(|it| is_failure(it.outcome.as_ref())).count();
+        let failed = open().filter(|it| it.has_failed()).count();
         let mismatch = |it: &Option<Outcome>| matches!(it, Some(Outcome::PlanMismatch { .. }));
         let all = hosts().filter(|it| mismatch(&it.outcome)).count();
         let counted = open().filter(|it| mismatch(&it.outcome)).count();
@@ -171,26 +171,27 @@ impl Machine {
             versions.extend(self.unproven(due(&failed)));
             return Some(Note::Disproven { versions });
         }
-        let halt = self.halted.as_ref().filter(|it| !it.disproven)?;
+        let halt = self.halted.as_ref()?;
         let versions = match halt.cause {
             HaltCause::Gate { wave, .. } => due(&self.waves.get(wave as usize)?.hosts),
             HaltCause::WaveFailures { wave, .. } | HaltCause::RunFailures { wave, .. } => {
                 let hosts = &self.waves.get(wave as usize)?.hosts;
-                let failed = hosts
-                    .iter()
-                    .filter(|&&it| is_failure(self.hosts[it].outcome.as_ref()));
+                let failed = hosts.iter().filter(|&&it| self.hosts[it].has_failed());
                 due(&failed.copied().collect::<Vec<_>>())
             }
             HaltCause::NothingProven { .. } | HaltCause::Ordered { .. } => return None,
         };
-        let versions = self.unproven(versions);
+        // Hosts that were under way when it was halted may fail later.
+        let mut versions = self.unproven(versions);
+        versions.retain(|it| !self.versions.is_disproven(it));
         (!versions.is_empty()).then_some(Note::Disproven { versions })
     }
 
     /// Is the host to be put back, and why?
     pub(crate) fn rollback_wanted(&self, index: usize) -> Option<String> {
         let host = &self.hosts[index];
-        if host.outcome.is_none() || host.in_progress() || !host.changed || host.rollback_tried {
+        let busy = host.in_progress() || host.doing.is_some();
+        if host.outcome.is_none() || busy || !host.changed || host.rollback_tried {
             return None;
         }
         if host.rollback_ordered {
@@ -212,10 +213,12 @@ impl Machine {
 
     /// A host that is put back now.
     pub(crate) fn rollback_decision(&self) -> Option<Note> {
-        if !self.stopping() {
-            return None;
-        }
-        let wanted = |it: usize| self.rollback_wanted(it).map(|why| (it, why));
+        // What was ordered is done, whatever was ordered since.
+        let now = |it: usize| self.stopping() || self.hosts[it].rollback_ordered;
+        let wanted = |it: usize| {
+            let why = self.rollback_wanted(it).filter(|_| now(it));
+            why.map(|why| (it, why))
+        };
         let mut all: Vec<(usize, String)> = (0..self.hosts.len()).filter_map(wanted).collect();
         // Those that failed use up budgets: what becomes well again makes room for the others.
         all.sort_by_key(|(it, _)| !self.hosts[*it].unavailable());

@@ -94,8 +94,15 @@ impl Fleet {
             Step::Back => Value::Null,
             Step::Verify => {
                 let expected = args["expected_kernel"].as_str();
-                let wrong = expected.is_some_and(|it| it != host.kernel);
-                let problems = if wrong { json!(["kernel is not as expected"]) } else { json!([]) };
+                let mut problems = Vec::new();
+                if expected.is_some_and(|it| it != host.kernel) {
+                    problems.push("kernel is not as expected");
+                }
+                // As the module does.
+                let same = args["baseline"]["boot_id"] == json!(boot_id(host.boots));
+                if args["rebooted"] == json!(same) {
+                    problems.push("its boot id is not as expected");
+                }
                 json!({"differences": [], "baseline": baseline(host.boots), "problems": problems, "settling": false})
             }
             Step::Rollback => roll_back(host, &args),

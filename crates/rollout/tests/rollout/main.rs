@@ -3,6 +3,7 @@
 mod fleet;
 mod fleet_steps;
 mod kill;
+mod odd_nights;
 mod orders;
 mod plans;
 mod procedure;

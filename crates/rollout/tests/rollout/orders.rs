@@ -1,9 +1,11 @@
 //! Orders of people.
 
+use hostler_patch::plan::SnapshotRule;
 use hostler_rollout::{End, HaltCause, Order, Outcome, Stand};
+use hostler_updates::SnapshotProvider;
 
 use super::fleet::Fault;
-use super::plans::{small, three_waves};
+use super::plans::{host, small, three_waves};
 use super::world::Sim;
 
 fn halt() -> Order {
@@ -191,4 +193,70 @@ async fn hosts_of_a_run_that_is_over_can_be_put_back() {
         sim.machine().status(i64::MAX).refused,
         ["rollback: the plan has no host nobody"]
     );
+}
+
+fn rollback(hosts: &[&str]) -> Order {
+    Order::Rollback {
+        hosts: hosts.iter().map(|&it| it.to_owned()).collect(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ordered_while_a_snapshot_is_removed_is_done_all_the_same() {
+    let mut it = small(&["a"]);
+    it.procedure.snapshot = SnapshotRule::IfPossible;
+    it.hosts.get_mut("a").expect("a").way_back.snapshot = Some(SnapshotProvider::Btrfs);
+    let mut sim = Sim::new(it);
+    sim.fleet.fault("a", "remove-snapshot", Fault::Slow(300));
+    sim.orders = vec![(200, rollback(&["a"]))];
+    sim.run().await;
+    assert!(matches!(sim.outcome("a"), Some(Outcome::RolledBack { .. })));
+    sim.fleet.with("a", |it| {
+        assert_eq!(it.packages["nginx"], "1");
+        assert!(!it.drained && !it.masked);
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_to_put_hosts_back_is_about_those_that_are_changed_now() {
+    let mut it = small(&["a", "b"]);
+    // So that it gets something that was not put back.
+    it.hosts
+        .insert("b".to_owned(), host(0, 1, &[("tzdata", "2")]));
+    let mut sim = Sim::new(it);
+    sim.fleet.with("b", |it| {
+        it.packages.insert("tzdata".to_owned(), "1".to_owned())
+    });
+    // In the middle of the first host.
+    sim.orders = vec![(40, rollback(&[]))];
+    assert!(matches!(sim.run().await, Stand::Ended(End::Halted(_))));
+    assert!(matches!(sim.outcome("a"), Some(Outcome::RolledBack { .. })));
+    let resume = Order::Resume {
+        accept_failures: false,
+    };
+    let later = sim.fleet.seconds() + 150;
+    sim.orders.push((0, resume));
+    sim.orders.push((later, halt()));
+    sim.run().await;
+    assert_eq!(sim.outcome("b"), Some(Outcome::Done));
+    sim.fleet
+        .with("b", |it| assert_eq!(it.packages["tzdata"], "2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_to_put_back_outlives_one_to_go_on() {
+    let mut it = small(&["a", "b", "c"]);
+    it.waves[0].soak_s = 10_000;
+    let mut sim = Sim::new(it);
+    let resume = Order::Resume {
+        accept_failures: false,
+    };
+    // Both are taken in one go.
+    sim.orders = vec![(1000, rollback(&["a", "b"])), (1000, resume)];
+    sim.run().await;
+    for (name, version) in [("a", "1"), ("b", "1"), ("c", "2")] {
+        sim.fleet.with(name, |it| {
+            assert_eq!(it.packages["nginx"], version, "{name}")
+        });
+    }
 }

@@ -454,7 +454,7 @@ fn first_start(sim: &Sim, wave: u32) -> Option<i64> {
 }
 
 /// `PROPTEST_CASES` asks for more.
-fn config() -> ProptestConfig {
+pub(crate) fn config() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|it| it.parse().ok());

@@ -1,11 +1,12 @@
 //! Reboots.
 
-use hostler_rollout::{End, FailureKind, HaltCause, Outcome, Stand, Step};
+use hostler_patch::plan::HostRollback;
+use hostler_rollout::{End, FailureKind, HaltCause, Order, Outcome, Stand, Step};
 
 use super::fleet::{Fault, Probe};
 use super::fleet_steps::verdict;
 use super::plans::{host, plan, small, wave, window};
-use super::world::Sim;
+use super::world::{Kill, Sim};
 
 fn rebooting() -> Sim {
     let sim = Sim::new(small(&["a"]));
@@ -260,4 +261,92 @@ async fn a_connection_that_ends_with_the_reboot_is_no_failure() {
     assert_eq!(sim.run().await, Stand::Ended(End::Complete));
     sim.fleet.with("a", |it| assert_eq!(it.boots, 1));
     assert_eq!(Step::Reboot.to_string(), "reboot");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_came_back_while_nobody_looked_is_no_failure() {
+    let sim = rebooting();
+    let at = position(&sim, "begun back").await;
+    let sim = rebooting();
+    let killed = sim.process(Some(Kill { at, kept: true })).await;
+    assert!(killed.is_err());
+    // Its time-out is long over when another process goes on.
+    tokio::time::sleep(std::time::Duration::from_secs(10_000)).await;
+    assert_eq!(sim.run().await, Stand::Ended(End::Complete));
+    assert_eq!(sim.outcome("a"), Some(Outcome::Done));
+}
+
+/// Index of the first note that is told like this, in a run that nobody kills.
+async fn position(sim: &Sim, what: &str) -> usize {
+    sim.run().await;
+    let told = sim.told();
+    told.iter().position(|it| it.contains(what)).expect(what)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_rebooted_can_be_put_back() {
+    let mut it = small(&["a"]);
+    it.rollback.on_host_failure = HostRollback::Packages;
+    let sim = Sim::new(it);
+    sim.fleet.with("a", |it| it.needs_reboot = true);
+    for _ in 0..2 {
+        sim.fleet.fault("a", "post-0", Fault::Fail("502"));
+    }
+    assert!(matches!(sim.run().await, Stand::Ended(End::Halted(_))));
+    assert!(
+        matches!(sim.outcome("a"), Some(Outcome::RolledBack { .. })),
+        "{:?}",
+        sim.outcome("a")
+    );
+    // What it had booted is not what it has now.
+    sim.fleet.with("a", |it| assert_eq!(it.boots, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_came_back_too_late_is_rebooted_when_it_is_put_back() {
+    let mut sim = rebooting();
+    sim.fleet.with("a", |it| it.boot_s = 2_000);
+    assert!(matches!(sim.run().await, Stand::Ended(End::Halted(_))));
+    assert_eq!(failure(&sim).0, FailureKind::RebootTimeout);
+    tokio::time::sleep(std::time::Duration::from_secs(2_000)).await;
+    sim.fleet.with("a", |it| it.boot_s = 40);
+    sim.orders.push((
+        0,
+        Order::Rollback {
+            hosts: vec!["a".to_owned()],
+        },
+    ));
+    let back =
+        serde_json::json!({"rolled_back": {"actions": [], "left": [], "needs_reboot": true}});
+    sim.fleet.fault("a", "rollback", Fault::Answer(back));
+    sim.run().await;
+    assert!(
+        matches!(sim.outcome("a"), Some(Outcome::RolledBack { .. })),
+        "{:?}",
+        sim.outcome("a")
+    );
+    sim.fleet.with("a", |it| assert_eq!(it.boots, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_halt_does_not_let_go_of_a_host_that_is_to_reboot_once_more() {
+    let mut it = small(&["a"]);
+    it.procedure.reboot_first = true;
+    let mut sim = Sim::new(it);
+    sim.fleet.with("a", |it| {
+        it.pending_reboot = true;
+        it.deaf_reboots = 1;
+    });
+    // While it is waited for, in vain.
+    sim.orders = vec![(
+        300,
+        Order::Halt {
+            reason: String::new(),
+        },
+    )];
+    assert!(matches!(sim.run().await, Stand::Ended(End::Halted(_))));
+    sim.fleet.with("a", |it| {
+        assert_eq!(it.boots, 1);
+        assert!(!it.drained && !it.masked, "nobody works on it any more");
+    });
 }

@@ -1,11 +1,11 @@
 //! What canaries have proven, and what later waves may have.
 
-use hostler_patch::plan::{IfGone, Pin, Proven};
+use hostler_patch::plan::{IfGone, Pin, Proven, RebootRule};
 use hostler_rollout::{End, Note, Outcome, Stand};
 use serde_json::{Value, json};
 
 use super::fleet::Fault;
-use super::plans::{action, action_json, host, plan, wave};
+use super::plans::{action, action_json, host, plan, wave, window};
 use super::world::Sim;
 
 fn two_waves(canary: &[(&str, &str)], rest: &[(&str, &str)]) -> hostler_patch::plan::Plan {
@@ -260,4 +260,40 @@ async fn what_decides_whether_a_host_boots_is_proven_by_a_boot_of_its_class() {
         };
         assert_eq!(sim.outcome("r"), Some(expected), "{model} {reboots}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_before_the_packages_proves_nothing_of_them() {
+    let kernel = [("linux-image-amd64", "2")];
+    let mut it = two_waves(&kernel, &kernel);
+    it.procedure.reboot_first = true;
+    it.procedure.reboot = RebootRule::IfRequired;
+    for host in it.hosts.values_mut() {
+        host.reboot_reasons = vec!["a new kernel".to_owned()];
+    }
+    it.waves[0].window = Some("night".to_owned());
+    it.windows
+        .insert("night".to_owned(), window("night", &[(0, 500)]));
+    let sim = Sim::new(it);
+    sim.fleet.with("canary", |it| {
+        it.pending_reboot = true;
+        it.needs_reboot = true;
+    });
+    // The first reboot fits, the second one does not.
+    sim.fleet.fault("canary", "install", Fault::Slow(300));
+    assert_eq!(sim.run().await, Stand::Ended(End::Complete));
+    assert!(
+        matches!(
+            sim.outcome("canary"),
+            Some(Outcome::InstalledPendingReboot { .. })
+        ),
+        "{:?}",
+        sim.outcome("canary")
+    );
+    sim.fleet.with("canary", |it| assert_eq!(it.boots, 1));
+    assert!(
+        matches!(sim.outcome("r"), Some(Outcome::Held { .. })),
+        "{:?}",
+        sim.outcome("r")
+    );
 }

@@ -68,7 +68,7 @@ async fn a_halted_run_says_why_and_what_is_owed() {
         status.to_string(),
         format!(
             "run run1 of policy policy (plan {}): halted
-  halted for 66 s: wave canary: 1 failed, it takes 0
+  halted for 67 s: wave canary: 1 failed, it takes 0
   failures 1 of 5 that the run takes
 wave canary: open, 1 hosts: 1 failed; failures 1 of 0
 wave early: not yet, 2 hosts: 2 waiting; failures 0 of 1; waits for wave canary

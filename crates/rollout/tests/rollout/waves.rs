@@ -384,3 +384,19 @@ async fn a_wave_without_hosts_and_a_rehearsal_pass() {
     );
     assert!(sim.fleet.seconds() < 60);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_counts_as_soon_as_it_is_known() {
+    let mut it = small(&["a", "b", "c"]);
+    it.waves[0].parallel = 2;
+    it.rollback.on_host_failure = hostler_patch::plan::HostRollback::Packages;
+    let sim = Sim::new(it);
+    sim.fleet.fault("a", "install", Fault::Fail("dpkg: error"));
+    sim.fleet.fault("a", "rollback", Fault::Slow(3000));
+    assert!(matches!(sim.run().await, Stand::Ended(End::Halted(_))));
+    assert_eq!(sim.outcome("b"), Some(Outcome::Done), "it was under way");
+    assert!(
+        sim.fleet.steps_of("c").is_empty(),
+        "the first one had failed long before"
+    );
+}

@@ -5,7 +5,7 @@ use hostler_schedule::{Interval, subtract};
 
 use super::fleet::{Fault, at};
 use super::plans::{host, plan, small, wave, window};
-use super::world::Sim;
+use super::world::{Kill, Sim};
 
 fn admitted(sim: &Sim) -> Vec<String> {
     sim.told()
@@ -128,7 +128,7 @@ async fn a_host_that_is_too_slow_before_its_packages_goes_back_and_waits() {
     let mut it = in_window(&["a"], &[(0, 400), (5000, 6000)]);
     it.waves[0].parallel = 2;
     let sim = Sim::new(it);
-    // Half of the 300 s is still to come when it is drained, and only 100 are left.
+    // Half of the 300 s is still to come after the download, and only 100 are left: it is not even drained.
     sim.fleet.fault("a", "download", Fault::Slow(280));
     assert_eq!(sim.run().await, Stand::Ended(End::Complete));
     let told = sim.told_of("a");
@@ -139,7 +139,8 @@ async fn a_host_that_is_too_slow_before_its_packages_goes_back_and_waits() {
     assert_eq!(admitted(&sim), ["+0 a: admitted", "+5000 a: admitted"]);
     assert_eq!(sim.outcome("a"), Some(Outcome::Done));
     let steps = sim.fleet.steps_of("a");
-    assert_eq!(steps.iter().filter(|it| it.as_str() == "undo-0").count(), 2);
+    assert_eq!(steps.iter().filter(|it| it.as_str() == "pre-0").count(), 1);
+    assert_eq!(steps.iter().filter(|it| it.as_str() == "undo-0").count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,4 +173,31 @@ async fn waves_have_windows_of_their_own() {
             "+10000 b: admitted"
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_drained_when_a_run_goes_on_after_the_end_of_its_window() {
+    let it = in_window(&["a"], &[(0, 1000), (86_400, 90_000)]);
+    let sim = Sim::new(it.clone());
+    sim.run().await;
+    for (at, line) in sim.told().iter().enumerate() {
+        if !(line.contains("begun") && !line.contains("begun pre-0")) {
+            continue;
+        }
+        if line.contains("begun baseline") {
+            break;
+        }
+        let sim = Sim::new(it.clone());
+        let killed = sim.process(Some(Kill { at, kept: true })).await;
+        assert!(killed.is_err());
+        tokio::time::sleep(std::time::Duration::from_secs(30_000)).await;
+        assert_eq!(sim.run().await, Stand::Ended(End::Complete));
+        let log = sim.fleet.log.lock().expect("lock").clone();
+        let drained: Vec<_> = log
+            .iter()
+            .filter(|(at, _, step)| step == "pre-0" && *at >= 1000 && *at < 86_400)
+            .collect();
+        assert!(drained.is_empty(), "killed at {line}: {drained:?}");
+        assert_eq!(sim.outcome("a"), Some(Outcome::Done));
+    }
 }
