@@ -67,7 +67,13 @@ const SMALLER: &[&str] = &[
     "-Clink-arg=-Wl,-T,crates/agent-image/agent.ld",
     "-Clink-arg=-Wl,--icf=all",
     "-Clink-arg=-Wl,-z,pack-relative-relocs",
+    "-Clink-arg=-Wl,-z,muldefs",
+    "--cfg=sha2_backend_soft=\"compact\"",
+    "--cfg=sha2_512_backend=\"soft\"",
 ];
+
+/// Features of the agent that only link with these flags.
+const SMALLER_FEATURES: &str = "no-backtraces";
 
 /// The linker script of the flags above.
 const SCRIPT: &str = "crates/agent-image/agent.ld";
@@ -187,7 +193,8 @@ fn cargo_once(
         format!("--remap-path-prefix={}=cargo", home.unwrap_or_default()),
     ];
     flags.extend(more_flags.iter().map(|flag| (*flag).to_owned()));
-    if more_flags.iter().any(|flag| flag.ends_with(SCRIPT)) {
+    let small = more_flags.iter().any(|flag| flag.ends_with(SCRIPT));
+    if small {
         // Cargo does not look into files that flags name: a changed script has to change the flags.
         let script = fs::read(root.join(SCRIPT)).expect("the linker script is there");
         let hash = Sha256::digest(&script);
@@ -216,6 +223,9 @@ fn cargo_once(
         ])
         .arg("--target-dir")
         .arg(dir);
+    if small {
+        command.args(["--features", SMALLER_FEATURES]);
+    }
     if offline {
         command.arg("--offline");
     }

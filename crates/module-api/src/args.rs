@@ -58,26 +58,28 @@ fn contains_wild(value: &Value) -> bool {
 }
 
 fn read<A: DeserializeOwned>(args: &Value, wild: bool) -> Result<A, ArgError> {
-    A::deserialize(Arg { value: args, wild }).map_err(|failure| ArgError {
-        path: failure.path,
-        message: failure.message,
-        unknown: failure.unknown,
-        expected: failure.expected,
-    })
+    A::deserialize(Arg { value: args, wild }).map_err(|failure| *failure.0)
 }
 
+/// `path` is filled on the way out. In a box, since what serde generates hands it on at each argument.
 #[derive(Debug)]
-struct Failure {
-    /// Where, from the outermost argument inwards; filled on the way out.
-    path: String,
-    message: String,
-    unknown: Option<String>,
-    expected: &'static [&'static str],
+struct Failure(Box<ArgError>);
+
+impl Failure {
+    #[inline(never)]
+    fn new(message: String) -> Self {
+        Failure(Box::new(ArgError {
+            path: String::new(),
+            message,
+            unknown: None,
+            expected: &[],
+        }))
+    }
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -85,22 +87,14 @@ impl std::error::Error for Failure {}
 
 impl de::Error for Failure {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
-        Failure {
-            path: String::new(),
-            message: message.to_string(),
-            unknown: None,
-            expected: &[],
-        }
+        Failure::new(message.to_string())
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let message = format!("there is no argument `{field}`");
-        Failure {
-            path: String::new(),
-            message,
-            unknown: Some(field.to_owned()),
-            expected,
-        }
+        let mut failure = Failure::new(format!("there is no argument `{field}`"));
+        failure.0.unknown = Some(field.to_owned());
+        failure.0.expected = expected;
+        failure
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -413,12 +407,13 @@ impl<'de> de::MapAccess<'de> for Pairs<'_> {
 impl Failure {
     /// The same failure, seen from one level further out.
     fn inside(mut self, level: &str) -> Self {
-        let dot = if self.path.is_empty() || self.path.starts_with('[') {
+        let path = &mut self.0.path;
+        let dot = if path.is_empty() || path.starts_with('[') {
             ""
         } else {
             "."
         };
-        self.path = format!("{level}{dot}{}", self.path);
+        *path = format!("{level}{dot}{path}");
         self
     }
 }

@@ -84,6 +84,7 @@ pub fn execute<M: Module>(args: &Value, mode: Mode, applier: &mut dyn Applier) -
 }
 
 fn failed(error: ModuleError) -> Outcome {
+    let error = error.into_parts();
     if !error.unknown.is_empty() {
         return Outcome {
             fields: [("msg", error.msg)].into_iter().collect(),

@@ -1,5 +1,6 @@
 //! How looking and planning fail.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use hostler_value::Cause;
@@ -47,9 +48,15 @@ pub enum InspectError {
 }
 
 /// A module cannot do what it was asked: becomes the task's failure.
+///
+/// One word long, because a fifth of the modules' code would be the moving of failures otherwise: each `?` is one.
 #[derive(Debug, thiserror::Error)]
-#[error("{msg}")]
-pub struct ModuleError {
+#[error("{}", .0.msg)]
+pub struct ModuleError(Box<Failed>);
+
+/// What a [`ModuleError`] says.
+#[derive(Debug, Default)]
+pub struct Failed {
     /// One line, in ansible-core's words where it has some.
     pub msg: String,
     /// What to do about it.
@@ -60,15 +67,52 @@ pub struct ModuleError {
     pub unknown: Vec<Cause>,
 }
 
+impl Deref for ModuleError {
+    type Target = Failed;
+
+    fn deref(&self) -> &Failed {
+        &self.0
+    }
+}
+
+impl DerefMut for ModuleError {
+    fn deref_mut(&mut self) -> &mut Failed {
+        &mut self.0
+    }
+}
+
+impl From<Failed> for ModuleError {
+    fn from(failed: Failed) -> Self {
+        ModuleError(Box::new(failed))
+    }
+}
+
 impl ModuleError {
     /// A failure with a message.
     pub fn new(msg: impl Into<String>) -> Self {
-        ModuleError {
-            msg: msg.into(),
-            hint: None,
-            fields: hostler_value::Map::new(),
-            unknown: Vec::new(),
-        }
+        ModuleError::of(msg.into())
+    }
+
+    /// Not generic, so that there is one of it.
+    #[inline(never)]
+    fn of(msg: String) -> Self {
+        let failed = Failed {
+            msg,
+            ..Failed::default()
+        };
+        failed.into()
+    }
+
+    /// Not a failure: in a preview, what would be done is decided by these earlier tasks.
+    pub fn unknown(msg: impl Into<String>, by: Vec<Cause>) -> Self {
+        let mut error = ModuleError::new(msg);
+        error.unknown = by;
+        error
+    }
+
+    /// What it says.
+    pub fn into_parts(self) -> Failed {
+        *self.0
     }
 
     /// Adds what to do about it.
@@ -92,10 +136,10 @@ impl ModuleError {
 
 impl From<InspectError> for ModuleError {
     fn from(error: InspectError) -> Self {
-        let mut failure = ModuleError::new(error.to_string());
-        if let InspectError::Unknown { by, .. } = error {
-            failure.unknown = by;
+        let msg = error.to_string();
+        match error {
+            InspectError::Unknown { by, .. } => ModuleError::unknown(msg, by),
+            _ => ModuleError::new(msg),
         }
-        failure
     }
 }

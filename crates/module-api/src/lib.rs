@@ -32,7 +32,7 @@ pub use args::{ArgError, from_value};
 pub use catalog::{Catalog, ModuleSpec, spec_of};
 pub use digest::{ALGORITHMS, Hasher, digest};
 pub use driver::{Applier, Mode, ROUNDS_MAX, describe, execute};
-pub use error::{InspectError, ModuleError};
+pub use error::{Failed, InspectError, ModuleError};
 pub use fingerprint::{FIRST_STAND_IN, Fingerprint, fingerprint, first_not_allowed};
 pub use inspect::{Account, Declared, FileStat, Follow, FsSpace, Group, Identity, Inspect};
 pub use module::{Module, Ran, Report};

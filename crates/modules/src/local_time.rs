@@ -40,7 +40,11 @@ impl LocalTime {
 /// The local time of a moment (seconds since the epoch), given the content of a time zone file. What is not such a
 /// file counts as UTC, as the C library has it.
 pub fn local_time(zone: &[u8], unix_s: i64) -> LocalTime {
-    let offset_s = offset(zone, unix_s).unwrap_or(0);
+    shown(unix_s, in_zone(zone, unix_s).map_or(0, |it| it.offset_s))
+}
+
+/// A moment by a clock that many seconds east of UTC.
+pub(crate) fn shown(unix_s: i64, offset_s: i64) -> LocalTime {
     let local = unix_s + offset_s;
     let (days, rest) = (local.div_euclid(86_400), local.rem_euclid(86_400));
     let (year, month, day) = civil(days);
@@ -54,6 +58,17 @@ pub fn local_time(zone: &[u8], unix_s: i64) -> LocalTime {
         offset_s,
         weekday: (days + 4).rem_euclid(7),
     }
+}
+
+/// What holds in a time zone at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offset {
+    /// Seconds east of UTC.
+    pub(crate) offset_s: i64,
+    /// Is it summer time?
+    pub(crate) summer: bool,
+    /// What the zone is called then (`CEST`).
+    pub(crate) name: String,
 }
 
 /// Days since the epoch to year, month and day (Howard Hinnant's `civil_from_days`).
@@ -111,7 +126,8 @@ impl Header {
     }
 }
 
-fn offset(zone: &[u8], unix_s: i64) -> Option<i64> {
+/// What a time zone file says of a moment; `None` if it is no such file.
+pub(crate) fn in_zone(zone: &[u8], unix_s: i64) -> Option<Offset> {
     let first = Header::read(zone)?;
     // Version 1 has 32-bit times only; later versions repeat all with 64 bits behind it.
     if zone.get(4).is_none_or(|version| *version < b'2') {
@@ -128,12 +144,12 @@ fn offset(zone: &[u8], unix_s: i64) -> Option<i64> {
     let footer = std::str::from_utf8(footer)
         .unwrap_or_default()
         .trim_matches('\n');
-    Some(rule_offset(footer, unix_s).unwrap_or(by_table))
+    Some(by_rule(footer, unix_s).unwrap_or(by_table))
 }
 
-/// The offset by the table of transitions, and whether the moment is behind the last of them.
-fn table(block: &[u8], header: &Header, size: usize, unix_s: i64) -> Option<(i64, bool)> {
-    let [.., times, types, _] = header.counts;
+/// What the table of transitions says, and whether the moment is behind the last of them.
+fn table(block: &[u8], header: &Header, size: usize, unix_s: i64) -> Option<(Offset, bool)> {
+    let [.., times, types, chars] = header.counts;
     let time_at = |index: usize| -> Option<i64> {
         let bytes = block.get(index * size..(index + 1) * size)?;
         Some(match size {
@@ -153,46 +169,66 @@ fn table(block: &[u8], header: &Header, size: usize, unix_s: i64) -> Option<(i64
         return None;
     }
     let start = times * (size + 1) + kind * 6;
-    let bytes: [u8; 4] = block.get(start..start + 4)?.try_into().ok()?;
-    Some((i32::from_be_bytes(bytes).into(), passed == times))
+    let bytes: [u8; 6] = block.get(start..start + 6)?.try_into().ok()?;
+    let [a, b, c, d, summer, name] = bytes;
+    let names = times * (size + 1) + types * 6;
+    let name = block.get(names + usize::from(name)..names + chars)?;
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    let found = Offset {
+        offset_s: i32::from_be_bytes([a, b, c, d]).into(),
+        summer: summer != 0,
+        name: String::from_utf8_lossy(name).into_owned(),
+    };
+    Some((found, passed == times))
 }
 
-/// The offset by a rule such as `CET-1CEST,M3.5.0,M10.5.0/3` (POSIX `TZ`, with RFC 8536's wider hours).
-fn rule_offset(rule: &str, unix_s: i64) -> Option<i64> {
+/// What a rule such as `CET-1CEST,M3.5.0,M10.5.0/3` says (POSIX `TZ`, with RFC 8536's wider hours); `None` if it is
+/// none, or does not say when summer time is.
+pub(crate) fn by_rule(rule: &str, unix_s: i64) -> Option<Offset> {
     let mut rest = rule;
-    skip_name(&mut rest)?;
-    let standard = -take_time(&mut rest)?;
+    let standard = take_name(&mut rest)?;
+    let standard_s = -take_time(&mut rest)?;
+    let offset = |offset_s: i64, summer: bool, name: &str| Offset {
+        offset_s,
+        summer,
+        name: name.to_owned(),
+    };
     if rest.is_empty() {
-        return Some(standard);
+        return Some(offset(standard_s, false, standard));
     }
-    skip_name(&mut rest)?;
-    let summer = if rest.starts_with(',') {
-        standard + 3600
+    let summer = take_name(&mut rest)?;
+    let summer_s = if rest.starts_with(',') {
+        standard_s + 3600
     } else {
         -take_time(&mut rest)?
     };
-    let mut dates = rest.strip_prefix(',')?.split(',');
-    let (start, end) = (dates.next()?, dates.next()?);
-    let year = civil((unix_s + standard).div_euclid(86_400)).0;
-    let start = moment(start, year)? - standard;
-    let end = moment(end, year)? - summer;
+    let (start, end) = rest.strip_prefix(',')?.split_once(',')?;
+    let year = civil((unix_s + standard_s).div_euclid(86_400)).0;
+    let start = moment(start, year)? - standard_s;
+    let end = moment(end, year)? - summer_s;
     let is_summer = if start < end {
         (start..end).contains(&unix_s)
     } else {
         !(end..start).contains(&unix_s)
     };
-    Some(if is_summer { summer } else { standard })
+    Some(if is_summer {
+        offset(summer_s, true, summer)
+    } else {
+        offset(standard_s, false, standard)
+    })
 }
 
-fn skip_name(rest: &mut &str) -> Option<()> {
-    let end = if rest.starts_with('<') {
-        rest.find('>')? + 1
-    } else {
-        rest.find(|ch: char| !ch.is_ascii_alphabetic())
-            .unwrap_or(rest.len())
+/// A zone's name: letters, or anything in angle brackets.
+fn take_name<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let (name, after) = match rest.strip_prefix('<') {
+        Some(quoted) => quoted.split_once('>')?,
+        None => rest.split_at(
+            rest.find(|ch: char| !ch.is_ascii_alphabetic())
+                .unwrap_or(rest.len()),
+        ),
     };
-    *rest = &rest[end..];
-    (end > 0).then_some(())
+    *rest = after;
+    (!name.is_empty()).then_some(name)
 }
 
 /// `[+-]hh[:mm[:ss]]` in seconds.
@@ -269,29 +305,58 @@ mod tests {
 
     #[test]
     fn rules_north_south_and_fixed() {
+        let by = |rule: &str, unix_s| by_rule(rule, unix_s).map(|it| (it.offset_s, it.summer, it.name));
         let berlin = "CET-1CEST,M3.5.0,M10.5.0/3";
         // 2026-03-29 01:00 UTC and 2026-10-25 01:00 UTC are the changes.
-        assert_eq!(rule_offset(berlin, 1_774_745_999), Some(3600));
-        assert_eq!(rule_offset(berlin, 1_774_746_000), Some(7200));
-        assert_eq!(rule_offset(berlin, 1_792_889_999), Some(7200));
-        assert_eq!(rule_offset(berlin, 1_792_890_000), Some(3600));
+        assert_eq!(by(berlin, 1_774_745_999), Some((3600, false, "CET".into())));
+        assert_eq!(by(berlin, 1_774_746_000), Some((7200, true, "CEST".into())));
+        assert_eq!(by(berlin, 1_792_889_999), Some((7200, true, "CEST".into())));
+        assert_eq!(by(berlin, 1_792_890_000), Some((3600, false, "CET".into())));
         let sydney = "AEST-10AEDT,M10.1.0,M4.1.0/3";
-        assert_eq!(rule_offset(sydney, 1_767_225_600), Some(39_600));
-        assert_eq!(rule_offset(sydney, 1_782_864_000), Some(36_000));
-        assert_eq!(rule_offset("<+0530>-5:30", 0), Some(19_800));
-        assert_eq!(rule_offset("EST5", 0), Some(-18_000));
-        assert_eq!(rule_offset("nonsense!", 0), None);
+        assert_eq!(by(sydney, 1_767_225_600), Some((39_600, true, "AEDT".into())));
+        assert_eq!(by(sydney, 1_782_864_000), Some((36_000, false, "AEST".into())));
+        assert_eq!(by("<+0530>-5:30", 0), Some((19_800, false, "+0530".into())));
+        assert_eq!(by("EST5", 0), Some((-18_000, false, "EST".into())));
+        for none in ["", "nonsense!", "<>1", "<A", "EST5EDT", "EST5EDT,M3.2.0", "EST5EDT,M3.2.0,M11.1.0,M1.1.1"] {
+            assert_eq!(by(none, 0), None, "{none}");
+        }
+    }
+
+    /// A file of version 1: two types, one change.
+    fn small() -> Vec<u8> {
+        let mut zone = b"TZif\0".to_vec();
+        zone.extend([0; 15]);
+        for count in [0_u32, 0, 0, 1, 2, 8] {
+            zone.extend(count.to_be_bytes());
+        }
+        zone.extend(1000_i32.to_be_bytes());
+        zone.push(1);
+        zone.extend([0, 0, 0x0e, 0x10, 0, 0]);
+        zone.extend([0, 0, 0x1c, 0x20, 1, 3]);
+        zone.extend(b"CE\0CEST\0");
+        zone
+    }
+
+    #[test]
+    fn tables_name_what_holds() {
+        let zone = small();
+        let named = |unix_s| in_zone(&zone, unix_s).map(|it| (it.offset_s, it.summer, it.name));
+        assert_eq!(named(999), Some((3600, false, "CE".into())));
+        assert_eq!(named(1000), Some((7200, true, "CEST".into())));
+        for len in 0..zone.len() {
+            assert_eq!(in_zone(&zone[..len], 1000), None, "{len}");
+        }
     }
 
     #[test]
     fn files_that_are_none_count_as_utc() {
-        assert_eq!(offset(b"TZif2", 0), None);
+        assert_eq!(in_zone(b"TZif2", 0), None);
         assert_eq!(
-            offset(&[b"TZif2".as_slice(), &[0xff; 100]].concat(), 0),
+            in_zone(&[b"TZif2".as_slice(), &[0xff; 100]].concat(), 0),
             None
         );
         let mut empty = b"TZif1".to_vec();
         empty.extend([0; 39]);
-        assert_eq!(offset(&empty, 0), None);
+        assert_eq!(in_zone(&empty, 0), None);
     }
 }

@@ -71,7 +71,7 @@ impl Module for This {
                 return Err(error);
             }
             // Who holds it may be in the middle of a transaction, so that nothing more can be said.
-            state.refused.push(error.msg);
+            state.refused.push(error.into_parts().msg);
             return Ok(state);
         }
         if let DatabaseState::Interrupted(said) = manager.database(host)? {

@@ -197,7 +197,7 @@ impl PackageManager for Apk {
             };
             updates.push(update(&name, &to, Some(reason), &database));
         }
-        updates.sort_by(|a, b| a.package.cmp(&b.package));
+        hostler_value::order::sort_by(&mut updates, |a, b| a.package.cmp(&b.package));
         let names = updates.iter().map(|it| it.package.name.as_str());
         survey.conffiles = changed(host, &names.collect())?;
         survey.updates = updates;
@@ -502,7 +502,7 @@ fn conclude(
             sha256: None,
         });
     }
-    resolution.actions.sort();
+    hostler_value::order::sort(&mut resolution.actions);
     way_back.snapshot = snapshot_provider(host);
     way_back.older_kernel = has_older(host, &resolution.actions);
     resolution.way_back = way_back;

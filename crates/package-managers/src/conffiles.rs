@@ -23,7 +23,7 @@ pub(crate) fn left(host: &dyn Inspect, ends: &[&str]) -> Result<Vec<String>, Mod
     let text = output.stdout_text();
     let lines = text.lines().filter(|it| it.starts_with('/'));
     let mut files: Vec<String> = lines.take(LEFT_MAX).map(str::to_owned).collect();
-    files.sort();
+    hostler_value::order::sort(&mut files);
     Ok(files)
 }
 

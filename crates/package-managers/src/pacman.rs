@@ -134,7 +134,7 @@ fn describe(
                 .filter_map(|it| is_met(it, local))
                 .filter(|it| *it != row.name)
                 .collect();
-            replaced.sort();
+            hostler_value::order::sort(&mut replaced);
             replaced.dedup();
             row.replaces = replaced;
         }
@@ -299,7 +299,7 @@ impl PackageManager for Pacman {
             };
             survey.updates.push(update(&row, &local, Some(reason)));
         }
-        survey.updates.sort_by(|a, b| a.package.cmp(&b.package));
+        hostler_value::order::sort_by(&mut survey.updates, |a, b| a.package.cmp(&b.package));
         let names = survey.updates.iter().map(|it| it.package.name.as_str());
         survey.conffiles = local.changed(host, &names.collect());
         let unclassified = rpm::unclassified(&survey.repositories, &survey.updates);

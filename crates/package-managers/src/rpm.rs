@@ -76,7 +76,7 @@ impl Installed {
             it.packages.entry(package.key()).or_default().push(package);
         }
         for versions in it.packages.values_mut() {
-            versions.sort_by(|a, b| compare(&a.evr, &b.evr));
+            hostler_value::order::sort_by(versions, |a, b| compare(&a.evr, &b.evr));
         }
         it.multi = multi
             .lines()

@@ -172,7 +172,7 @@ impl Trie {
             _ => format!("{address}/{prefix}"),
         });
         let mut out: Vec<String> = shown.collect();
-        out.sort();
+        hostler_value::order::sort(&mut out);
         out
     }
 }
@@ -227,7 +227,7 @@ fn place(trie: &Trie, routes: &[Route]) -> (Vec<Ipv4>, bool) {
             it.gateway == 0 && it.mask != 0 && u32::from(address) & it.mask == it.destination
         };
         let mut found: Vec<&Route> = routes.iter().filter(on_link).collect();
-        found.sort_by_key(|it| std::cmp::Reverse(it.mask.count_ones()));
+        hostler_value::order::sort_by(&mut found, |a, b| b.mask.count_ones().cmp(&a.mask.count_ones()));
         let Some(route) = found.first() else {
             certain = false;
             continue;

@@ -6,6 +6,7 @@
 
 mod coerce;
 mod map;
+pub mod order;
 mod schema;
 mod secret;
 mod serial;

@@ -58,7 +58,7 @@ impl Unknown {
             .into_iter()
             .flat_map(|part| part.until.iter().cloned())
             .collect();
-        until.sort();
+        crate::order::sort(&mut until);
         until.dedup();
         Unknown {
             until,

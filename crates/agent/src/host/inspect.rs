@@ -61,7 +61,7 @@ impl Inspect for Host {
         });
         match listed {
             Ok(mut names) => {
-                names.sort();
+                hostler_value::order::sort(&mut names);
                 Ok(Some(names))
             }
             Err(error) if is_absent(&error) => Ok(None),

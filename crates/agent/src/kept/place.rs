@@ -1,6 +1,5 @@
 //! Where results are kept: a directory that belongs to the agent's user and that nobody else can look into.
 
-use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -108,7 +107,7 @@ pub(super) fn tidy(dir: &Path) {
             Some((age, meta.len(), entry.path()))
         })
         .collect();
-    files.sort_unstable_by_key(|file| Reverse(file.0));
+    hostler_value::order::sort_by(&mut files, |a, b| b.0.cmp(&a.0));
     let mut count = files.len();
     let mut bytes: u64 = files.iter().map(|file| file.1).sum();
     for (age, len, path) in files {

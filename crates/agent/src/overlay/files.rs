@@ -292,7 +292,7 @@ impl Files {
                 names.push(name);
             }
         }
-        names.sort();
+        hostler_value::order::sort(&mut names);
         Ok(Some(names))
     }
 

@@ -74,7 +74,7 @@ impl Fog {
 
 fn causes<'a>(packages: impl Iterator<Item = &'a (String, Cause)>) -> Vec<Cause> {
     let mut causes: Vec<Cause> = packages.map(|(_, by)| by.clone()).collect();
-    causes.sort();
+    hostler_value::order::sort(&mut causes);
     causes.dedup();
     causes
 }

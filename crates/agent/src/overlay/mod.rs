@@ -216,7 +216,7 @@ impl<'a> Preview<'a> {
             reveal::hide_before(&pending.fog.causes(), outcome);
         }
         let mut missed = self.host.missed.borrow().clone();
-        missed.sort();
+        hostler_value::order::sort(&mut missed);
         missed.dedup();
         if let (Some(failure), false) = (&outcome.failed, missed.is_empty()) {
             outcome.fields.insert("msg", failure.msg.as_str());
@@ -315,11 +315,7 @@ impl Applier for Preview<'_> {
             _ => None,
         });
         if let Some(words) = missing {
-            let unknown = vec![self.by()];
-            return Err(ModuleError {
-                unknown,
-                ..ModuleError::new(words)
-            });
+            return Err(ModuleError::unknown(words, vec![self.by()]));
         }
         self.keep(edits)?;
         Ok(true)

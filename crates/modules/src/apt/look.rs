@@ -53,7 +53,7 @@ impl Seen {
     /// Earlier tasks of a preview that decide which packages there are to install.
     pub(super) fn decided_by(&self) -> Vec<Cause> {
         let mut all: Vec<Cause> = self.lists_by.iter().chain(&self.sources_by).cloned().collect();
-        all.sort();
+        hostler_value::order::sort(&mut all);
         all.dedup();
         all
     }
@@ -164,7 +164,7 @@ fn expanded(args: &Args, host: &dyn Inspect, seen: &Seen) -> Result<Vec<Spec>, M
             let output = host.look(&Program::new(words).shown_as("apt-cache pkgnames"))?;
             let mut all: Vec<String> = output.stdout_text().lines().map(str::to_owned).collect();
             all.extend(seen.dpkg.names().map(str::to_owned));
-            all.sort();
+            hostler_value::order::sort(&mut all);
             all.dedup();
             known = Some(all);
         }

@@ -53,7 +53,7 @@ impl From<Refusal> for ModuleError {
 
 /// A failure; not one if earlier tasks of a preview decide it.
 pub(super) fn unknown(msg: String, by: Vec<Cause>) -> ModuleError {
-    ModuleError { unknown: by, ..ModuleError::new(msg) }
+    ModuleError::unknown(msg, by)
 }
 
 /// Lets apt say what it would do.

@@ -20,7 +20,7 @@ pub(super) fn deltas(job: &Job, transaction: &Transaction, now: &Seen) -> Vec<De
     deltas.extend(steps.iter().map(|step| of_step(step, job, now)));
     let new = steps.iter().filter(|it| it.before.is_none() && it.after.is_some() && !job.work.is_about(&it.package));
     let mut new: Vec<&str> = new.map(|it| it.package.as_str()).collect();
-    new.sort_unstable();
+    hostler_value::order::sort(&mut new);
     if !new.is_empty() && !job.work.packages().is_empty() {
         deltas.push(Delta::action("apt", format!("new dependencies: {}", new.join(", "))));
     }
@@ -31,7 +31,7 @@ pub(super) fn deltas(job: &Job, transaction: &Transaction, now: &Seen) -> Vec<De
         }
     }
     let from = |(origin, mut names): (&str, Vec<&str>)| {
-        names.sort_unstable();
+        hostler_value::order::sort(&mut names);
         Delta::action("apt", format!("from {origin}: {}", names.join(", ")))
     };
     deltas.extend(by_origin.into_iter().map(from));

@@ -187,7 +187,7 @@ fn does_to_a_table_what_ansible_core_does() {
         let before = answer.before.as_deref().unwrap_or_default();
         let edited = check(&args).and_then(|()| edit(&args, before));
         let ours = match edited {
-            Err(error) => (answer.before.clone(), false, true, Some(error.msg), None, None),
+            Err(error) => (answer.before.clone(), false, true, Some(error.into_parts().msg), None, None),
             Ok(edited) => {
                 let changed = edited.text.is_some();
                 let gone = args.cron_file.is_some() && removes_file(&args);

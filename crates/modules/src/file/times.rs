@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn reads_times() {
-        let at = |text: &str, format: &str| parse(text, format, b"").map_err(|error| error.msg);
+        let at = |text: &str, format: &str| parse(text, format, b"").map_err(|error| error.into_parts().msg);
         assert_eq!(at("197001020304.05", "%Y%m%d%H%M.%S"), Ok(97_445_000_000_000));
         assert_eq!(at("2026-11-20", "%Y-%m-%d"), Ok(1_795_132_800_000_000_000));
         assert!(at("20261301", "%Y%m%d").is_err());

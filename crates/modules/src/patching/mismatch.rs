@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn ten_are_named() {
         let many: Vec<String> = (0..14).map(|it| format!("d{it}")).collect();
-        let msg = failure(&many).msg;
+        let msg = failure(&many).into_parts().msg;
         assert!(
             msg.starts_with("plan_mismatch: d0; d1; ") && msg.ends_with("d9; and 4 more"),
             "{msg}"

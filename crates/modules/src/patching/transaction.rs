@@ -74,7 +74,7 @@ pub(crate) fn done(
             },
         });
     }
-    actions.sort_by(|a, b| a.package.cmp(&b.package));
+    hostler_value::order::sort_by(&mut actions, |a, b| a.package.cmp(&b.package));
     (actions, others)
 }
 

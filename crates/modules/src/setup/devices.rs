@@ -32,7 +32,7 @@ fn grouped(pairs: &[(String, String)]) -> Map {
 
 fn links_of(pairs: &[(String, String)], device: &str) -> Value {
     let mut found: Vec<String> = pairs.iter().filter(|it| it.0 == device).map(|it| it.1.clone()).collect();
-    found.sort();
+    hostler_value::order::sort(&mut found);
     Value::from(found)
 }
 

@@ -48,7 +48,7 @@ pub(super) fn facts(host: &dyn Inspect, facts: &mut Map) {
     let all = net.ipv6.iter().filter(|it| !it.address.is_loopback()).map(|it| it.address.to_string());
     facts.insert("all_ipv6_addresses", all.collect::<Vec<_>>());
     let mut local_ipv6: Vec<String> = net.ipv6.iter().map(|it| it.address.to_string()).collect();
-    local_ipv6.sort();
+    hostler_value::order::sort(&mut local_ipv6);
     let local = Map::from_iter([("ipv4", net.local_ipv4.clone()), ("ipv6", local_ipv6)]);
     facts.insert("locally_reachable_ips", local);
     facts.insert("interfaces", devices);

@@ -118,7 +118,7 @@ fn position(name: &str) -> Option<usize> {
 
 fn unknown(name: &str) -> ModuleError {
     let mut names: Vec<&str> = COLLECTORS.iter().flat_map(|it| it.3.iter().copied().chain([it.1])).collect();
-    names.sort_unstable();
+    hostler_value::order::sort(&mut names);
     ModuleError::new(format!(
         "Bad subset '{name}' given to Ansible. gather_subset options allowed: all, min, {}",
         names.join(", ")

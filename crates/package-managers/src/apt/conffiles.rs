@@ -32,7 +32,7 @@ pub(super) fn modified(
             }
         }
     }
-    found.sort();
+    hostler_value::order::sort(&mut found);
     found.dedup();
     Ok(found)
 }
@@ -66,7 +66,7 @@ pub(super) fn at_stake(
             }
         }
     }
-    found.sort();
+    hostler_value::order::sort(&mut found);
     found.dedup();
     found
 }
@@ -122,7 +122,7 @@ pub(super) fn left(host: &dyn Inspect) -> Vec<String> {
             }
         }
     }
-    found.sort();
+    hostler_value::order::sort(&mut found);
     found
 }
 

@@ -29,7 +29,7 @@ pub(super) fn holds(host: &dyn Inspect, dpkg: &Dpkg) -> Vec<Hold> {
             }));
         }
     }
-    all.sort();
+    hostler_value::order::sort(&mut all);
     all.dedup();
     all.truncate(HOLDS_MAX);
     all

@@ -94,8 +94,8 @@ fn complete(
         );
         resolution.actions.push(action);
     }
-    resolution.actions.sort();
-    resolution.impossible.sort();
+    hostler_value::order::sort(&mut resolution.actions);
+    hostler_value::order::sort(&mut resolution.impossible);
     resolution.conffiles = conffiles::at_stake(host, &resolution.actions, &details);
     let files = super::Files::of(host, dpkg, &resolution.actions);
     forecast(host, &files.code, &mut resolution);

@@ -235,7 +235,7 @@ impl Found {
             }
         };
         let mut updates: Vec<Update> = self.waiting.into_iter().map(update).collect();
-        updates.sort();
+        hostler_value::order::sort(&mut updates);
         Ok(updates)
     }
 }

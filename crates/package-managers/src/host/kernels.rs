@@ -48,7 +48,7 @@ pub fn installed_kernels(host: &dyn Inspect) -> Vec<String> {
         };
         all = names(host, root).into_iter().filter(has_modules).collect();
     }
-    all.sort_by(|a, b| compare_versions(a, b));
+    hostler_value::order::sort_by(&mut all, |a, b| compare_versions(a, b));
     all.dedup();
     all.drain(..all.len().saturating_sub(KERNELS_MAX));
     all

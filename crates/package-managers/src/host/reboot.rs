@@ -60,7 +60,7 @@ fn flags(host: &dyn Inspect, signals: &mut Signals) {
                 .map(str::trim)
                 .filter(|it| !it.is_empty())
                 .collect();
-            names.sort_unstable();
+            hostler_value::order::sort(&mut names);
             names.dedup();
             names.truncate(NAMES_MAX);
             let by = if names.is_empty() {

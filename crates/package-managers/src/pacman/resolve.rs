@@ -153,7 +153,7 @@ pub(super) fn conclude(
         let action = removal(it, &package.arch, &package.version, !is_wanted(it));
         resolution.actions.push(action);
     }
-    resolution.actions.sort();
+    hostler_value::order::sort(&mut resolution.actions);
     let bytes = rows.iter().map(|it| it.download_bytes);
     resolution.download_bytes = bytes.fold(0, u64::saturating_add);
     resolution.disk_bytes = new.saturating_sub(old);

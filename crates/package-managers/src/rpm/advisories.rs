@@ -86,9 +86,9 @@ impl Advisories {
                 .collect(),
             security_version: newest.map(|it| it.evr.clone()).filter(|it| it != to),
         };
-        told.advisories.sort();
+        hostler_value::order::sort(&mut told.advisories);
         told.advisories.dedup();
-        told.cves.sort();
+        hostler_value::order::sort(&mut told.cves);
         told.cves.dedup();
         told
     }

@@ -175,7 +175,7 @@ pub(crate) fn conclude(
         let actions = actions_of(row, installed, offers, advisories, wanted);
         resolution.actions.extend(actions);
     }
-    resolution.actions.sort();
+    hostler_value::order::sort(&mut resolution.actions);
     resolution.actions.dedup();
     let bytes = resolution.actions.iter().map(|it| it.download_bytes);
     resolution.download_bytes = bytes.fold(0, u64::saturating_add);
@@ -290,7 +290,7 @@ pub(crate) fn updates(
         };
         all.push(update(&row, Some(reason)));
     }
-    all.sort_by(|a, b| a.package.cmp(&b.package));
+    hostler_value::order::sort_by(&mut all, |a, b| a.package.cmp(&b.package));
     all
 }
 
