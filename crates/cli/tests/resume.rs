@@ -358,7 +358,10 @@ const PLANNED: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_goes_on_without_its_file_and_leaves_a_host_alone_that_has_moved() {
-    let site = Site::new(3, PLANNED).await;
+    let before = "- hosts: all\n  gather_facts: false\n  tasks:\n    - copy: {content: monday, dest: /srv/file}\n";
+    let site = Site::new(3, before).await;
+    assert_eq!(site.apply(&[]).await.code, Some(0));
+    site.write("site.yml", PLANNED);
     let inventory = site.inventory();
     let planned = site
         .run(&["plan", "site.yml", "-i", inventory, "-o", "a.plan"])

@@ -8,7 +8,7 @@ use crate::site::{Ran, Site, path, run};
 
 /// With it, every write is tried; without, each of so many.
 const ALL: &str = "HOSTLER_FAULTS_ALL";
-const HOSTS: usize = 6;
+const HOSTS: usize = 4;
 const RESUMES_MAX: usize = 3;
 const PLACES: [&str; 2] = ["journal-commit-before", "journal-commit-after"];
 
@@ -50,7 +50,7 @@ const PLANNED: &str = "
 - name: In batches
   hosts: all
   gather_facts: false
-  serial: 4
+  serial: 3
   tasks:
     - name: Again
       shell: echo second play >> {{ dir }}/log
@@ -175,7 +175,7 @@ async fn a_plan_that_is_killed_at_every_write_is_resumed_to_the_same_end() {
     assert_eq!(ran.code, Some(0), "{}", ran.said());
     planned.assert_right("right", "uninterrupted");
     let (mut killed, mut last, mut missed) = (0, 0, 0);
-    for number in (1..).step_by(step(9)) {
+    for number in (1..).step_by(step(13)) {
         for place in PLACES {
             let failpoint = format!("{place}:{number}:kill");
             let dir = format!("{place}-{number}");
@@ -202,14 +202,14 @@ async fn a_plan_that_is_killed_at_every_write_is_resumed_to_the_same_end() {
             }
             planned.assert_right(&dir, &failpoint);
         }
-        if missed > 2 {
+        if missed > 1 {
             break;
         }
     }
     report(&format!(
         "plan, {HOSTS} hosts: about {last} commits, killed {killed} runs"
     ));
-    assert!(killed >= 6, "only {killed} runs were killed");
+    assert!(killed >= 4, "only {killed} runs were killed");
     planned.site.fleet.down().await.unwrap();
 }
 
