@@ -104,6 +104,7 @@ impl Back {
                 self.last.clone_from(reason);
             }
             StepOutcome::Failed { message }
+            | StepOutcome::Gone { message }
             | StepOutcome::Unknown { message }
             | StepOutcome::HostKey { message } => self.last.clone_from(message),
             StepOutcome::Done { .. } => "its answer is no text".clone_into(&mut self.last),
