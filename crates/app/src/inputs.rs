@@ -133,6 +133,12 @@ pub(crate) fn load(request: &ApplyRequest, sources: &SourceMap) -> Result<Inputs
     let (loaded, found) = load_inventory(&given, sources, &FsLoader, &Scripts);
     problems.extend(found);
     let inventory = &loaded.inventory;
+    if !given.is_empty() && inventory.hosts().len() == 0 {
+        problems.push(Diagnostic::warning(
+            "empty-inventory",
+            "the inventory has no hosts; only localhost is known, and `all` does not mean it",
+        ));
+    }
     let limited = request
         .limit
         .as_deref()

@@ -139,8 +139,9 @@ fn run(module: &dyn Erased, mode: Mode, applier: &mut dyn Applier) -> Result<Out
     let after = match result {
         Ok(after) => after,
         Err(error) => {
+            let fields = module.failure_fields(&before, &error);
             let mut outcome = failed(error);
-            outcome.fields.extend(&module.failure_fields(&before));
+            outcome.fields.extend(&fields);
             outcome.changed = done.changed;
             outcome.deltas = shown(done.deltas.iter(), mode);
             // A warning often says why it failed: who holds a lock, what is held back.

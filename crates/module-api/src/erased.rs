@@ -19,7 +19,7 @@ pub(crate) trait Erased {
     fn observe(&self, host: &dyn Inspect) -> Result<Seen, ModuleError>;
     fn plan(&self, now: &Seen) -> Result<Plan, ModuleError>;
     fn report(&self, ran: &Happened<'_>) -> Report;
-    fn failure_fields(&self, before: &Seen) -> Map;
+    fn failure_fields(&self, before: &Seen, error: &ModuleError) -> Map;
 }
 
 /// [`Ran`], with the types forgotten.
@@ -73,7 +73,7 @@ impl<M: Module> Erased for Typed<M> {
         M::report(&self.0, &ran)
     }
 
-    fn failure_fields(&self, before: &Seen) -> Map {
-        M::failure_fields(&self.0, Self::state(before))
+    fn failure_fields(&self, before: &Seen, error: &ModuleError) -> Map {
+        M::failure_fields(&self.0, Self::state(before), error)
     }
 }

@@ -38,7 +38,7 @@ pub trait Module: 'static {
     }
 
     /// Return values that go with the failure of an edit. The default has none.
-    fn failure_fields(_args: &Self::Args, _before: &Self::State) -> Map {
+    fn failure_fields(_args: &Self::Args, _before: &Self::State, _error: &ModuleError) -> Map {
         Map::new()
     }
 }

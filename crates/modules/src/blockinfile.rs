@@ -4,7 +4,7 @@ use hostler_module_api::prelude::*;
 use hostler_python_regex::Regex;
 
 use crate::edited::{
-    EditedFile, Writing, backup_file, bad_regex, bytes_regex, from_bytes, refuse_both, to_bytes,
+    EditedFile, Writing, with_backup, bad_regex, bytes_regex, from_bytes, refuse_both, to_bytes,
 };
 use crate::files::with_file_args;
 use crate::presence::Presence;
@@ -120,10 +120,7 @@ impl Module for This {
             Some(_) => "Block inserted",
         };
         let report = Report::default().with("msg", now.message(msg, ran.check));
-        match backup_file(ran.applied) {
-            Some(backup) => report.with("backup_file", backup),
-            None => report,
-        }
+        with_backup(report, ran.applied)
     }
 }
 

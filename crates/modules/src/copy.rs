@@ -141,7 +141,7 @@ impl Module for This {
         }
     }
 
-    fn failure_fields(_args: &Args, before: &Seen) -> Map {
+    fn failure_fields(_args: &Args, before: &Seen, _error: &ModuleError) -> Map {
         let Seen::File(before) = before else { return Map::new() };
         before.sums.sha1.iter().map(|sha1| ("checksum", sha1.as_str())).collect()
     }

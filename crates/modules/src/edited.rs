@@ -164,6 +164,14 @@ impl EditedFile {
     }
 }
 
+/// A report with the path of the copy of what was there before, if there is one.
+pub(crate) fn with_backup(report: Report, applied: &[Applied]) -> Report {
+    match backup_file(applied) {
+        Some(backup) => report.with("backup_file", backup),
+        None => report,
+    }
+}
+
 /// Path of the copy of what was there before.
 pub(crate) fn backup_file(applied: &[Applied]) -> Option<&str> {
     applied.iter().find_map(|applied| match applied {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hostler_change::Remove;
 use hostler_module_api::prelude::*;
 use hostler_package_managers::PackageManager;
-use hostler_updates::{Action, Downloaded, Located, Manager, PackageName};
+use hostler_updates::{Action, Downloaded, Located, Manager, PackageName, VERSION_GONE};
 
 use crate::patching::{ROOT, files, make_dirs, manager, missing_dirs, one_line, run_dir, value_of};
 
@@ -212,6 +212,12 @@ impl Module for This {
             more => format!("{named}; and {more} more"),
         };
         report.fail(format!("not all packages could be downloaded: {shown}"))
+    }
+
+    fn failure_fields(_: &Args, before: &State, error: &ModuleError) -> Map {
+        let said = ["stdout", "stderr"].map(|it| error.fields.get(it).and_then(Value::as_str).unwrap_or_default());
+        let gone = before.manager.gone().iter().any(|words| said.iter().any(|it| it.contains(words)));
+        [(VERSION_GONE, gone)].into_iter().collect()
     }
 }
 
@@ -452,6 +458,23 @@ mod tests {
         let second = execute::<This>(&args(Some(sum("new"))).into(), mode, &mut host);
         assert_eq!(second.failed, None);
         assert_eq!(host.text(&file).unwrap(), "new");
+    }
+
+    #[test]
+    fn a_version_that_no_source_has_is_told_apart_from_other_failures() {
+        let said = |words: &'static str| {
+            let mut host = host().on(FETCH, move |_| CommandOutput {
+                rc: 1,
+                stderr: format!("E: {words}\nE: not all was fetched\n").into_bytes(),
+                ..CommandOutput::default()
+            });
+            let mode = Mode::default();
+            let outcome = execute::<This>(&args(Some(sum("new"))).into(), mode, &mut host);
+            assert!(outcome.failed.is_some());
+            outcome.fields.get(VERSION_GONE).cloned()
+        };
+        assert_eq!(said("no such tin here"), Some(true.into()));
+        assert_eq!(said("no route to host"), Some(false.into()));
     }
 
     #[test]

@@ -210,7 +210,7 @@ impl Module for This {
         report
     }
 
-    fn failure_fields(_: &Args, before: &State) -> Map {
+    fn failure_fields(_: &Args, before: &State, _: &ModuleError) -> Map {
         [("kept_in", before.dir.display().to_string())]
             .into_iter()
             .collect()

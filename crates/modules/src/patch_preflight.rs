@@ -53,6 +53,8 @@ pub(crate) struct State {
     findings: Vec<Finding>,
     /// What the package manager says of an interrupted transaction.
     interrupted: Option<String>,
+    /// What the clock says, microseconds since the epoch.
+    clock_us: i64,
 }
 
 impl Module for This {
@@ -62,7 +64,7 @@ impl Module for This {
 
     fn observe(args: &Args, host: &dyn Inspect) -> Result<State, ModuleError> {
         let manager = manager::manager(host)?;
-        let mut state = State { manager, refused: Vec::new(), findings: Vec::new(), interrupted: None };
+        let mut state = State { manager, refused: Vec::new(), findings: Vec::new(), interrupted: None, clock_us: system::micros(host.now()) };
         if let Some(reason) = system::forbidden(host) {
             state.refused.push(format!("{} forbids it: {}", managers::FORBIDDEN, one_line(&reason, 200)));
         }
@@ -104,7 +106,12 @@ impl Module for This {
     fn report(args: &Args, ran: &Ran<'_, State>) -> Report {
         let now = ran.after;
         let mut preflight =
-            Preflight { refused: now.refused.clone(), findings: now.findings.clone(), repaired: Vec::new() };
+            Preflight {
+                refused: now.refused.clone(),
+                findings: now.findings.clone(),
+                repaired: Vec::new(),
+                clock_us: now.clock_us,
+            };
         match (&ran.before.interrupted, &now.interrupted) {
             (Some(was), None) => preflight.repaired.push(format!("the package database: {was}")),
             (_, Some(is)) if !(ran.check && args.limits.repair) => {
@@ -127,7 +134,7 @@ fn changed(
     let scheme = manager.kind().scheme();
     let mut unfit = Vec::new();
     for action in &args.actions {
-        let now = installed.get(&action.package);
+        let now = manager::version_of(action, installed);
         if now == action.from.as_ref() || now == action.to.as_ref() {
             continue;
         }

@@ -114,7 +114,7 @@ impl Module for This {
         report
     }
 
-    fn failure_fields(_: &Args, before: &State) -> Map {
+    fn failure_fields(_: &Args, before: &State, _: &ModuleError) -> Map {
         match before {
             State::Packages(it) => [("kept_in", it.dir.display().to_string())]
                 .into_iter()

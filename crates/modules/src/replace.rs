@@ -3,7 +3,7 @@
 use hostler_module_api::prelude::*;
 use hostler_python_regex::{Flags, Regex, RegexError};
 
-use crate::edited::{EditedFile, Writing, backup_file, bad_regex};
+use crate::edited::{EditedFile, Writing, with_backup, bad_regex};
 use crate::files::with_file_args;
 
 with_file_args! {
@@ -88,10 +88,7 @@ impl Module for This {
             Ok(Edited::Same) | Err(_) => ran.before.message("", ran.check),
         };
         let report = Report::default().with("rc", 0).with("msg", msg);
-        match backup_file(ran.applied) {
-            Some(backup) => report.with("backup_file", backup),
-            None => report,
-        }
+        with_backup(report, ran.applied)
     }
 }
 

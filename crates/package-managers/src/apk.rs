@@ -23,7 +23,7 @@ use self::database::{Database, Step, directory, is_whole, newer, steps};
 use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, failed, last_lines, script, word};
 use crate::host::{forecast, has_older, snapshot_provider};
 use crate::locks::{self, Lock};
-use crate::{PACKAGES, PackageManager, Survey, Wanted, conffiles, finding, rpm};
+use crate::{PACKAGES, PackageManager, Survey, Wanted, conffiles, finding};
 
 /// apk.
 #[derive(Debug)]
@@ -201,9 +201,7 @@ impl PackageManager for Apk {
         let names = updates.iter().map(|it| it.package.name.as_str());
         survey.conffiles = changed(host, &names.collect())?;
         survey.updates = updates;
-        let unclassified = rpm::unclassified(&survey.repositories, &survey.updates);
-        survey.findings.extend(unclassified);
-        Ok(survey)
+        Ok(survey.completed())
     }
 
     fn resolve(
@@ -278,33 +276,27 @@ impl PackageManager for Apk {
         ])]
     }
 
-    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
-        let new = actions
-            .iter()
-            .filter_map(|it| Some((&it.package, it.to.as_deref()?)));
-        let specs: Vec<String> = new
-            .map(|(package, version)| spec(package, version))
-            .collect();
-        if specs.is_empty() {
-            return Vec::new();
-        }
-        vec![fetch(metadata, to, &specs)]
+    fn exact(&self, package: &PackageName, version: &str) -> Option<String> {
+        Some(spec(package, version))
     }
 
-    fn download_old(
+    fn fetch_new(&self, exact: &[String], metadata: &Path, to: &Path) -> Vec<Program> {
+        vec![fetch(metadata, to, exact)]
+    }
+
+    fn gone(&self) -> &'static [&'static str] {
+        // apk 2 and apk 3.
+        &["package mentioned in index not found", "HTTP 404: "]
+    }
+
+    fn fetch_old(
         &self,
-        actions: &[Action],
+        package: &PackageName,
+        version: &str,
         metadata: &Path,
         to: &Path,
-    ) -> Vec<(PackageName, Program)> {
-        let old = actions
-            .iter()
-            .filter_map(|it| Some((&it.package, it.from.as_deref()?)));
-        old.map(|(package, version)| {
-            let program = fetch(metadata, to, &[spec(package, version)]);
-            (package.clone(), program)
-        })
-        .collect()
+    ) -> Option<Program> {
+        Some(fetch(metadata, to, &[spec(package, version)]))
     }
 
     fn install(

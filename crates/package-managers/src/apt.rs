@@ -113,17 +113,34 @@ impl PackageManager for Apt {
         install::repair()
     }
 
-    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
-        install::download(actions, metadata, to)
+    fn exact(&self, package: &PackageName, version: &str) -> Option<String> {
+        install::exact(package, version)
     }
 
-    fn download_old(
+    fn fetch_new(&self, exact: &[String], metadata: &Path, to: &Path) -> Vec<Program> {
+        vec![install::fetch(metadata, to, exact)]
+    }
+
+    fn gone(&self) -> &'static [&'static str] {
+        // By HTTP, from a directory (`copy:`, `file:`), and where its indexes do not list it either.
+        &[
+            "404  Not Found",
+            "404 Not Found",
+            "Failed to stat - stat (2: No such file",
+            "File not found - ",
+            "' was not found",
+        ]
+    }
+
+    fn fetch_old(
         &self,
-        actions: &[Action],
+        package: &PackageName,
+        version: &str,
         metadata: &Path,
         to: &Path,
-    ) -> Vec<(PackageName, Program)> {
-        install::download_old(actions, metadata, to)
+    ) -> Option<Program> {
+        let exact = install::exact(package, version)?;
+        Some(install::fetch(metadata, to, &[exact]))
     }
 
     fn install(

@@ -73,6 +73,15 @@ pub struct Survey {
     pub findings: Vec<Finding>,
 }
 
+impl Survey {
+    /// With a finding if updates could not be classified.
+    fn completed(mut self) -> Self {
+        let unclassified = rpm::unclassified(&self.repositories, &self.updates);
+        self.findings.extend(unclassified);
+        self
+    }
+}
+
 /// An exact version that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -124,8 +133,34 @@ pub trait PackageManager: Sync {
     /// Programs that bring an interrupted database in order.
     fn repair(&self) -> Vec<Program>;
 
+    /// An exact version as a word for its own programs; `None`: no name or version that it could be asked for.
+    fn exact(&self, package: &PackageName, version: &str) -> Option<String>;
+
+    /// Programs that download versions, named as [`PackageManager::exact`] gives them, into a directory, verified by the
+    /// package manager.
+    fn fetch_new(&self, exact: &[String], metadata: &Path, to: &Path) -> Vec<Program>;
+
+    /// A program that downloads a version that is installed now into a directory, and fails where it cannot be had.
+    fn fetch_old(
+        &self,
+        package: &PackageName,
+        version: &str,
+        metadata: &Path,
+        to: &Path,
+    ) -> Option<Program>;
+
     /// Programs that download the new versions of a transaction into a directory, verified by the package manager.
-    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program>;
+    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
+        let exact = |it: &Action| self.exact(&it.package, it.to.as_deref()?);
+        let exact: Vec<String> = actions.iter().filter_map(exact).collect();
+        if exact.is_empty() {
+            return Vec::new();
+        }
+        self.fetch_new(&exact, metadata, to)
+    }
+
+    /// What its downloads print when no source has a version any more: its own words, each alone says so.
+    fn gone(&self) -> &'static [&'static str];
 
     /// Programs that download the versions that are installed now into a directory, where they can be had.
     /// A program that fails says that its package cannot be had.
@@ -134,7 +169,13 @@ pub trait PackageManager: Sync {
         actions: &[Action],
         metadata: &Path,
         to: &Path,
-    ) -> Vec<(PackageName, Program)>;
+    ) -> Vec<(PackageName, Program)> {
+        let one = |it: &Action| {
+            let program = self.fetch_old(&it.package, it.from.as_deref()?, metadata, to)?;
+            Some((it.package.clone(), program))
+        };
+        actions.iter().filter_map(one).collect()
+    }
 
     /// Programs that carry out a transaction from package files in a directory, without the network, asking nothing,
     /// waiting for locks so many seconds.

@@ -23,7 +23,7 @@ use self::local::{Local, name};
 use self::resolve::{conclude, simulate, why};
 use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, last_lines, script, word};
 use crate::locks::{self, Lock};
-use crate::{PackageManager, Survey, Wanted, conffiles, finding, rpm};
+use crate::{PackageManager, Survey, Wanted, conffiles, finding};
 
 /// pacman.
 #[derive(Debug)]
@@ -302,9 +302,7 @@ impl PackageManager for Pacman {
         hostler_value::order::sort_by(&mut survey.updates, |a, b| a.package.cmp(&b.package));
         let names = survey.updates.iter().map(|it| it.package.name.as_str());
         survey.conffiles = local.changed(host, &names.collect());
-        let unclassified = rpm::unclassified(&survey.repositories, &survey.updates);
-        survey.findings.extend(unclassified);
-        Ok(survey)
+        Ok(survey.completed())
     }
 
     fn resolve(
@@ -380,39 +378,35 @@ impl PackageManager for Pacman {
         )]
     }
 
-    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
-        let new = actions.iter().filter_map(|it| {
-            let version = word(it.to.as_deref()?);
-            Some(format!("{}={version}", word(&it.package.name)))
-        });
-        let specs: Vec<String> = new.collect();
-        if specs.is_empty() {
-            return Vec::new();
-        }
+    fn exact(&self, package: &PackageName, version: &str) -> Option<String> {
+        Some(format!("{}={}", word(&package.name), word(version)))
+    }
+
+    fn fetch_new(&self, exact: &[String], metadata: &Path, to: &Path) -> Vec<Program> {
         let directory = to.display().to_string();
         let head = ["-Sw", "--cachedir", &directory, "--"];
-        let arguments = head.into_iter().chain(specs.iter().map(String::as_str));
+        let arguments = head.into_iter().chain(exact.iter().map(String::as_str));
         vec![program(metadata, arguments)]
     }
 
-    fn download_old(
+    fn gone(&self) -> &'static [&'static str] {
+        // By HTTP, and where its database does not list it either.
+        &["error: 404", "target not found: "]
+    }
+
+    fn fetch_old(
         &self,
-        actions: &[Action],
+        package: &PackageName,
+        version: &str,
         _metadata: &Path,
         to: &Path,
-    ) -> Vec<(PackageName, Program)> {
+    ) -> Option<Program> {
         // Mirrors have no old versions; pacman's own cache may.
-        let old = actions
-            .iter()
-            .filter_map(|it| Some((&it.package, it.from.as_deref()?)));
-        let program = |(package, from): (&PackageName, &str)| {
-            let file = file_stem(package, from);
-            let text = format!("cp -- {CACHE}/\"$1\".pkg.tar.* \"$2\"/");
-            let to = to.display().to_string();
-            let shown = format!("cp {CACHE}/{file}.pkg.tar.*");
-            (package.clone(), script(&text, &shown, [file, to]))
-        };
-        old.map(program).collect()
+        let file = file_stem(package, version);
+        let text = format!("cp -- {CACHE}/\"$1\".pkg.tar.* \"$2\"/");
+        let to = to.display().to_string();
+        let shown = format!("cp {CACHE}/{file}.pkg.tar.*");
+        Some(script(&text, &shown, [file, to]))
     }
 
     fn install(

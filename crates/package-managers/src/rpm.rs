@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_change::Program;
 use hostler_module_api::{Inspect, ModuleError};
-use hostler_updates::{Action, ActionKind, Conffile, DatabaseState, PackageName};
+use hostler_updates::{Action, ActionKind, Conffile, DatabaseState, PackageName, Update};
 
 use crate::ask::{ASK_MAX_S, ask, ask_well, last_lines, script, word};
 use crate::locks::Lock;
@@ -272,6 +272,16 @@ pub(crate) fn remove(actions: &[Action]) -> Option<Program> {
         .collect();
     let shown = format!("rpm -e {}", specs.join(" "));
     (!specs.is_empty()).then(|| script(REMOVE, &shown, specs))
+}
+
+/// Configuration files that were changed by hand, of installed packages that have updates.
+pub(crate) fn conffiles_of(
+    host: &dyn Inspect,
+    updates: &[Update],
+) -> Result<Vec<Conffile>, ModuleError> {
+    let old = updates.iter().filter(|it| it.from.is_some());
+    let names = old.map(|it| real_name(&it.package, &it.to)).collect();
+    changed_conffiles(host, &names)
 }
 
 /// Configuration files of packages (by the names that rpm knows) that were changed by hand.

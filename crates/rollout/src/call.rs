@@ -104,6 +104,11 @@ pub enum StepOutcome {
         /// What the module or the hook says. What begins with `plan_mismatch:` is no failure of the host but of the plan.
         message: String,
     },
+    /// A download that failed because no source has a version any more; the host answered.
+    Gone {
+        /// What the package manager says.
+        message: String,
+    },
     /// The host is out of reach. Whether the step was begun there is not known; it is asked for again.
     Unreachable {
         /// Why.

@@ -22,6 +22,27 @@ impl fmt::Display for PackageName {
     }
 }
 
+impl PackageName {
+    /// Is it this package for another architecture, one of both for all of them? Versions of a package may change
+    /// between such; packages of two processors are two packages.
+    pub fn changed_arch(&self, other: &PackageName) -> bool {
+        let for_all = |it: &PackageName| matches!(&*it.arch, "all" | "noarch" | "any");
+        self.name == other.name && self.arch != other.arch && (for_all(self) || for_all(other))
+    }
+}
+
+/// Is this removal or new installation one half of an upgrade that changes the package's architecture?
+pub fn changes_arch(action: &Action, actions: &[Action]) -> bool {
+    let other = match action.kind {
+        ActionKind::Remove => ActionKind::Install,
+        ActionKind::Install => ActionKind::Remove,
+        ActionKind::Upgrade | ActionKind::Downgrade => return false,
+    };
+    actions
+        .iter()
+        .any(|it| it.kind == other && it.package.changed_arch(&action.package))
+}
+
 /// What happens to a package.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

@@ -16,7 +16,7 @@ mod scan;
 mod steps;
 mod version;
 
-pub use action::{Action, ActionKind, Class, PackageName, Severity};
+pub use action::{Action, ActionKind, Class, PackageName, Severity, changes_arch};
 pub use baseline::{Baseline, Difference};
 pub use boot::{BootClass, Firmware, Reboot, RebootNeed};
 pub use scan::{
@@ -25,6 +25,6 @@ pub use scan::{
 };
 pub use steps::{
     Conffiles, Downloaded, Installed, Located, PatchLock, Preflight, PreflightLimits, Resolution,
-    Restarted, RolledBack, Snapshot, SnapshotProvider, WayBack,
+    Restarted, RolledBack, Snapshot, SnapshotProvider, VERSION_GONE, WayBack,
 };
 pub use version::{Scheme, compare};

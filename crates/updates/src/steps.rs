@@ -76,6 +76,8 @@ pub struct Preflight {
     pub repaired: Vec<String>,
     /// What an engineer should know.
     pub findings: Vec<Finding>,
+    /// What its clock said, microseconds since the epoch.
+    pub clock_us: i64,
 }
 
 /// Who holds a lock of the package manager.
@@ -86,6 +88,9 @@ pub struct PatchLock {
     /// The process, as it shows itself (`unattended-upgr (pid 812)`).
     pub holder: String,
 }
+
+/// Return value of a failed `patch_download`: true if no source has a version any more.
+pub const VERSION_GONE: &str = "version_gone";
 
 /// What was downloaded. Of `patch_download`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -80,7 +80,7 @@ fn typed<T: DeserializeOwned>(
                 value.and_then(|it| serde_json::from_value(it).map_err(|error| error.to_string()));
             read.map_err(|why| NoAnswer::Failed(format!("its answer cannot be read: {why}")))
         }
-        Answer::Failed(why) => Err(NoAnswer::Failed(why)),
+        Answer::Failed(why) | Answer::Gone(why) => Err(NoAnswer::Failed(why)),
         Answer::Unreachable(why) => Err(NoAnswer::Unreachable(format!(
             "{}: {}",
             why.reason, why.detail

@@ -28,6 +28,8 @@ pub(crate) enum Answer {
     Done(serde_json::Value),
     /// It failed there, with this message.
     Failed(String),
+    /// It failed there, with this message, because no source has a version of a package any more.
+    Gone(String),
     /// The host could not be reached.
     Unreachable(Unreachable),
     /// The connection was lost, and the host does not know what came of it.
@@ -266,6 +268,12 @@ fn words(problems: &[Diagnostic]) -> String {
     all.join("; ")
 }
 
+/// Does a failed `patch_download` return that no source has a version any more?
+fn is_gone(returned: &Value) -> bool {
+    let told = returned.get(hostler_updates::VERSION_GONE);
+    told.and_then(Value::as_bool) == Some(true)
+}
+
 impl From<Seen> for Answer {
     fn from(seen: Seen) -> Self {
         let result = seen.result;
@@ -282,6 +290,7 @@ impl From<Seen> for Answer {
                     Err(error) => Answer::Failed(error.to_string()),
                 }
             }
+            Status::Failed if is_gone(&seen.registered) => Answer::Gone(message()),
             Status::Failed => Answer::Failed(message()),
             Status::Unreachable => {
                 Answer::Unreachable(result.unreachable.clone().unwrap_or_else(|| Unreachable {

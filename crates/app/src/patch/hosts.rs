@@ -139,7 +139,7 @@ impl PatchHosts {
             .await;
         let values = match answer {
             Answer::Done(values) => values,
-            Answer::Failed(reason) | Answer::Unknown(reason) => {
+            Answer::Failed(reason) | Answer::Gone(reason) | Answer::Unknown(reason) => {
                 return CommandOutcome::NotRun { reason };
             }
             Answer::Unreachable(lost) => {
@@ -182,6 +182,7 @@ fn outcome(answer: Answer) -> StepOutcome {
     match answer {
         Answer::Done(values) => StepOutcome::Done { values },
         Answer::Failed(message) => StepOutcome::Failed { message },
+        Answer::Gone(message) => StepOutcome::Gone { message },
         Answer::Unreachable(lost) => unreachable(lost),
         Answer::Unknown(message) => StepOutcome::Unknown { message },
     }

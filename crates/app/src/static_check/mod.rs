@@ -151,8 +151,8 @@ pub(crate) fn run(
         let tags = request.tags.iter().chain(&request.skip_tags);
         structure::unknown_tags(tags, &plays, &mut problems);
         secrets::secrets(inputs, &mut problems);
-        empty_plays(inputs, request, &mut problems);
     }
+    empty_plays(inputs, request, &mut problems);
     problems.sort_by_key(order);
     (problems, preflight.found())
 }

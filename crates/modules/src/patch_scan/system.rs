@@ -16,7 +16,7 @@ const SPACE_MAX_S: u64 = 10;
 /// Most people that are named.
 const USERS_MAX: usize = 50;
 
-pub(super) fn micros(time: SystemTime) -> i64 {
+pub(crate) fn micros(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

@@ -95,21 +95,26 @@ impl PackageManager for Tin {
         vec![Program::new(["tin", "repair"])]
     }
 
-    fn download(&self, actions: &[Action], _: &Path, to: &Path) -> Vec<Program> {
-        vec![command("fetch", actions, |it| it.to.as_deref(), to)]
+    fn exact(&self, package: &PackageName, version: &str) -> Option<String> {
+        Some(format!("{package}={version}"))
     }
 
-    fn download_old(&self, actions: &[Action], _: &Path, to: &Path) -> Vec<(PackageName, Program)> {
-        let one = |it: &Action| {
-            let program = command(
-                "fetch-old",
-                std::slice::from_ref(it),
-                |it| it.from.as_deref(),
-                to,
-            );
-            (it.package.clone(), program)
-        };
-        actions.iter().map(one).collect()
+    fn fetch_new(&self, exact: &[String], _: &Path, to: &Path) -> Vec<Program> {
+        vec![command("fetch", exact.iter().cloned(), to)]
+    }
+
+    fn gone(&self) -> &'static [&'static str] {
+        &["no such tin"]
+    }
+
+    fn fetch_old(
+        &self,
+        package: &PackageName,
+        version: &str,
+        _: &Path,
+        to: &Path,
+    ) -> Option<Program> {
+        Some(command("fetch-old", self.exact(package, version), to))
     }
 
     fn install(
@@ -121,7 +126,8 @@ impl PackageManager for Tin {
     ) -> Vec<Program> {
         let older = actions.iter().any(|it| it.kind == ActionKind::Downgrade);
         let verb = if older { "install-older" } else { "install" };
-        let mut program = command(verb, actions, |it| it.to.as_deref(), from);
+        let word = |it: &Action| format!("{}={}", it.package, it.to.as_deref().unwrap_or("-"));
+        let mut program = command(verb, actions.iter().map(word), from);
         program.env.push(("WAIT".into(), locks_wait_s.to_string()));
         vec![program]
     }
@@ -139,14 +145,7 @@ impl PackageManager for Tin {
     }
 }
 
-fn command(
-    verb: &str,
-    actions: &[Action],
-    version: impl Fn(&Action) -> Option<&str>,
-    dir: &Path,
-) -> Program {
-    let word = |it: &Action| format!("{}={}", it.package, version(it).unwrap_or("-"));
-    let words = actions.iter().map(word);
+fn command(verb: &str, words: impl IntoIterator<Item = String>, dir: &Path) -> Program {
     let start = ["tin".to_owned(), verb.to_owned(), dir.display().to_string()];
     Program::new(start.into_iter().chain(words))
 }

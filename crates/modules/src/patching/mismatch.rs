@@ -1,7 +1,7 @@
 //! Is what the package manager would do exactly what was planned?
 
 use hostler_module_api::ModuleError;
-use hostler_updates::{Action, ActionKind, Resolution};
+use hostler_updates::{Action, ActionKind, Resolution, changes_arch};
 
 use super::{glob, one_line};
 
@@ -34,6 +34,10 @@ pub(crate) fn differences(
         }
     }
     for action in open.iter().filter(|it| it.kind == ActionKind::Remove) {
+        // One half of an upgrade that changes the architecture.
+        if changes_arch(action, open) {
+            continue;
+        }
         if glob::first_fit(allow_remove, &action.package.name).is_none() {
             all.push(format!(
                 "{} is not among the removals that are allowed",
@@ -125,6 +129,25 @@ mod tests {
         assert!(
             msg.starts_with("plan_mismatch: d0; d1; ") && msg.ends_with("d9; and 4 more"),
             "{msg}"
+        );
+    }
+
+    #[test]
+    fn a_removal_that_makes_room_for_another_architecture_needs_no_leave() {
+        let mut new = action("a", None, Some("2"));
+        let mut old = action("a", Some("1"), None);
+        new.package.arch = "noarch".to_owned();
+        old.package.arch = "x86_64".to_owned();
+        let open = [new, old];
+        let got = |actions: &[Action]| Resolution {
+            actions: actions.to_vec(),
+            ..Resolution::default()
+        };
+        assert!(differences(&open, &got(&open), &[]).is_empty());
+        let alone = &open[1..];
+        assert_eq!(
+            differences(alone, &got(alone), &[]),
+            ["a:x86_64 1 -> nothing is not among the removals that are allowed"]
         );
     }
 }

@@ -1,9 +1,9 @@
 //! A transaction against what is installed: what is left of it, what it did.
 
 use hostler_change::Delta;
-use hostler_updates::{Action, ActionKind, Class};
+use hostler_updates::{Action, ActionKind, Class, PackageName};
 
-use super::manager::{InstalledVersions, is_done};
+use super::manager::{InstalledVersions, is_done, version_of};
 use super::one_line;
 
 /// What is not done yet.
@@ -30,13 +30,23 @@ pub(crate) fn done(
     planned: &[Action],
 ) -> (Vec<Action>, Vec<String>) {
     let (mut actions, mut others) = (Vec::new(), Vec::new());
-    let gone = before.keys().filter(|it| !after.contains_key(*it));
+    // Upgrades that change the architecture: the old one goes with them.
+    let replaced = |old: &PackageName| {
+        let mut upgrades = planned
+            .iter()
+            .filter(|it| it.from.is_some() && it.to.is_some());
+        upgrades.any(|it| it.package.changed_arch(old) && after.contains_key(&it.package))
+    };
+    let gone = before
+        .keys()
+        .filter(|it| !after.contains_key(*it) && !replaced(it));
     for package in after.keys().chain(gone) {
-        let (from, to) = (before.get(package), after.get(package));
+        let plan = planned.iter().find(|it| it.package == *package);
+        let from = plan.map_or_else(|| before.get(package), |it| version_of(it, before));
+        let to = after.get(package);
         if from == to {
             continue;
         }
-        let plan = planned.iter().find(|it| it.package == *package);
         if plan.is_none() {
             let shown =
                 |it: Option<&String>| it.map_or("nothing".to_owned(), |it| one_line(it, 100));
@@ -100,6 +110,12 @@ mod tests {
             others,
             ["x:amd64 changed from 1 to 5 meanwhile, which was not planned"]
         );
+        // One that becomes a package for all architectures is one action, and nothing else has changed.
+        let mut changes = action("b", Some("1"), Some("2"));
+        changes.package.arch = "all".to_owned();
+        let after_it = parse_list("a:amd64 1\nb:all 2\nc:amd64 1\nx:amd64 1\n");
+        let told = done(&before, &after_it, std::slice::from_ref(&changes));
+        assert_eq!(told, (vec![changes], Vec::new()));
         assert!(open(&planned, &after).is_empty());
         assert_eq!(open(&planned, &before).len(), 3);
     }

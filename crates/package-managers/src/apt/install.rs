@@ -55,38 +55,14 @@ pub(super) fn repair() -> Vec<Program> {
     vec![quiet(Program::new(configure)), quiet(Program::new(fix))]
 }
 
-/// New versions, each by its exact name.
-pub(super) fn download(actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
-    let words: Vec<String> = actions
-        .iter()
-        .filter_map(|it| exact(&it.package, it.to.as_deref()?))
-        .collect();
-    if words.is_empty() {
-        Vec::new()
-    } else {
-        vec![fetch(metadata, to, &words)]
-    }
-}
-
-/// Installed versions, one program each: some cannot be had any more.
-pub(super) fn download_old(
-    actions: &[Action],
-    metadata: &Path,
-    to: &Path,
-) -> Vec<(PackageName, Program)> {
-    let one = |it: &Action| {
-        let word = exact(&it.package, it.from.as_deref()?)?;
-        Some((it.package.clone(), fetch(metadata, to, &[word])))
-    };
-    actions.iter().filter_map(one).collect()
-}
-
-fn exact(package: &PackageName, version: &str) -> Option<String> {
+/// An exact version as a word for apt; `None`: its name is no name of a package or version.
+pub(super) fn exact(package: &PackageName, version: &str) -> Option<String> {
     let is_sane = names::is_askable(package) && names::is_version(version);
     is_sane.then(|| format!("{}={version}", names::word(package)))
 }
 
-fn fetch(metadata: &Path, to: &Path, words: &[String]) -> Program {
+/// Downloads exact versions into a directory.
+pub(super) fn fetch(metadata: &Path, to: &Path, words: &[String]) -> Program {
     let conf = metadata.join("apt.conf").display().to_string();
     let to = to.display().to_string();
     let start = ["sh", "-c", DOWNLOAD, &conf, "sh", &to].map(str::to_owned);

@@ -14,7 +14,7 @@ use super::table::Table;
 use super::{Dnf, ROUNDS_MAX, held_by, holds, stale};
 use crate::ask::{ASK_MAX_S, REFRESH_MAX_S, ask, ask_well, failed, last_lines, script};
 use crate::locks::{self, Lock};
-use crate::rpm::{self, Advisories, Installed, Row, Section, unclassified};
+use crate::rpm::{self, Advisories, Installed, Row, Section};
 use crate::{PackageManager, Survey, Wanted, conffiles};
 
 impl PackageManager for Dnf {
@@ -65,14 +65,8 @@ impl PackageManager for Dnf {
         let advisories = self.advisories(host, metadata)?;
         let held = |name: &str| held_by(&survey.holds, name).map(|it| it.by.clone());
         survey.updates = rpm::updates(&table.rows, &installed, (&offers, &advisories), held);
-        let names = survey.updates.iter().filter(|it| it.from.is_some());
-        let names = names
-            .map(|it| rpm::real_name(&it.package, &it.to))
-            .collect();
-        survey.conffiles = rpm::changed_conffiles(host, &names)?;
-        let unclassified = unclassified(&survey.repositories, &survey.updates);
-        survey.findings.extend(unclassified);
-        Ok(survey)
+        survey.conffiles = rpm::conffiles_of(host, &survey.updates)?;
+        Ok(survey.completed())
     }
 
     fn resolve(
@@ -139,32 +133,32 @@ impl PackageManager for Dnf {
         rpm::repair()
     }
 
-    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
-        let specs: Vec<String> = actions
-            .iter()
-            .filter_map(|it| Some(rpm::spec(&it.package, it.to.as_deref()?)))
-            .collect();
-        if specs.is_empty() {
-            return Vec::new();
-        }
-        self.fetch("install", &specs, metadata, to)
+    fn exact(&self, package: &PackageName, version: &str) -> Option<String> {
+        Some(rpm::spec(package, version))
     }
 
-    fn download_old(
+    fn fetch_new(&self, exact: &[String], metadata: &Path, to: &Path) -> Vec<Program> {
+        self.fetch("install", exact, metadata, to)
+    }
+
+    fn gone(&self) -> &'static [&'static str] {
+        // By HTTP, from a directory, and where no repository lists it either.
+        &[
+            "Status code: 404",
+            "Curl error (37)",
+            "No match for argument: ",
+        ]
+    }
+
+    fn fetch_old(
         &self,
-        actions: &[Action],
+        package: &PackageName,
+        version: &str,
         metadata: &Path,
         to: &Path,
-    ) -> Vec<(PackageName, Program)> {
-        let old = actions
-            .iter()
-            .filter_map(|it| Some((it, it.from.as_deref()?)));
-        let program = |(action, from): (&Action, &str)| {
-            let spec = rpm::spec(&action.package, from);
-            let programs = self.fetch("reinstall", &[spec], metadata, to);
-            (action.package.clone(), in_a_row(&programs))
-        };
-        old.map(program).collect()
+    ) -> Option<Program> {
+        let spec = rpm::spec(package, version);
+        Some(in_a_row(&self.fetch("reinstall", &[spec], metadata, to)))
     }
 
     fn install(

@@ -84,14 +84,8 @@ impl PackageManager for Zypper {
         };
         let known = (&candidates, &advisories);
         survey.updates = rpm::updates(&summary.rows, &installed, known, held);
-        let names = survey.updates.iter().filter(|it| it.from.is_some());
-        let names = names
-            .map(|it| rpm::real_name(&it.package, &it.to))
-            .collect();
-        survey.conffiles = rpm::changed_conffiles(host, &names)?;
-        let unclassified = rpm::unclassified(&survey.repositories, &survey.updates);
-        survey.findings.extend(unclassified);
-        Ok(survey)
+        survey.conffiles = rpm::conffiles_of(host, &survey.updates)?;
+        Ok(survey.completed())
     }
 
     fn resolve(
@@ -166,16 +160,11 @@ impl PackageManager for Zypper {
         rpm::repair()
     }
 
-    fn download(&self, actions: &[Action], metadata: &Path, to: &Path) -> Vec<Program> {
-        let new = actions
-            .iter()
-            .filter_map(|it| Some((&it.package, it.to.as_deref()?)));
-        let specs: Vec<String> = new
-            .map(|(package, to)| Spec::new(package, to).text)
-            .collect();
-        if specs.is_empty() {
-            return Vec::new();
-        }
+    fn exact(&self, package: &PackageName, version: &str) -> Option<String> {
+        Some(Spec::new(package, version).text)
+    }
+
+    fn fetch_new(&self, exact: &[String], metadata: &Path, to: &Path) -> Vec<Program> {
         let cache = metadata.join("packages").display().to_string();
         let head = [
             "--no-refresh",
@@ -186,46 +175,45 @@ impl PackageManager for Zypper {
         ];
         let more = ["--oldpackage", "--auto-agree-with-licenses", "--"];
         let arguments = head.into_iter().chain(more);
-        let fetch = program(metadata, arguments.chain(specs.iter().map(String::as_str)));
+        let fetch = program(metadata, arguments.chain(exact.iter().map(String::as_str)));
         vec![run(&fetch), collect(&cache, to)]
     }
 
-    fn download_old(
+    fn gone(&self) -> &'static [&'static str] {
+        &["not found on medium"]
+    }
+
+    fn fetch_old(
         &self,
-        actions: &[Action],
+        package: &PackageName,
+        version: &str,
         metadata: &Path,
         to: &Path,
-    ) -> Vec<(PackageName, Program)> {
+    ) -> Option<Program> {
         let cache = metadata.join("packages").display().to_string();
-        let old = actions
-            .iter()
-            .filter_map(|it| Some((&it.package, it.from.as_deref()?)));
-        let program = |(package, from): (&PackageName, &str)| {
-            let spec = Spec::new(package, from).text;
-            let arguments = [
-                "--no-refresh",
-                "--pkg-cache-dir",
-                &cache,
-                "download",
-                "--",
-                &spec,
-            ];
-            let fetch = program(metadata, arguments);
-            let file = to.join(rpm::file_name(package, from));
-            // A package that is not to be had is no failure to zypper.
-            let lines = [
-                "set -e".to_owned(),
-                words(&run(&fetch)),
-                words(&collect(&cache, to)),
-                format!(
-                    "test -f {}",
-                    words(&Program::new([file.display().to_string()]))
-                ),
-            ];
-            let shown = fetch.shown().to_string();
-            (package.clone(), script(&lines.join("\n"), &shown, []))
-        };
-        old.map(program).collect()
+        let spec = Spec::new(package, version).text;
+        let arguments = [
+            "--no-refresh",
+            "--pkg-cache-dir",
+            &cache,
+            "download",
+            "--",
+            &spec,
+        ];
+        let fetch = program(metadata, arguments);
+        let file = to.join(rpm::file_name(package, version));
+        // A package that is not to be had is no failure to zypper.
+        let lines = [
+            "set -e".to_owned(),
+            words(&run(&fetch)),
+            words(&collect(&cache, to)),
+            format!(
+                "test -f {}",
+                words(&Program::new([file.display().to_string()]))
+            ),
+        ];
+        let shown = fetch.shown().to_string();
+        Some(script(&lines.join("\n"), &shown, []))
     }
 
     fn install(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_updates::{Action, ActionKind, PackageName, Resolution};
+use hostler_updates::{Action, ActionKind, PackageName, Resolution, changes_arch};
 
 use super::{Asked, Input, Scanned};
 use crate::glob;
@@ -47,12 +47,8 @@ pub(super) fn judge<'a>(input: &Input<'a>, host: &str) -> Verdict<'a> {
         return Verdict::LeftOut(why.clone());
     }
     let most = input.file.policy.preflight.clock_skew_max.0;
-    if scanned.skew_s > most {
+    if let Some(reason) = super::clock_refusal(scanned.skew_s, most) {
         let rule = [Step::Key("preflight"), Step::Key("clock_skew_max")];
-        let reason = format!(
-            "its clock is off by {} seconds, {most} are allowed",
-            scanned.skew_s
-        );
         return out(LeftOutCode::Clock, reason, input.file.rule(&rule));
     }
     let resolution = match &scanned.resolution {
@@ -134,7 +130,7 @@ fn refused<'a>(
     let (action, why, rule) = resolution
         .actions
         .iter()
-        .find_map(|action| forbidden(input, scanned, selection, action))?;
+        .find_map(|action| forbidden(input, scanned, selection, resolution, action))?;
     let what = match action.kind {
         ActionKind::Remove => "remove",
         ActionKind::Install => "install",
@@ -172,12 +168,15 @@ fn forbidden<'a>(
     input: &Input<'_>,
     scanned: &Scanned,
     selection: &Selection,
+    resolution: &Resolution,
     action: &'a Action,
 ) -> Option<Refusal<'a>> {
     let select = &input.file.policy.select;
     let name = &action.package.name;
     let path = |key: &'static str| vec![Step::Key("select"), Step::Key(key)];
     match action.kind {
+        // To the policy one upgrade, which a package manager may do in two halves.
+        _ if changes_arch(action, &resolution.actions) => {}
         ActionKind::Remove if !select.allow_remove.0.contains(name) => {
             return Some((
                 action,

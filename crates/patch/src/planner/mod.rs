@@ -113,6 +113,11 @@ pub fn clock_skew_s(taken_us: i64, asked_us: i64, answered_us: i64) -> u64 {
     off / 1_000_000
 }
 
+/// Why a host is not patched whose clock is off by so many seconds; `None`: it is not off by more than `most`.
+pub fn clock_refusal(skew_s: u64, most: u64) -> Option<String> {
+    (skew_s > most).then(|| format!("its clock is off by {skew_s} seconds, {most} are allowed"))
+}
+
 /// Makes the plan, or says which hosts are to be asked before.
 ///
 /// # Errors

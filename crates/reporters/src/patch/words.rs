@@ -137,7 +137,9 @@ impl Words<'_> {
         let (paint, chatty) = (self.paint, self.chatty);
         let text = match outcome {
             StepOutcome::Done { .. } if chatty => format!("{step}: done"),
-            StepOutcome::Failed { message } => paint.red(&format!("{step} failed: {message}")),
+            StepOutcome::Failed { message } | StepOutcome::Gone { message } => {
+                paint.red(&format!("{step} failed: {message}"))
+            }
             StepOutcome::Unreachable { reason } if chatty || step != Step::Back => {
                 paint.yellow(&format!("{step}: out of reach ({reason})"))
             }

@@ -118,7 +118,9 @@ impl Back {
                 self.same = false;
                 self.last.clone_from(reason);
             }
-            StepOutcome::Failed { message } | StepOutcome::Unknown { message } => {
+            StepOutcome::Failed { message }
+            | StepOutcome::Gone { message }
+            | StepOutcome::Unknown { message } => {
                 self.other_key = None;
                 self.last.clone_from(message);
             }

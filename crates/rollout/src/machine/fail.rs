@@ -5,7 +5,7 @@ use hostler_patch::plan::{HostRollback, SnapshotRule};
 use super::Machine;
 use super::host::Owed;
 use super::place::Place;
-use super::results::{PLAN_MISMATCH, SHORT_WAIT_US, VERSION_GONE, short};
+use super::results::{PLAN_MISMATCH, SHORT_WAIT_US, short};
 use crate::{Failure, FailureKind, Outcome, Step};
 
 /// How often a module is begun at one place if nobody knows what came of it.
@@ -29,13 +29,6 @@ impl Machine {
                 host.healthy = true;
                 host.coming = Some(Outcome::PlanMismatch { reason });
                 self.go(index, Place::Settle, at_us);
-            }
-            Step::Download if is_gone(&message) => {
-                let reason = message.trim_start_matches(VERSION_GONE).trim().to_owned();
-                match self.gone(index, &reason) {
-                    Ok(()) => self.go(index, Place::Settle, at_us),
-                    Err(message) => self.step_failed(index, step, message, at_us),
-                }
             }
             Step::Look => {
                 self.finding(index, format!("{step}: {message}"));
@@ -64,6 +57,14 @@ impl Machine {
                 self.go(index, place, at_us);
             }
             _ => self.step_failed(index, step, message, at_us),
+        }
+    }
+
+    /// A version that the plan has can be had no more.
+    pub(super) fn version_gone(&mut self, index: usize, step: Step, message: &str, at_us: i64) {
+        match self.gone(index, &short(message)) {
+            Ok(()) => self.go(index, Place::Settle, at_us),
+            Err(message) => self.step_failed(index, step, message, at_us),
         }
     }
 
@@ -186,19 +187,4 @@ impl Machine {
             at_us,
         );
     }
-}
-
-/// Does a download say that no source has the version any more? What apt (by HTTP, from a directory: `copy:` and `file:`),
-/// pacman and apk, dnf, and zypper say of it.
-fn is_gone(message: &str) -> bool {
-    let words = [
-        "404  Not Found",
-        "404 Not Found",
-        "Failed to stat - stat (2: No such file",
-        "File not found - ",
-        "error: 404",
-        "Status code: 404",
-        "not found on medium",
-    ];
-    message.starts_with(VERSION_GONE) || words.iter().any(|it| message.contains(it))
 }

@@ -112,6 +112,8 @@ pub(crate) struct Host {
     pub(crate) tries: u32,
     pub(crate) attempts: BTreeMap<Step, u32>,
     pub(crate) admitted_us: i64,
+    /// Before this the host was not asked what its last step gave.
+    pub(crate) asked_us: i64,
     pub(crate) until_us: Option<i64>,
     /// How often the gates of its groups said no in a row.
     pub(crate) reds: u32,
@@ -159,6 +161,7 @@ impl Default for Host {
             tries: 0,
             attempts: BTreeMap::new(),
             admitted_us: 0,
+            asked_us: 0,
             until_us: None,
             reds: 0,
             lost: None,

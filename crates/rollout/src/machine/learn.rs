@@ -1,5 +1,6 @@
 //! What is kept of what a step gave.
 
+use hostler_patch::planner::{clock_refusal, clock_skew_s};
 use hostler_updates::{
     Baseline, Difference, Downloaded, Installed, Preflight, RebootNeed, Restarted, RolledBack,
     Snapshot,
@@ -21,6 +22,7 @@ impl Machine {
         index: usize,
         step: Step,
         values: &Value,
+        at_us: i64,
     ) -> Result<Next, String> {
         match step {
             Step::Resolve => {
@@ -28,7 +30,7 @@ impl Machine {
                 let ends = self.hosts[index].coming.is_some();
                 return Ok(if ends { Next::Settle } else { Next::On });
             }
-            Step::Preflight => return Ok(self.preflight(index, read(values, "preflight")?)),
+            Step::Preflight => return Ok(self.preflight(index, read(values, "preflight")?, at_us)),
             Step::Download => {
                 let downloaded: Downloaded = read(values, "downloaded")?;
                 for it in downloaded.without_way_back {
@@ -93,7 +95,10 @@ impl Machine {
         Ok(Next::On)
     }
 
-    fn preflight(&mut self, index: usize, preflight: Preflight) -> Next {
+    fn preflight(&mut self, index: usize, mut preflight: Preflight, at_us: i64) -> Next {
+        let skew = clock_skew_s(preflight.clock_us, self.hosts[index].asked_us, at_us);
+        let most = self.plan.procedure.clock_skew_max_s;
+        preflight.refused.extend(clock_refusal(skew, most.into()));
         for line in preflight.repaired {
             self.finding(index, format!("repaired: {line}"));
         }

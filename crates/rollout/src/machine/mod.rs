@@ -27,7 +27,7 @@ pub(crate) use calls::asks_a_host;
 use host::Host;
 pub use host::{Owed, Stage};
 use proven::Versions;
-pub use results::{PLAN_MISMATCH, VERSION_GONE};
+pub use results::PLAN_MISMATCH;
 use waves::WaveState;
 
 /// What is to be done.

@@ -22,8 +22,6 @@ const FINDINGS: usize = 200;
 
 /// Begins the message of a step that found the host not as planned.
 pub const PLAN_MISMATCH: &str = "plan_mismatch:";
-/// Begins the message of a download whose version no source has any more.
-pub const VERSION_GONE: &str = "version_gone:";
 
 impl Machine {
     /// To a place, or to the first one after it that applies.
@@ -160,6 +158,7 @@ impl Machine {
                 match answered {
                     StepOutcome::Done { values } => self.done(index, step, values, at_us),
                     StepOutcome::Failed { message } => self.failed(index, step, message, at_us),
+                    StepOutcome::Gone { message } => self.version_gone(index, step, message, at_us),
                     StepOutcome::Unknown { message } => self.unknown(index, step, message, at_us),
                     StepOutcome::Unreachable { .. } | StepOutcome::HostKey { .. } => {}
                 }
@@ -175,6 +174,7 @@ impl Machine {
                 return;
             }
             StepOutcome::Failed { message }
+            | StepOutcome::Gone { message }
             | StepOutcome::Unknown { message }
             | StepOutcome::HostKey { message } => message.clone(),
             StepOutcome::Unreachable { reason } => reason.clone(),
@@ -233,7 +233,7 @@ impl Machine {
     }
 
     fn done(&mut self, index: usize, step: Step, values: &Value, at_us: i64) {
-        match self.learn(index, step, values) {
+        match self.learn(index, step, values, at_us) {
             Ok(Next::On) => match Owed::of(step) {
                 Some(owed) => {
                     self.hosts[index].owed.remove(&owed);

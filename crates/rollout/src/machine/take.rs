@@ -97,11 +97,18 @@ impl Machine {
                 let index = self.find(host)?;
                 let state = &mut self.hosts[index];
                 let doing = state.doing.take();
-                if doing.is_none_or(|it| it.step != *step || it.attempt != *attempt) {
+                let Some(doing) = doing.filter(|it| it.step == *step && it.attempt == *attempt)
+                else {
                     return Err(Misfit(format!(
                         "{host} was not doing {step}, attempt {attempt}"
                     )));
-                }
+                };
+                // An answer that is asked for again may be from the first time.
+                state.asked_us = if doing.again {
+                    state.admitted_us
+                } else {
+                    doing.began_us
+                };
                 self.ended(index, *step, *attempt, outcome, at_us);
             }
             Note::Left { host, reason } => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hostler_rollout::{CommandOutcome, Hosts, Later, StepCall, StepOutcome, StepWork};
+use hostler_rollout::{CommandOutcome, Hosts, Later, Step, StepCall, StepOutcome, StepWork};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -21,6 +21,8 @@ pub(crate) fn at(seconds: i64) -> i64 {
 pub(crate) enum Fault {
     /// It fails with this message.
     Fail(&'static str),
+    /// It fails with this message: no source has a version any more.
+    Gone(&'static str),
     /// It is done, and these are its values.
     Answer(Value),
     /// Nobody knows what came of it; `true`: it was done.
@@ -57,6 +59,8 @@ pub(crate) struct SimHost {
     pub(crate) probes: VecDeque<Probe>,
     pub(crate) needs_reboot: bool,
     pub(crate) pending_reboot: bool,
+    /// How far its clock is ahead.
+    pub(crate) clock_off_s: i64,
     memory: BTreeMap<String, StepOutcome>,
     running: BTreeSet<String>,
     pub(crate) done: BTreeMap<String, u32>,
@@ -168,6 +172,9 @@ impl Fleet {
             Some(Fault::Fail(message)) => Some(StepOutcome::Failed {
                 message: message.to_owned(),
             }),
+            Some(Fault::Gone(message)) => Some(StepOutcome::Gone {
+                message: message.to_owned(),
+            }),
             Some(Fault::Answer(values)) => Some(StepOutcome::Done { values }),
             Some(Fault::Unknown(done)) => {
                 if done {
@@ -179,7 +186,11 @@ impl Fleet {
             }
             Some(Fault::Slow(_)) | None => None,
         };
-        let outcome = outcome.unwrap_or_else(|| self.effect(&call));
+        let mut outcome = outcome.unwrap_or_else(|| self.effect(&call));
+        if let (Step::Preflight, StepOutcome::Done { values }) = (call.step, &mut outcome) {
+            let off_us = self.with(&call.host, |it| it.clock_off_s) * 1_000_000;
+            values["preflight"]["clock_us"] = (self.now_us() + off_us).into();
+        }
         self.with(&call.host, |it| {
             it.running.remove(&name);
             it.memory.insert(name, outcome);

@@ -151,10 +151,18 @@ async fn hosts_that_fail_side_by_side_each_say_why() {
     let mut took = Vec::new();
     for entry in sim.entries() {
         match entry.note {
-            Note::Begun { host, step, .. } if step == Step::Install => {
+            Note::Begun {
+                host,
+                step: Step::Install,
+                ..
+            } => {
                 begun.insert(host, entry.at_us);
             }
-            Note::Ended { host, step, .. } if step == Step::Install => {
+            Note::Ended {
+                host,
+                step: Step::Install,
+                ..
+            } => {
                 took.push((entry.at_us - begun[&host]) / 1_000_000);
             }
             _ => {}

@@ -361,6 +361,36 @@ async fn a_canary_wave_that_patches_nothing_halts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_went_wrong_since_the_plan_keeps_a_host_out() {
+    for (off_s, refused) in [
+        (30, None),
+        (
+            90,
+            Some("refused: its clock is off by 90 seconds, 30 are allowed"),
+        ),
+        // It was asked three seconds before it answered.
+        (
+            -90,
+            Some("refused: its clock is off by 87 seconds, 30 are allowed"),
+        ),
+    ] {
+        let sim = Sim::new(small(&["a"]));
+        sim.fleet.with("a", |it| it.clock_off_s = off_s);
+        sim.run().await;
+        let outcome = match refused {
+            Some(reason) => Outcome::Deferred {
+                reason: reason.to_owned(),
+            },
+            None => Outcome::Done,
+        };
+        assert_eq!(sim.outcome("a"), Some(outcome));
+        sim.fleet.with("a", |it| {
+            assert_eq!(it.packages["nginx"] == "2", refused.is_none());
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wave_without_hosts_and_a_rehearsal_pass() {
     let mut plan = super::plans::plan(
         vec![wave("none", 1), wave("some", 2)],

@@ -255,6 +255,7 @@ pub(crate) fn brief(entry: &Entry) -> String {
             let came = match outcome {
                 StepOutcome::Done { .. } => "done".to_owned(),
                 StepOutcome::Failed { message } => format!("failed ({message})"),
+                StepOutcome::Gone { message } => format!("gone ({message})"),
                 StepOutcome::Unreachable { .. } => "unreachable".to_owned(),
                 StepOutcome::HostKey { .. } => "other host key".to_owned(),
                 StepOutcome::Unknown { .. } => "unknown".to_owned(),
