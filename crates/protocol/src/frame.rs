@@ -16,7 +16,7 @@ pub const FRAME_MAX: usize = 16 << 20;
 pub const HEADER_LEN: usize = 6;
 
 /// What every message may become.
-const SMALL_MEMORY: usize = 1 << 20;
+const SMALL_MEMORY: usize = 4 << 20;
 /// How much larger than on the wire a message may be in memory, beyond that.
 const GROWTH_MAX: usize = 16;
 /// Largest memory that any message may become.
@@ -161,13 +161,13 @@ mod tests {
     #[test]
     fn what_a_message_becomes_is_bounded() {
         let nothing = || Value::list([]);
-        // 256 KiB on the wire, and 9 MiB in memory.
-        let empty = Value::list((0..1 << 17).map(|_| nothing()));
+        // 2 MiB on the wire, and 72 MiB in memory.
+        let empty = Value::list((0..1 << 20).map(|_| nothing()));
         assert!(matches!(read(&empty), Err(FrameError::TooManyParts(..))));
-        let maps = Value::list((0..1 << 17).map(|_| Value::from(Map::new())));
+        let maps = Value::list((0..1 << 20).map(|_| Value::from(Map::new())));
         assert!(matches!(read(&maps), Err(FrameError::TooManyParts(..))));
         // The same within others that are no values.
-        let warnings = vec![String::new(); 1 << 17];
+        let warnings = vec![String::new(); 1 << 20];
         let bytes = encode(0, &warnings).unwrap();
         let refused = decode::<Vec<String>>(&bytes[HEADER_LEN..]);
         assert!(matches!(refused, Err(FrameError::TooManyParts(..))));
