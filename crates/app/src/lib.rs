@@ -19,6 +19,7 @@ mod inputs;
 mod keeping;
 mod list;
 mod locks;
+mod open_files;
 mod origins;
 mod patch;
 mod plan;
