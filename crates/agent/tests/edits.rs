@@ -357,3 +357,64 @@ fn programs_that_cannot_be_started_are_failures() {
     assert_eq!(msg(&outcome), "non-zero return code");
     assert_eq!(outcome.fields.get("rc"), Some(&3.into()));
 }
+
+#[test]
+fn other_names_of_a_replaced_file_are_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, other) = (dir.path().join("f"), dir.path().join("other"));
+    fs::write(&path, "old\n").unwrap();
+    fs::hard_link(&path, &other).unwrap();
+    let mut session = Session::greeted();
+    let args = [("dest", text(&path))];
+    let payload = Content::Bytes(b"new\n".to_vec());
+    let mut look = session.task("copy", vec![item_with(payload, &args)]);
+    look.check = true;
+    let foreseen = session.run_task(0, look).pop().unwrap();
+    let line = [("path", text(&path)), ("line", "x".into())];
+    let edited = session.run("lineinfile", &line);
+    for outcome in [foreseen, edited] {
+        let warned = outcome.warnings.concat();
+        assert!(
+            warned.contains("1 other name") && warned.contains("hard link"),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(fs::read_to_string(&other).unwrap(), "old\n");
+    assert_eq!(put(&mut session, "new\n", &args).warnings, [""; 0]);
+}
+
+#[test]
+fn what_is_no_file_is_not_replaced_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let made = |program: &str, args: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        command
+            .args(args)
+            .current_dir(dir.path())
+            .status()
+            .unwrap()
+            .success()
+    };
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    assert!(made("mkfifo", &["fifo"]));
+    fs::create_dir(path("directory")).unwrap();
+    let mut kinds = vec!["socket", "fifo", "directory"];
+    // Whether devices can be made depends on where the test runs.
+    kinds.extend(made("mknod", &["device", "c", "1", "3"]).then_some("device"));
+    let mut session = Session::greeted();
+    for kind in kinds {
+        let before = fs::symlink_metadata(path(kind)).unwrap();
+        let copied = put(&mut session, "new\n", &[("dest", text(&path(kind)))]);
+        assert!(copied.failed.is_some(), "{kind}: {copied:?}");
+        let line = [("path", text(&path(kind))), ("line", "x".into())];
+        let edited = session.run("lineinfile", &line);
+        assert!(edited.failed.is_some(), "{kind}: {edited:?}");
+        let after = fs::symlink_metadata(path(kind)).unwrap();
+        assert_eq!(
+            (before.ino(), before.mode()),
+            (after.ino(), after.mode()),
+            "{kind}"
+        );
+    }
+}

@@ -50,6 +50,10 @@ pub(crate) fn connector(request: &ApplyRequest, config: SshConfig) -> Connector 
         host_key_policy: policy,
         deadlines,
         gate: GateLimits::default(),
+        password_trials: request
+            .connect
+            .password_trials
+            .unwrap_or(ConnectorSettings::PASSWORD_TRIALS),
     })
 }
 

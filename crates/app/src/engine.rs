@@ -19,7 +19,7 @@ use crate::connecting::{connector, image};
 use crate::inputs::Inputs;
 use crate::keeping::{self, Kept, Subject};
 use crate::refusal::Refusal;
-use crate::reporting;
+use crate::reporting::{self, HiddenTexts};
 use crate::request::{ApplyRequest, ExitCode};
 use crate::settings::{settings, var_store};
 use crate::undiffed::Undiffed;
@@ -31,6 +31,7 @@ type Tell = Box<dyn Fn(&str) + Send + Sync>;
 pub(crate) struct Engine {
     /// What its plays share.
     pub(crate) run: Arc<RunContext>,
+    mask: Mask,
     kept: Kept,
     reporting: JoinHandle<()>,
     tell: Tell,
@@ -56,6 +57,9 @@ impl Engine {
             interrupts,
             tell,
         } = audience;
+        if let Some(problem) = crate::open_files::too_few(subject.hosts.len()) {
+            return Err(vec![problem].into());
+        }
         let mut kept = keeping::begin(subject, terms.keeping, &interrupts, &*tell).await?;
         if !request.diff {
             reporters = reporters.into_iter().map(Undiffed::boxed).collect();
@@ -75,6 +79,7 @@ impl Engine {
             events,
             interrupts,
         );
+        let mask = terms.mask.clone();
         let mut run = run.telling_secrets(learning(terms.mask));
         if let Some(bound) = terms.bound {
             run = run.bound_by(bound);
@@ -84,6 +89,7 @@ impl Engine {
         }
         let engine = Engine {
             run: Arc::new(run.with_contents(terms.contents)),
+            mask,
             kept,
             reporting,
             tell,
@@ -135,6 +141,11 @@ impl Engine {
     /// Was its lock taken away?
     pub(crate) fn lost_lock(&self) -> bool {
         self.kept.lost_lock()
+    }
+
+    /// For what is shown or kept beside the events.
+    pub(crate) fn hidden(&self) -> HiddenTexts {
+        HiddenTexts::new(&self.run.sources, &self.mask)
     }
 
     /// How it is kept.

@@ -20,6 +20,7 @@ mod keeping;
 mod list;
 mod locks;
 mod mandate;
+mod open_files;
 mod origins;
 mod patch;
 mod plan;

@@ -19,12 +19,7 @@ pub(crate) fn start(
     mask: &Mask,
 ) -> (mpsc::UnboundedSender<RunEvent>, JoinHandle<()>) {
     let (events, receiver) = mpsc::unbounded_channel();
-    let mut hidden = HiddenTexts {
-        sources: sources.clone(),
-        mask: mask.clone(),
-        known: 0,
-    };
-    hidden.learn();
+    let mut hidden = HiddenTexts::new(sources, mask);
     let thread = std::thread::spawn(move || report(receiver, reporters, &mut hidden));
     (events, thread)
 }
@@ -61,14 +56,30 @@ fn report(
     }
 }
 
-/// What the user's files mark `!secret`, for a mask.
-struct HiddenTexts {
+/// A mask that keeps learning what the user's files mark `!secret`.
+pub(crate) struct HiddenTexts {
     sources: SourceMap,
     mask: Mask,
     known: usize,
 }
 
 impl HiddenTexts {
+    pub(crate) fn new(sources: &SourceMap, mask: &Mask) -> Self {
+        let mut hidden = HiddenTexts {
+            sources: sources.clone(),
+            mask: mask.clone(),
+            known: 0,
+        };
+        hidden.learn();
+        hidden
+    }
+
+    /// Takes out of a text what is secret by now.
+    pub(crate) fn text(&mut self, text: &mut String) {
+        self.learn();
+        self.mask.text(text);
+    }
+
     fn learn(&mut self) {
         let hidden = self.sources.hidden_since(self.known);
         self.known += hidden.len();

@@ -86,6 +86,8 @@ pub struct ConnectRequest {
     pub accept_new_host_keys: bool,
     /// `-F`: an `ssh_config` file instead of the user's.
     pub ssh_config: Option<PathBuf>,
+    /// `--password-trials`: so many hosts must refuse a password, and none accept it, for it to be tried on no other.
+    pub password_trials: Option<u32>,
 }
 
 /// Whom to become, where playbook and inventory do not say.

@@ -168,6 +168,7 @@ impl StoredRequest {
                 ssh_extra_args: it.ssh_extra_args,
                 accept_new_host_keys: it.accept_new_host_keys,
                 ssh_config: it.ssh_config,
+                password_trials: given.connect.password_trials,
             },
             r#become: BecomeRequest {
                 r#become: it.becomes,

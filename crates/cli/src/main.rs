@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         return hostler_demo::host_main(args);
     }
     no_core_dumps();
+    all_files_there_are();
     let cli = match Cli::read(program.into_iter().chain(args)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -57,6 +58,24 @@ fn no_core_dumps() {
     // Lowering a limit of one's own is always allowed.
     let _ = setrlimit(Resource::Core, limit);
 }
+
+/// Each host is a connection, and many systems give 1024 files of the 1,000,000 that may be had. Programs that are started
+/// have the same limit, which matters to those alone that still use `select`.
+fn all_files_there_are() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: Some(limit.maximum.unwrap_or(FILES_MAX).min(FILES_MAX)),
+        ..limit
+    };
+    if raised.current > limit.current && limit.current.is_some() {
+        // Where it is not allowed, the limit that there is counts.
+        let _ = setrlimit(Resource::Nofile, raised);
+    }
+}
+
+/// More are of no use.
+const FILES_MAX: u64 = 1 << 16;
 
 /// Help and version are answers; anything else is a wrong command line, for which ansible-playbook ends with 5.
 fn usage(error: &clap::Error) -> ExitCode {

@@ -152,6 +152,10 @@ pub(crate) struct ConnectArgs {
     /// Configuration of ssh to read instead of ~/.ssh/config
     #[arg(short = 'F', long, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,
+    /// Try a password on no more hosts once so many have refused it and none has accepted it, so that no accounts are locked; 3
+    /// if not given, 0 tries it on every host
+    #[arg(long, value_name = "NUMBER")]
+    pub password_trials: Option<u32>,
     /// Store the keys of unknown hosts instead of refusing them; changed keys are refused all the same
     #[arg(long)]
     pub accept_new: bool,
@@ -271,6 +275,7 @@ impl ConnectArgs {
             ssh_common_args,
             ssh_extra_args,
             ssh_config,
+            password_trials,
             accept_new,
         } = self;
         let password = match &connection_password_file {
@@ -289,6 +294,7 @@ impl ConnectArgs {
             ssh_extra_args,
             accept_new_host_keys: accept_new || !environment.host_key_checking,
             ssh_config,
+            password_trials,
         })
     }
 }

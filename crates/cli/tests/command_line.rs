@@ -166,3 +166,36 @@ fn an_unreachable_host_ends_with_4_and_a_recap_that_scripts_read() {
         "{lines}"
     );
 }
+
+#[test]
+fn files_that_are_missing_are_named_before_the_first_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let hosts = format!("web1 ansible_host=127.0.0.1 ansible_port={port}\n");
+    std::fs::write(directory.path().join("hosts"), hosts).unwrap();
+    let missing =
+        "- hosts: all\n  gather_facts: false\n  vars_files: [missing.yml]\n  tasks: [{ping: }]\n";
+    let source =
+        "- hosts: all\n  gather_facts: false\n  tasks: [{copy: {src: missing.yml, dest: /x}}]\n";
+    let cases = [
+        (GOOD, &["-e", "@missing.yml"][..]),
+        (GOOD, &["--connection-password-file", "missing.yml"]),
+        (GOOD, &["--become-password-file", "missing.yml"]),
+        (GOOD, &["-F", "missing.yml"]),
+        (GOOD, &["-i", "missing.yml"]),
+        (missing, &[]),
+        (source, &[]),
+    ];
+    for (text_of_play, more) in cases {
+        playbook(directory.path(), text_of_play);
+        let args = [&["apply", "site.yml", "-i", "hosts"][..], more].concat();
+        let out = hostler(directory.path(), &args);
+        let said = text(&out.stdout) + &text(&out.stderr);
+        assert!(matches!(out.status.code(), Some(4 | 5)), "{args:?}: {said}");
+        assert!(said.contains("missing.yml"), "{args:?}: {said}");
+        let none = listener.accept().map(|_| ()).map_err(|it| it.kind());
+        assert_eq!(none, Err(std::io::ErrorKind::WouldBlock), "{args:?}");
+    }
+}

@@ -290,6 +290,11 @@ impl Agent {
                     .map(|number| format!("warning {number} of very many that nobody needs"))
                     .collect();
             }
+            Lie::ManyParts => {
+                let parts = (0..1 << 20).map(|_| Value::list([]));
+                outcome.fields.insert("stdout_lines", Value::list(parts));
+            }
+            Lie::EmptyWarnings => outcome.warnings = vec![String::new(); 2 << 20],
             Lie::Texts => {
                 for name in ["msg", "stdout", "stderr", "path", "dest", TEXT] {
                     outcome.fields.insert(name, TEXT);

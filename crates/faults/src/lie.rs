@@ -38,6 +38,10 @@ pub enum Lie {
     DeepValue,
     /// A list that says that it has as many items as a number can say.
     LongList,
+    /// Very many empty lists in a small message.
+    ManyParts,
+    /// Very many empty warnings in a small message.
+    EmptyWarnings,
     /// Another program's hash in its hello.
     WrongHash,
     /// Its first message is not a hello.
@@ -97,6 +101,8 @@ impl Lie {
         Lie::ManyWarnings,
         Lie::DeepValue,
         Lie::LongList,
+        Lie::ManyParts,
+        Lie::EmptyWarnings,
         Lie::WrongHash,
         Lie::NoHello,
         Lie::TwoHellos,

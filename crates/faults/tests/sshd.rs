@@ -35,6 +35,7 @@ fn deadlines(all: Duration) -> Deadlines {
         key_exchange: all,
         authentication: all,
         agent: all,
+        silence: all,
     }
 }
 
@@ -50,6 +51,7 @@ fn connector(deadlines: Deadlines) -> Connector {
         host_key_policy: HostKeyPolicy::Off,
         deadlines,
         gate: GateLimits::default(),
+        password_trials: ConnectorSettings::PASSWORD_TRIALS,
     })
 }
 
@@ -236,6 +238,92 @@ async fn a_password_is_tried_once() {
             "{end:?}"
         );
     }
+}
+
+async fn servers(count: usize, evil: Evil) -> Vec<EvilSshd> {
+    let mut servers = Vec::new();
+    for _ in 0..count {
+        servers.push(EvilSshd::start(evil).await.expect("server"));
+    }
+    servers
+}
+
+/// Connects to all of them at the same time, with this password; gives the failures.
+async fn failures_of(
+    connector: &Arc<Connector>,
+    servers: &[EvilSshd],
+    password: &str,
+) -> Vec<Unreachable> {
+    let mut connecting = tokio::task::JoinSet::new();
+    for server in servers {
+        let connector = Arc::clone(connector);
+        let mut target = target(server.address.port());
+        target.password = Some(Secret::new(password));
+        connecting.spawn(async move { connector.connect(&target).await.err() });
+    }
+    let came = connecting.join_all().await;
+    came.into_iter().flatten().collect()
+}
+
+fn tried(servers: &[EvilSshd]) -> usize {
+    servers.iter().map(EvilSshd::passwords).sum()
+}
+
+#[tokio::test]
+async fn a_password_that_three_hosts_refuse_goes_to_no_other() {
+    for evil in [Evil::RefusesEverybody, Evil::Prompts] {
+        let servers = servers(20, evil).await;
+        let connector = Arc::new(connector(deadlines(LONG)));
+        let failures = failures_of(&connector, &servers, "wrong").await;
+        assert_eq!((failures.len(), tried(&servers)), (20, 3), "{evil:?}");
+        let spared = failures
+            .iter()
+            .filter(|it| it.detail.contains("password not tried: "));
+        assert_eq!(spared.clone().count(), 17);
+        for failure in spared {
+            assert_eq!(failure.reason, Reason::Auth);
+            let named = servers.iter().filter(|it| {
+                let name = format!("127.0.0.1:{}", it.address.port());
+                it.passwords() == 1 && failure.detail.contains(&name)
+            });
+            assert_eq!(named.count(), 3, "{failure}");
+            assert!(failure.detail.contains("--password-trials"), "{failure}");
+            assert!(!failure.detail.contains("wrong"), "{failure}");
+        }
+        // Later hosts are spared too; another password is tried.
+        let later = EvilSshd::start(evil).await.expect("server");
+        let later = [later];
+        assert_eq!(failures_of(&connector, &later, "wrong").await.len(), 1);
+        assert_eq!(tried(&later), 0);
+        failures_of(&connector, &later, "other").await;
+        assert_eq!(tried(&later), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_one_host_accepts_is_tried_on_all() {
+    let good = EvilSshd::start(Evil::Prompts).await.expect("server");
+    let servers = servers(20, Evil::RefusesEverybody).await;
+    let connector = Arc::new(connector(deadlines(LONG)));
+    connector
+        .connect(&target(good.address.port()))
+        .await
+        .expect("in");
+    let failures = failures_of(&connector, &servers, "hunter2").await;
+    assert_eq!((failures.len(), tried(&servers)), (20, 20));
+}
+
+#[tokio::test]
+async fn three_hosts_are_tried_whatever_they_say() {
+    let servers = servers(3, Evil::RefusesEverybody).await;
+    let connector = Arc::new(connector(deadlines(LONG)));
+    let failures = failures_of(&connector, &servers, "wrong").await;
+    assert_eq!((failures.len(), tried(&servers)), (3, 3));
+    assert!(
+        failures
+            .iter()
+            .all(|it| it.detail.contains("password refused"))
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use hostler_module_api::change::{MakeDir, TEXT_SHOWN_MAX};
 use hostler_module_api::prelude::*;
 use hostler_module_api::digest;
 
-use crate::files::{Mode, Wanted, expand_path, path_info, real_path, with_file_args};
+use crate::files::{Mode, Wanted, expand_path, path_info, real_path, warn_of_other_names, with_file_args};
 
 with_file_args! {
     /// Put content into a file on the host: a file of the controller, a text, or another file or directory of the
@@ -344,6 +344,7 @@ impl OneFile {
             },
         );
         self.wanted.plan_attributes(&self.dest, &mut plan);
+        warn_of_other_names(&self.dest, file, &mut plan);
         Ok(plan)
     }
 

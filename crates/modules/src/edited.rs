@@ -16,7 +16,7 @@ use hostler_python_regex::{Flags, Regex, RegexError};
 #[cfg(test)]
 pub(crate) use answers::check_answers;
 
-use crate::files::{FileArgs, Wanted, expand_path, real_path};
+use crate::files::{FileArgs, Wanted, expand_path, real_path, warn_of_other_names};
 
 /// Largest file that is edited. Configuration files are a thousand times smaller; the bound keeps an agent on a small
 /// host from filling its memory.
@@ -149,6 +149,7 @@ impl EditedFile {
             },
         );
         self.wanted.plan_attributes(&self.path, plan);
+        warn_of_other_names(&self.path, self.stat.as_ref(), plan);
         Ok(())
     }
 

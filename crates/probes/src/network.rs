@@ -227,7 +227,9 @@ fn place(trie: &Trie, routes: &[Route]) -> (Vec<Ipv4>, bool) {
             it.gateway == 0 && it.mask != 0 && u32::from(address) & it.mask == it.destination
         };
         let mut found: Vec<&Route> = routes.iter().filter(on_link).collect();
-        hostler_value::order::sort_by(&mut found, |a, b| b.mask.count_ones().cmp(&a.mask.count_ones()));
+        hostler_value::order::sort_by(&mut found, |a, b| {
+            b.mask.count_ones().cmp(&a.mask.count_ones())
+        });
         let Some(route) = found.first() else {
             certain = false;
             continue;

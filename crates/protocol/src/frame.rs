@@ -1,7 +1,10 @@
 //! Frames: a sans-I/O codec that both ends share.
 
+use hostler_value::DEPTH_MAX;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::bounded::{Budget, Counted};
 
 /// What an agent writes before its first frame. The first byte cannot occur in UTF-8 text.
 pub const MAGIC: [u8; 16] = *b"\xffhostler-agent1\n";
@@ -12,12 +15,25 @@ pub const FRAME_MAX: usize = 16 << 20;
 /// Bytes before a message: its length and its lane.
 pub const HEADER_LEN: usize = 6;
 
+/// What every message may become.
+const SMALL_MEMORY: usize = 4 << 20;
+/// How much larger than on the wire a message may be in memory, beyond that.
+const GROWTH_MAX: usize = 16;
+/// Largest memory that any message may become.
+const MEMORY_MAX: usize = 12 * FRAME_MAX;
+
 /// Bytes on the channel that are not ours.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The announced length is beyond the bound.
     #[error("frame of {0} bytes announced; at most {FRAME_MAX} are accepted")]
     TooLong(usize),
+    /// A message whose parts would take much more memory than the message.
+    #[error("a message of {0} bytes has too many parts: they would take more than {1} bytes")]
+    TooManyParts(usize, usize),
+    /// A message with a value in a value, and so on, without end.
+    #[error("a value is nested deeper than {DEPTH_MAX} levels")]
+    TooDeep,
     /// A message that does not decode.
     #[error("message cannot be read: {0}")]
     Message(#[from] postcard::Error),
@@ -39,12 +55,28 @@ pub fn encode<T: Serialize>(lane: u16, message: &T) -> Result<Vec<u8>, FrameErro
     Ok(frame)
 }
 
-/// Reads a message.
+/// Reads a message. What it becomes in memory is bounded too, by [`memory_max`].
 ///
 /// # Errors
-/// If the bytes are not that message.
+/// If the bytes are not that message, or it would become too large.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
-    Ok(postcard::from_bytes(bytes)?)
+    let budget = Budget::new(memory_max(bytes.len()));
+    let mut input = postcard::Deserializer::from_bytes(bytes);
+    let counted = Counted {
+        inner: &mut input,
+        budget: &budget,
+    };
+    T::deserialize(counted).map_err(|error| match () {
+        () if budget.exceeded() => FrameError::TooManyParts(bytes.len(), memory_max(bytes.len())),
+        () if budget.deepest() >= DEPTH_MAX => FrameError::TooDeep,
+        () => FrameError::Message(error),
+    })
+}
+
+/// Largest memory that a message of so many bytes may become. Real ones take up to ten times what they are on the wire
+/// (short names with booleans, as `find` answers); those of a hostile host could take a hundred times that.
+fn memory_max(bytes: usize) -> usize {
+    (SMALL_MEMORY + GROWTH_MAX * bytes).min(MEMORY_MAX)
 }
 
 /// Collects bytes and gives whole frames.
@@ -98,6 +130,8 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use hostler_value::{Map, Value};
+
     use super::*;
 
     #[test]
@@ -118,6 +152,57 @@ mod tests {
             (3, "hello")
         );
         assert_eq!(decode::<u32>(&seen[1].1).unwrap(), 7);
+    }
+
+    fn read(value: &Value) -> Result<Value, FrameError> {
+        decode(&encode(0, value).unwrap()[HEADER_LEN..])
+    }
+
+    #[test]
+    fn what_a_message_becomes_is_bounded() {
+        let nothing = || Value::list([]);
+        // 2 MiB on the wire, and 72 MiB in memory.
+        let empty = Value::list((0..1 << 20).map(|_| nothing()));
+        assert!(matches!(read(&empty), Err(FrameError::TooManyParts(..))));
+        let maps = Value::list((0..1 << 20).map(|_| Value::from(Map::new())));
+        assert!(matches!(read(&maps), Err(FrameError::TooManyParts(..))));
+        // The same within others that are no values.
+        let warnings = vec![String::new(); 1 << 20];
+        let bytes = encode(0, &warnings).unwrap();
+        let refused = decode::<Vec<String>>(&bytes[HEADER_LEN..]);
+        assert!(matches!(refused, Err(FrameError::TooManyParts(..))));
+    }
+
+    #[test]
+    fn real_messages_fit() {
+        // As `find` answers: small names, booleans, numbers.
+        let file = |number: i64| {
+            let mut map = Map::new();
+            for name in ["isuid", "isgid", "isreg", "islnk", "xusr", "rgrp", "woth"] {
+                map.insert(name, number % 2 == 0);
+            }
+            map.insert("path", format!("/srv/{number}"));
+            map.insert("size", number);
+            map.insert("mtime", 1.5);
+            Value::from(map)
+        };
+        let found = Value::list((0..10_000).map(file));
+        assert_eq!(read(&found).unwrap(), found);
+        let numbers = Value::list((0..1 << 17).map(Value::Int));
+        assert_eq!(read(&numbers).unwrap(), numbers);
+        let huge = Value::str("x".repeat(FRAME_MAX - 100));
+        assert_eq!(read(&huge).unwrap(), huge);
+        let bytes = vec![7_u8; 2 << 20];
+        let frame = encode(0, &bytes).unwrap();
+        assert_eq!(decode::<Vec<u8>>(&frame[HEADER_LEN..]).unwrap(), bytes);
+    }
+
+    #[test]
+    fn what_is_too_deep_says_so() {
+        let bytes = [vec![6, 1].repeat(100_000), vec![0]].concat();
+        assert!(matches!(decode::<Value>(&bytes), Err(FrameError::TooDeep)));
+        let deep = (0..DEPTH_MAX - 1).fold(Value::Null, |inner, _| Value::list([inner]));
+        assert_eq!(read(&deep).unwrap(), deep);
     }
 
     #[test]

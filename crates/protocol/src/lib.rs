@@ -7,7 +7,7 @@
 //! A frame is `length: u32 LE | lane: u16 LE | message`. Lane 0 is the agent that sshd started. `become` opens another
 //! lane: the first agent starts the same binary as the other user through sudo, su or doas and copies frames between
 //! that process and the channel, changing only the lane number (the child thinks of itself as lane 0).
-//! Every length is checked against [`FRAME_MAX`] before anything is allocated.
+//! Every length is checked against [`FRAME_MAX`] before anything is allocated, and what a message becomes in memory is bounded too.
 //!
 //! # Starting
 //! The controller opens one exec channel with a POSIX `sh` line that execs the agent if the host has it and else reads
@@ -16,6 +16,7 @@
 //! The agent ends when its input ends and the tasks that have a [`TaskKey`] have ended: what they did is kept on the host
 //! until a later agent is asked for it ([`ToAgent::Resolve`]).
 
+mod bounded;
 mod frame;
 mod message;
 

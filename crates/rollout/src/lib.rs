@@ -23,7 +23,7 @@ pub use drive::{
     Clock, DriveError, GateAnswer, Gates, Hosts, Later, NewOrder, NotWritten, Notes, Orders, Stand,
     SystemClock, World, drive,
 };
-pub use gates::RealGates;
+pub use gates::{Hide, RealGates};
 pub use machine::{Command, End, Machine, Misfit, Owed, Stage};
 pub use note::{
     Entry, FORM, Failure, FailureKind, HaltCause, Held, Moment, Note, Order, Outcome, Proof, RunEnd,

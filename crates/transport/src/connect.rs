@@ -15,6 +15,7 @@ mod keys;
 mod pace;
 mod stream;
 mod target;
+mod trials;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -31,6 +32,7 @@ use host_key::{Callbacks, HostKeyCheck, SharedNotes};
 use keys::KeyCache;
 use stream::{ProxyProcess, ProxyWords, Stream, Watched};
 use target::{Resolved, Route, Sources};
+use trials::{REFUSALS, Trials};
 
 pub use connection::Connection;
 pub(crate) use pace::SharedPace;
@@ -62,9 +64,14 @@ pub struct ConnectorSettings {
     pub deadlines: Deadlines,
     /// How many connect at once.
     pub gate: GateLimits,
+    /// So many hosts must refuse a password, and none accept it, for it to be tried on no other; 0 tries it on all.
+    pub password_trials: u32,
 }
 
 impl ConnectorSettings {
+    /// [`ConnectorSettings::password_trials`] where nobody says otherwise.
+    pub const PASSWORD_TRIALS: u32 = REFUSALS;
+
     /// The settings of the user who runs this: `~/.ssh/config` and `/etc/ssh/ssh_config` (or `config_file`, as
     /// `ssh -F`), strict host keys, the usual deadlines and limits. The problems are those of the files; the sound
     /// lines count all the same.
@@ -80,6 +87,7 @@ impl ConnectorSettings {
             host_key_policy: HostKeyPolicy::Strict,
             deadlines: Deadlines::default(),
             gate: GateLimits::default(),
+            password_trials: REFUSALS,
         };
         (settings, problems)
     }
@@ -92,6 +100,7 @@ pub struct Connector {
     known_hosts: Arc<KnownHostsStore>,
     keys: KeyCache,
     gate: Gate,
+    trials: Trials,
     /// Files named with `-F`.
     other_configs: Mutex<HashMap<PathBuf, SshConfig>>,
 }
@@ -108,6 +117,7 @@ impl Connector {
     pub fn new(settings: ConnectorSettings) -> Self {
         Self {
             gate: Gate::new(settings.gate),
+            trials: Trials::new(settings.password_trials),
             settings,
             known_hosts: Arc::new(KnownHostsStore::default()),
             keys: KeyCache::default(),
@@ -334,12 +344,9 @@ impl Connector {
             (Err(failure), _) => return Err(failure),
         };
         let limit = resolved.deadlines.authentication;
-        timeout(
-            limit,
-            Authentication::new(&mut handle, resolved, &self.keys, &notes).run(),
-        )
-        .await
-        .map_err(|_| Unreachable::timeout(Phase::Authentication, limit, &peer))??;
+        Authentication::new(&mut handle, resolved, &self.keys, &notes, &self.trials)
+            .run(limit, &peer)
+            .await?;
         Ok(Connection {
             handle,
             notes,

@@ -7,6 +7,7 @@
 //!
 //! A host that sends something else than the protocol ends its own session and nobody else's.
 
+mod alive;
 mod blobs;
 mod core;
 #[cfg(feature = "fuzzing")]
@@ -116,6 +117,7 @@ pub struct Session {
     frames_sent: AtomicU64,
     reader: Option<JoinHandle<()>>,
     writer: JoinHandle<()>,
+    alive: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for Session {
@@ -168,9 +170,16 @@ impl Session {
             Arc::clone(&link),
             writer.abort_handle(),
         ));
+        let alive = tokio::spawn(alive::watch(
+            Arc::downgrade(&core),
+            Arc::downgrade(&link),
+            queue.downgrade(),
+            deadlines.silence,
+        ));
         Ok(Self {
             link,
             core,
+            alive,
             queue: Some(queue),
             hello,
             uploaded,
@@ -442,6 +451,7 @@ impl Drop for Session {
             reader.abort();
         }
         self.writer.abort();
+        self.alive.abort();
         self.core.end(&Unreachable::new(
             Reason::Lost,
             format!("{}: the session was dropped", self.link.peer()),

@@ -263,6 +263,10 @@ fn copy(mut from: TcpStream, mut to: TcpStream, hole: &AtomicBool) {
 }
 
 async fn over(way: &Way, sshd: &Sshd) -> Session {
+    start(link_over(way, sshd).await).await
+}
+
+async fn link_over(way: &Way, sshd: &Sshd) -> Link {
     let known = format!(
         "[127.0.0.1]:{} {}\n",
         way.port,
@@ -272,7 +276,7 @@ async fn over(way: &Way, sshd: &Sshd) -> Session {
     let mut target = sshd.target();
     target.port = Some(way.port);
     let connection = sshd.connector().connect(&target).await.expect("connected");
-    start(Link::Ssh(Box::new(connection))).await
+    Link::Ssh(Box::new(connection))
 }
 
 #[tokio::test]
@@ -317,6 +321,42 @@ async fn silence_is_noticed_within_45_seconds() {
     // Who sends meanwhile is not stuck for longer either.
     let sent = session.run(Lane::FIRST, request("wait", 1)).await;
     assert!(matches!(sent, Err(SessionError::Lost(_))));
+}
+
+/// Stops a process, or has it go on.
+fn signal(pid: u32, signal: &str) {
+    let kill = std::process::Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status();
+    assert!(kill.expect("kill").success());
+}
+
+#[tokio::test]
+async fn an_agent_that_is_stopped_on_a_connection_that_lives_counts_as_lost() {
+    let sshd = Sshd::start(&["ed25519"], "");
+    let link = link_over(&Way::to(sshd.port), &sshd).await;
+    let deadlines = Deadlines {
+        silence: Duration::from_secs(2),
+        ..Deadlines::default()
+    };
+    let session = Session::start(link, image(), Arc::new(NoBlobs), deadlines)
+        .await
+        .expect("session");
+    let mut task = session
+        .run(Lane::FIRST, request("wait", 1))
+        .await
+        .expect("sent");
+    // As long as it answers, a task may take its time.
+    let first = tokio::time::timeout(Duration::from_secs(5), task.next()).await;
+    assert!(!matches!(first, Ok(Some(Err(_)))), "it answers: {first:?}");
+    let pid = session.hello().pid;
+    signal(pid, "-STOP");
+    let stopped = Instant::now();
+    let lost = lost(task).await;
+    signal(pid, "-CONT");
+    assert_eq!(lost.reason, Reason::Lost);
+    assert!(lost.detail.contains("said nothing for 2 s"), "{lost}");
+    assert!(stopped.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]

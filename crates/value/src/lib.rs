@@ -19,6 +19,7 @@ use std::sync::Arc;
 pub use coerce::CoerceError;
 pub use map::Map;
 pub use secret::Secret;
+pub use serial::DEPTH_MAX;
 pub use unknown::{Cause, Unknown};
 
 /// A value of the playbook language.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Map, Value};
 
-/// Deepest nesting that is read.
-const DEPTH_MAX: u32 = 100;
+/// Deepest nesting that is read, from any format.
+pub const DEPTH_MAX: u32 = 100;
 /// Largest number of items reserved before they were read.
 const RESERVE_MAX: usize = 1024;
 

@@ -41,7 +41,8 @@ pub(crate) async fn look(
         return Ok(());
     }
     let policy = Path::new(&plan.policy_path);
-    let crew = Crew::new(engine.run.clone(), inputs.catalog.clone(), policy)?;
+    let (catalog, hidden) = (inputs.catalog.clone(), engine.hidden());
+    let crew = Crew::new(engine.run.clone(), catalog, policy, hidden)?;
     // The indexes are those of the scan for the plan: what has come since then is the next plan's.
     let asked = tokio::time::timeout(TIME_MAX, asking::scan(&crew, number(), &hosts, false));
     let answers = engine.watched(asked).await;

@@ -11,14 +11,14 @@ use hostler_executor::{Interrupts, Level, Limits};
 use hostler_history::FactKind;
 use hostler_patch::plan::{Plan, PlanId};
 use hostler_rollout::{
-    Clock, End, Entry, Machine, Note, Order, Outcome, RealGates, Stand, SystemClock, World, drive,
+    Clock, End, Entry, Machine, Note, Order, Outcome, Stand, SystemClock, World, drive,
 };
 use sha2::Digest;
 
 use super::aftermath;
 use super::book::{Book, body};
 use super::crew::Crew;
-use super::hosts::PatchHosts;
+use super::hosts::{PatchHosts, QuietGates};
 use super::notes::{self, StoredNotes, StoredOrders, Watch};
 use super::{outcome, plan as plans};
 use crate::apply::{Audience, Terms, secrets};
@@ -401,6 +401,7 @@ impl Session<'_> {
             engine.run.clone(),
             self.inputs.catalog.clone(),
             Path::new(&self.plan.policy_path),
+            engine.hidden(),
         ) {
             Ok(crew) => crew,
             Err(problems) => {
@@ -433,9 +434,7 @@ impl Session<'_> {
             self.orders.clone(),
         );
         let world = World {
-            gates: Arc::new(RealGates::new(
-                hosts.clone() as Arc<dyn hostler_rollout::Hosts>
-            )),
+            gates: Arc::new(QuietGates::new(hosts.clone())),
             hosts,
             clock: Arc::new(SystemClock) as Arc<dyn Clock>,
             notes: Box::new(StoredNotes::new(writer.clone(), told)),

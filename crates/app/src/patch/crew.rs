@@ -18,6 +18,8 @@ use hostler_value::{Map, Value};
 use hostler_vars::PlayLayer;
 use sha2::Digest;
 
+use crate::reporting::HiddenTexts;
+
 /// Name of the variable that has the arguments of each host.
 const ARGUMENTS: &str = "hostler_patch";
 
@@ -43,6 +45,8 @@ pub(crate) struct Crew {
     catalog: Arc<Catalog>,
     /// The policy, an absolute path: where its variable files and hooks are.
     policy: PathBuf,
+    /// What hosts say goes into notes and reports without passing the reporters: secrets are taken out here.
+    hidden: Mutex<HiddenTexts>,
     plays: Mutex<HashMap<String, Arc<Play>>>,
 }
 
@@ -61,7 +65,7 @@ pub(crate) struct Work<'a> {
 }
 
 impl Crew {
-    /// For a run. `policy` is the file that the work is done for.
+    /// For a run. `policy` is the file that the work is done for, `hidden` the run's secrets.
     ///
     /// # Errors
     /// Variable files beside the policy that cannot be read.
@@ -69,6 +73,7 @@ impl Crew {
         run: Arc<RunContext>,
         catalog: Arc<Catalog>,
         policy: &Path,
+        hidden: HiddenTexts,
     ) -> Result<Self, Vec<Diagnostic>> {
         let policy = std::path::absolute(policy).unwrap_or_else(|_| policy.to_owned());
         let directory = policy.parent().unwrap_or(Path::new("/"));
@@ -85,8 +90,26 @@ impl Crew {
             numbers: TaskNumbers::default(),
             catalog,
             policy,
+            hidden: Mutex::new(hidden),
             plays: Mutex::default(),
         })
+    }
+
+    /// Takes the run's secrets out of a text of a host.
+    pub(crate) fn hide(&self, text: &mut String) {
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        hidden.text(text);
+    }
+
+    /// What was seen as an answer, with words that may be shown. Return values stay as they are: they have a form.
+    fn answer(&self, seen: Seen) -> Answer {
+        let mut answer = Answer::from(seen);
+        match &mut answer {
+            Answer::Done(_) => {}
+            Answer::Failed(words) | Answer::Unknown(words) => self.hide(words),
+            Answer::Unreachable(lost) => self.hide(&mut lost.detail),
+        }
+        answer
     }
 
     /// Does the work on its hosts, side by side. Every one of them has an answer.
@@ -108,7 +131,7 @@ impl Crew {
             .await;
         let answer = |host: &String| {
             let last = seen.iter().rposition(|it| it.host == *host);
-            let answer = last.map(|index| Answer::from(seen.swap_remove(index)));
+            let answer = last.map(|index| self.answer(seen.swap_remove(index)));
             (host.clone(), answer.unwrap_or_else(interrupted))
         };
         hosts.iter().map(answer).collect()
@@ -142,7 +165,7 @@ impl Crew {
             .run_part(number, title, play, &hosts, Value::Null)
             .await;
         let bad = seen.into_iter().find(|it| is_fatal(&it.result));
-        bad.map_or(Answer::Done(serde_json::Value::Null), Answer::from)
+        bad.map_or(Answer::Done(serde_json::Value::Null), |it| self.answer(it))
     }
 
     async fn run_part(

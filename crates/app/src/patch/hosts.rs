@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use hostler_executor::RunContext;
-use hostler_patch::plan::HookWork;
-use hostler_rollout::{CommandOutcome, Hosts, Later, Step, StepCall, StepOutcome, StepWork};
+use hostler_patch::plan::{Gate, HookWork};
+use hostler_rollout::{
+    CommandOutcome, GateAnswer, Gates, Hosts, Later, RealGates, Step, StepCall, StepOutcome,
+    StepWork,
+};
 use serde_json::json;
 
 use super::crew::{Answer, Crew, Work};
@@ -94,8 +97,12 @@ impl PatchHosts {
                 }
                 HookWork::Command { command } => {
                     let args = json!({ "cmd": command });
-                    self.one(number, &name, "shell", &call.host, args, false)
-                        .await
+                    let answer = self.one(number, &name, "shell", &call.host, args, false);
+                    match answer.await {
+                        // What it wrote is in the run's events, masked; notes need only that it went well.
+                        Answer::Done(_) => Answer::Done(serde_json::Value::Null),
+                        other => other,
+                    }
                 }
             },
             StepWork::Probe => return self.probe(&call.host).await,
@@ -124,7 +131,11 @@ impl PatchHosts {
     }
 
     async fn probe(&self, host: &str) -> StepOutcome {
-        match self.run.probe(host).await {
+        let probed = self.run.probe(host).await.map_err(|mut lost| {
+            self.crew.hide(&mut lost.detail);
+            lost
+        });
+        match probed {
             Ok(boot_id) => StepOutcome::Done {
                 values: boot_id.into(),
             },
@@ -175,6 +186,34 @@ impl Hosts for PatchHosts {
 
     fn command(&self, host: String, line: String) -> Later<'_, CommandOutcome> {
         Box::pin(self.ask_command(host, line))
+    }
+}
+
+/// Gates whose answers are fit to be shown and kept: neither a host nor a program of the controller brings a secret in.
+pub(crate) struct QuietGates {
+    gates: RealGates,
+    hosts: Arc<PatchHosts>,
+}
+
+impl QuietGates {
+    /// Asks for real; commands go through `hosts`.
+    pub(crate) fn new(hosts: Arc<PatchHosts>) -> Self {
+        let crew = hosts.clone();
+        let hide = Arc::new(move |text: &mut String| crew.crew.hide(text));
+        QuietGates {
+            gates: RealGates::new(hosts.clone() as Arc<dyn Hosts>, hide),
+            hosts,
+        }
+    }
+}
+
+impl Gates for QuietGates {
+    fn ask(&self, gate: Gate, on: Option<String>) -> Later<'_, GateAnswer> {
+        Box::pin(async move {
+            let mut answer = self.gates.ask(gate, on).await;
+            self.hosts.crew.hide(&mut answer.evidence);
+            answer
+        })
     }
 }
 

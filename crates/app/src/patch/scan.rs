@@ -154,6 +154,7 @@ pub(crate) async fn start(
     };
     let engine = Engine::start(&subject, inputs, config, audience, terms).await?;
     engine.tell_warnings(inputs, problems);
-    let crew = Crew::new(engine.run.clone(), inputs.catalog.clone(), policy)?;
+    let (catalog, hidden) = (inputs.catalog.clone(), engine.hidden());
+    let crew = Crew::new(engine.run.clone(), catalog, policy, hidden)?;
     Ok((engine, crew))
 }

@@ -71,6 +71,10 @@ struct PasswordArgs {
         conflicts_with = "ask_become_pass"
     )]
     become_password_file: Option<PathBuf>,
+    /// Try a password on no more hosts once so many have refused it and none has accepted it; 3 if not given, 0 tries it on
+    /// every host
+    #[arg(long, value_name = "NUMBER")]
+    password_trials: Option<u32>,
 }
 
 /// Goes on.
@@ -114,11 +118,13 @@ pub(super) fn prepare(
         connection_password_file,
         ask_become_pass,
         become_password_file,
+        password_trials,
     } = args.passwords;
     let nothing = Environment::default();
     let connect = ConnectArgs {
         ask_pass,
         connection_password_file,
+        password_trials,
         ..ConnectArgs::default()
     };
     let connect = connect.request(&nothing)?;

@@ -74,6 +74,9 @@ async fn every_lie_hurts_its_own_host_alone() {
     );
     let broke = ran.said().matches("broke the protocol").count();
     assert!(broke > 5, "{broke}");
+    for words in ["has too many parts", "nested deeper than"] {
+        assert!(ran.said().contains(words), "{words}:\n{}", ran.said());
+    }
     let harmful = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
     let said = ran.said();
     let found: Vec<char> = said.chars().filter(|c| harmful(*c)).collect();

@@ -7,6 +7,8 @@ mod cut;
 mod isolation;
 mod kill;
 mod lies;
+mod limits;
 mod playbook;
+mod silent;
 mod site;
 mod upload;

@@ -17,6 +17,7 @@ mod args;
 mod attrs;
 mod glob;
 mod info;
+mod links;
 mod mode;
 mod path;
 
@@ -24,5 +25,6 @@ pub(crate) use args::{FileArgs, with_file_args};
 pub(crate) use attrs::Wanted;
 pub(crate) use glob::any_match;
 pub(crate) use info::{path_info, state_name};
+pub(crate) use links::warn_of_other_names;
 pub(crate) use mode::{Mode, mode_text};
 pub(crate) use path::{expand_path, expand_text, real_path};

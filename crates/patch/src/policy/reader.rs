@@ -168,7 +168,12 @@ impl<'a> Reader<'a> {
         let mut read = Map::new();
         let mut whole = true;
         for (key, value) in &map.entries {
-            let Some(name) = key.as_str() else {
+            // `on` is a truth value in YAML 1.1; as a key it is what stands in the file.
+            let written = match &key.kind {
+                NodeKind::Data(Data::Bool(_)) => Some(self.sources.slice(key.span)),
+                _ => None,
+            };
+            let Some(name) = key.as_str().or(written.as_deref()) else {
                 let found = key.kind_name();
                 self.wrong(
                     key,
@@ -248,6 +253,12 @@ impl<'a> Reader<'a> {
             .map(Value::Array)
     }
 
+    /// Is it marked `!secret`?
+    fn is_secret(&self, node: &Node) -> bool {
+        let hidden = self.sources.hidden_since(0);
+        hidden.iter().any(|it| it.span == node.span)
+    }
+
     fn read_text(&mut self, node: &Node, schema: &'a Value, what: &str) -> Option<Value> {
         let format = schema.get("format").and_then(Value::as_str);
         let text = match &node.kind {
@@ -264,6 +275,18 @@ impl<'a> Reader<'a> {
                 return None;
             }
             NodeKind::Text(source) => source.text().to_owned(),
+            NodeKind::Data(_) if self.is_secret(node) => {
+                let problem = Diagnostic::error(
+                    "no-secret-here",
+                    format!(
+                        "{what} cannot be a secret: what a policy says is in its plans and reports"
+                    ),
+                );
+                self.diagnostics.push(problem.at(node.span).hint(
+                    "keep it in a variable of the inventory, and let a tasks file (`tasks:`) use that",
+                ));
+                return None;
+            }
             NodeKind::Data(Data::Str(text)) => text.to_string(),
             // `22:00` is a number in YAML, `2026-12-12` is no text either; here they are what stands in the file.
             NodeKind::Data(_) if format.is_some() => self.sources.slice(node.span),

@@ -23,15 +23,28 @@ const SHOWN: usize = 300;
 pub struct RealGates {
     hosts: Arc<dyn Hosts>,
     web: Web,
+    hide: Hide,
 }
 
+/// Takes out of a text what must not be shown.
+pub type Hide = Arc<dyn Fn(&mut String) + Send + Sync>;
+
 impl RealGates {
-    /// Commands go through `hosts`.
-    pub fn new(hosts: Arc<dyn Hosts>) -> Self {
+    /// Commands go through `hosts`. `hide` is given the whole of what an answer shows a part of.
+    pub fn new(hosts: Arc<dyn Hosts>, hide: Hide) -> Self {
         Self {
             hosts,
             web: Web::new(),
+            hide,
         }
+    }
+
+    /// Judges what a command came to, without what must not be shown.
+    fn judge(&self, mut outcome: CommandOutcome, ok_rc: &[i32]) -> GateAnswer {
+        let (CommandOutcome::NotRun { reason: text } | CommandOutcome::Ended { text, .. }) =
+            &mut outcome;
+        (self.hide)(text);
+        judge_command(&outcome, ok_rc)
     }
 }
 
@@ -44,9 +57,9 @@ impl Gates for RealGates {
                     command,
                     ok_rc,
                     on_controller: true,
-                } => judge_command(&controller::run(&command).await, &ok_rc),
+                } => self.judge(controller::run(&command).await, &ok_rc),
                 GateCheck::Command { command, ok_rc, .. } => match on {
-                    Some(host) => judge_command(&self.hosts.command(host, command).await, &ok_rc),
+                    Some(host) => self.judge(self.hosts.command(host, command).await, &ok_rc),
                     None => red("there is no host that could be asked"),
                 },
                 GateCheck::Http {

@@ -2,21 +2,26 @@
 //!
 //! The order is: certificates, keys that were named, other keys of the agent (unless `IdentitiesOnly`), password,
 //! keyboard-interactive. sshd counts every offered key against `MaxAuthTries` (6 by default), so at most five are
-//! tried, which leaves one for the password. A password is sent exactly once: a wrong one must not lock an account.
+//! tried, which leaves one for the password. A password is sent exactly once: a wrong one must not lock an account. For the
+//! same reason it is not sent at all once other hosts have refused it, see [`super::trials`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use hostler_value::Secret;
 use russh::client::{AuthResult, Handle, KeyboardInteractiveAuthResponse, Prompt};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
 use russh::{MethodKind, MethodSet};
+use tokio::time::{Instant, timeout};
 
 use super::host_key::{Callbacks, SharedNotes};
 use super::keys::{KeyCache, KeyFile, LoadedKey};
 use super::target::Resolved;
-use crate::failure::{Reason, Unreachable};
+use super::trials::{GivenUp, Trials};
+use crate::failure::{Phase, Reason, Unreachable};
 
 /// One less than sshd's default `MaxAuthTries`.
 const KEY_ATTEMPTS_MAX: usize = 5;
@@ -33,12 +38,24 @@ enum Offer {
     AgentCertificate(Box<Certificate>),
 }
 
+/// How far it comes without a password.
+enum Before {
+    Authenticated,
+    /// This is to be sent now.
+    Password(Secret),
+    /// There is no more to try.
+    Nothing,
+}
+
 /// State of the authentication of one connection.
 pub(crate) struct Authentication<'a> {
     pub(crate) handle: &'a mut Handle<Callbacks>,
     pub(crate) host: &'a Resolved,
     pub(crate) keys: &'a KeyCache,
     pub(crate) notes: &'a SharedNotes,
+    trials: &'a Trials,
+    /// The host's answer to the password, once it was sent.
+    password_taken: Option<bool>,
     /// What was tried or found unusable, for the message.
     log: Vec<String>,
     /// What the server still accepts, once it has said so.
@@ -53,48 +70,106 @@ impl<'a> Authentication<'a> {
         host: &'a Resolved,
         keys: &'a KeyCache,
         notes: &'a SharedNotes,
+        trials: &'a Trials,
     ) -> Self {
         Self {
             handle,
             host,
             keys,
             notes,
+            trials,
+            password_taken: None,
             log: Vec::new(),
             remaining: None,
             rsa_hash: None,
         }
     }
 
-    /// Runs the whole exchange.
-    pub(crate) async fn run(mut self) -> Result<(), Unreachable> {
-        let order = self.host.options.preferred_authentications.clone();
-        let wanted = |method: &str| {
-            order
-                .as_ref()
-                .is_none_or(|list| list.iter().any(|m| m == method))
+    /// Runs the whole exchange within a limit of time. Waiting for what other hosts say of the password does not count.
+    pub(crate) async fn run(mut self, limit: Duration, peer: &str) -> Result<(), Unreachable> {
+        let late = |_| Unreachable::timeout(Phase::Authentication, limit, peer);
+        let begun = Instant::now();
+        let before = timeout(limit, self.before_password())
+            .await
+            .map_err(late)??;
+        let password = match before {
+            Before::Authenticated => return Ok(()),
+            Before::Nothing => return Err(self.failure()),
+            Before::Password(password) => password,
         };
+        let left = limit.saturating_sub(begun.elapsed());
+        let entered = self.trials.enter(&self.host.user, &password, peer).await;
+        let attempt = match entered {
+            Ok(attempt) => attempt,
+            Err(given_up) => {
+                self.log.push(not_tried(&given_up));
+                return Err(self.failure());
+            }
+        };
+        self.still_connected()?;
+        let sent = timeout(left, self.try_password(password.reveal())).await;
+        let result = sent.map_err(late).and_then(|it| it);
+        let dismissed = matches!(&result, Err(lost) if lost.reason == Reason::Auth);
+        match self.password_taken {
+            Some(true) => attempt.accepted(),
+            Some(false) => attempt.refused(),
+            None if dismissed => attempt.refused(),
+            None => drop(attempt),
+        }
+        if result? { Ok(()) } else { Err(self.failure()) }
+    }
+
+    /// Everything that comes before the password is sent.
+    async fn before_password(&mut self) -> Result<Before, Unreachable> {
         let options = &self.host.options;
-        if wanted("publickey")
+        if self.wants("publickey")
             && options.pubkey_authentication != Some(false)
             && self.try_keys().await?
         {
-            return Ok(());
+            return Ok(Before::Authenticated);
         }
-        let password_allowed = wanted("password") && options.password_authentication != Some(false);
-        let prompts_allowed =
-            wanted("keyboard-interactive") && options.kbd_interactive_authentication != Some(false);
-        if let Some(password) = self.host.password.clone() {
-            if self.notes.with(|notes| notes.identity_doubtful) {
-                self.log
-                    .push("password not sent, because the host key has changed".to_owned());
-            } else if self
-                .try_password(password.reveal(), password_allowed, prompts_allowed)
-                .await?
-            {
-                return Ok(());
+        let Some(password) = self.host.password.clone() else {
+            return Ok(Before::Nothing);
+        };
+        if self.notes.with(|notes| notes.identity_doubtful) {
+            self.log
+                .push("password not sent, because the host key has changed".to_owned());
+            return Ok(Before::Nothing);
+        }
+        if self.remaining.is_none() {
+            // Learn what the server takes first, so that the one attempt goes to a method that exists.
+            match self.handle.authenticate_none(self.host.user.clone()).await {
+                Ok(AuthResult::Success) => return Ok(Before::Authenticated),
+                Ok(AuthResult::Failure {
+                    remaining_methods, ..
+                }) => self.note_remaining(remaining_methods)?,
+                Err(error) => return Err(self.lost(&error.to_string())),
             }
         }
-        Err(self.failure())
+        if !self.takes_password() && !self.takes_prompts() {
+            self.log.push(
+                "password not sent, because the server or the options do not take passwords"
+                    .to_owned(),
+            );
+            return Ok(Before::Nothing);
+        }
+        Ok(Before::Password(password))
+    }
+
+    /// Is a method among those that the user prefers?
+    fn wants(&self, method: &str) -> bool {
+        let order = self.host.options.preferred_authentications.as_ref();
+        order.is_none_or(|list| list.iter().any(|m| m == method))
+    }
+
+    fn takes_password(&self) -> bool {
+        let allowed = self.host.options.password_authentication != Some(false);
+        self.wants("password") && allowed && self.may(MethodKind::Password)
+    }
+
+    fn takes_prompts(&self) -> bool {
+        let allowed = self.host.options.kbd_interactive_authentication != Some(false);
+        self.wants("keyboard-interactive") && allowed && self.may(MethodKind::KeyboardInteractive)
     }
 
     fn failure(&self) -> Unreachable {
@@ -338,51 +413,34 @@ impl<'a> Authentication<'a> {
         Ok(self.rsa_hash)
     }
 
-    async fn try_password(
-        &mut self,
-        password: &str,
-        password_allowed: bool,
-        prompts_allowed: bool,
-    ) -> Result<bool, Unreachable> {
-        if self.remaining.is_none() {
-            // Learn what the server takes first, so that the one attempt goes to a method that exists.
-            match self.handle.authenticate_none(self.host.user.clone()).await {
-                Ok(AuthResult::Success) => return Ok(true),
-                Ok(AuthResult::Failure {
-                    remaining_methods, ..
-                }) => self.note_remaining(remaining_methods)?,
-                Err(error) => return Err(self.lost(&error.to_string())),
-            }
-        }
-        if password_allowed && self.may(MethodKind::Password) {
-            let sent = self
-                .handle
-                .authenticate_password(self.host.user.clone(), password)
-                .await;
-            return match sent.map_err(|e| self.lost(&e.to_string()))? {
-                AuthResult::Success => Ok(true),
-                AuthResult::Failure {
-                    remaining_methods,
-                    partial_success,
-                } => {
-                    self.note_remaining(remaining_methods)?;
-                    let word = if partial_success {
-                        "accepted, but the server wants more"
-                    } else {
-                        "refused"
-                    };
-                    self.log.push(format!("password {word}"));
-                    Ok(false)
-                }
-            };
-        }
-        if prompts_allowed && self.may(MethodKind::KeyboardInteractive) {
+    async fn try_password(&mut self, password: &str) -> Result<bool, Unreachable> {
+        if !self.takes_password() {
             return self.answer_prompts(password).await;
         }
-        self.log.push(
-            "password not sent, because the server or the options do not take passwords".to_owned(),
-        );
-        Ok(false)
+        let sent = self
+            .handle
+            .authenticate_password(self.host.user.clone(), password)
+            .await;
+        match sent.map_err(|e| self.lost(&e.to_string()))? {
+            AuthResult::Success => {
+                self.password_taken = Some(true);
+                Ok(true)
+            }
+            AuthResult::Failure {
+                remaining_methods,
+                partial_success,
+            } => {
+                self.note_remaining(remaining_methods)?;
+                self.password_taken = Some(partial_success);
+                let word = if partial_success {
+                    "accepted, but the server wants more"
+                } else {
+                    "refused"
+                };
+                self.log.push(format!("password {word}"));
+                Ok(false)
+            }
+        }
     }
 
     /// Keyboard-interactive: the password for one hidden prompt, nothing for anything else.
@@ -395,13 +453,17 @@ impl<'a> Authentication<'a> {
         let mut sent = false;
         for _ in 0..PROMPT_ROUNDS_MAX {
             let answers = match response {
-                KeyboardInteractiveAuthResponse::Success => return Ok(true),
+                KeyboardInteractiveAuthResponse::Success => {
+                    self.password_taken = sent.then_some(true);
+                    return Ok(true);
+                }
                 KeyboardInteractiveAuthResponse::Failure {
                     remaining_methods, ..
                 } => {
                     self.log
                         .push("password (keyboard-interactive) refused".to_owned());
                     self.note_remaining(remaining_methods)?;
+                    self.password_taken = sent.then_some(false);
                     return Ok(false);
                 }
                 KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => {
@@ -471,6 +533,14 @@ impl<'a> Authentication<'a> {
             )
         }
     }
+}
+
+fn not_tried(given_up: &GivenUp) -> String {
+    let hosts = &given_up.refused_by;
+    format!(
+        "password not tried: {} have refused it and no host has accepted it (--password-trials 0 tries it on every host)",
+        hosts.join(", ")
+    )
 }
 
 /// Removes a key from the agent's list, so that it is not offered twice; whether it was there.

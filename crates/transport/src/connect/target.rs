@@ -49,6 +49,8 @@ pub struct Deadlines {
     pub authentication: Duration,
     /// Starting the agent, including its upload.
     pub agent: Duration,
+    /// How long an agent that has a task may say nothing at all, not even that it is there.
+    pub silence: Duration,
 }
 
 impl Default for Deadlines {
@@ -61,6 +63,7 @@ impl Default for Deadlines {
             key_exchange: Duration::from_secs(15),
             authentication: Duration::from_secs(20),
             agent: Duration::from_secs(60),
+            silence: Duration::from_secs(40),
         }
     }
 }

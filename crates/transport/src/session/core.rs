@@ -113,6 +113,7 @@ struct State {
     blobs: HashSet<(u16, [u8; 32])>,
     ended: Option<Unreachable>,
     frames_received: u64,
+    bytes_received: u64,
 }
 
 /// See the module.
@@ -152,6 +153,16 @@ impl Core {
 
     pub(super) fn frames_received(&self) -> u64 {
         self.lock().frames_received
+    }
+
+    /// Bytes that the agent has said, whole messages or not.
+    pub(super) fn bytes_received(&self) -> u64 {
+        self.lock().bytes_received
+    }
+
+    /// Lanes with tasks that have not ended.
+    pub(super) fn waiting_lanes(&self) -> HashSet<u16> {
+        self.lock().tasks.values().map(|it| it.lane).collect()
     }
 
     /// Why the session is over, if it is.
@@ -224,6 +235,7 @@ impl Core {
     pub(super) fn receive(self: &Arc<Self>, bytes: &[u8]) -> Result<(), Unreachable> {
         let mut state = self.lock();
         state.frames.push(bytes);
+        state.bytes_received += bytes.len() as u64;
         loop {
             let frame = state
                 .frames

@@ -169,6 +169,7 @@ impl Sshd {
             host_key_policy: HostKeyPolicy::Strict,
             deadlines: Deadlines::default(),
             gate: GateLimits::default(),
+            password_trials: ConnectorSettings::PASSWORD_TRIALS,
         }
     }
 
