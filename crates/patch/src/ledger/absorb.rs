@@ -161,8 +161,10 @@ fn fate(
 }
 
 fn describe(open: &mut Open, update: &Update) {
-    // A source that stops classifying takes nothing back.
-    if update.class != Class::Unknown {
+    // A source that stops classifying takes nothing back, nor does a scan without the advisories of the one before.
+    let is_untold =
+        open.class == Class::Security && !open.cves.is_empty() && update.cves.is_empty();
+    if update.class != Class::Unknown && !is_untold {
         open.class = update.class;
     }
     open.severity = open.severity.max(update.severity);

@@ -106,6 +106,7 @@ pub fn scan() -> Scan {
             id: "debian".into(),
             version: "13".into(),
             name: "Debian GNU/Linux 13".into(),
+            codename: String::new(),
         },
         arch: "x86_64".into(),
         kernel: Kernel::default(),
@@ -152,6 +153,7 @@ pub fn update(name: &str, from: &str, to: &str, class: Class) -> Update {
         download_bytes: 1 << 20,
         kept_back: None,
         phased_percent: None,
+        source: None,
     }
 }
 
@@ -237,6 +239,7 @@ impl Fleet {
                     id: (*id).into(),
                     version: (*version).into(),
                     name: format!("{id} {version}"),
+                    codename: String::new(),
                 };
             }
             ("arch", [arch]) => scan.arch = (*arch).into(),

@@ -31,6 +31,10 @@ pub(super) struct PlanArgs {
     /// Only updates that close one of these CVEs, at once; separated by commas
     #[arg(long, value_name = "CVE", value_delimiter = ',')]
     cve: Vec<String>,
+    /// A file that says which versions close which CVEs, for hosts with apt, besides those of the policy: JSON of Debian's
+    /// security tracker, or OSV records; may be given several times
+    #[arg(long, value_name = "FILE")]
+    advisories: Vec<PathBuf>,
     /// Only reboots that are pending
     #[arg(long, conflicts_with = "cve")]
     only_reboots: bool,
@@ -51,6 +55,7 @@ impl PlanArgs {
             given: self.fleet.request(environment)?,
             policy: self.policy,
             cves: self.cve,
+            advisories: self.advisories,
             only_reboots: self.only_reboots,
             valid_for_s: self.valid_for.map(|it| it.as_secs()),
         })
