@@ -41,7 +41,7 @@ pub(crate) struct Found<'a> {
     pub(crate) is_unimportant: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Kept {
     introduced: u32,
     fixed: u32,
@@ -138,7 +138,10 @@ impl Index {
     pub fn finish(&mut self) {
         let mut fixes = std::mem::take(&mut self.fixes);
         for all in fixes.values_mut() {
-            all.sort_by(|a, b| compare(Scheme::Deb, self.text(a.fixed), self.text(b.fixed)));
+            all.sort_by(|a, b| {
+                let versions = compare(Scheme::Deb, self.text(a.fixed), self.text(b.fixed));
+                versions.then_with(|| a.cmp(b))
+            });
             all.dedup();
             all.shrink_to_fit();
         }
