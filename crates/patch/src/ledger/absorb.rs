@@ -295,6 +295,26 @@ mod tests {
     }
 
     #[test]
+    fn a_scan_without_advisories_takes_nothing_back() {
+        let mut host = Host::new();
+        let without = || {
+            let mut scan = samples::scan("a", &[("ssl", "1", "2")]);
+            scan.updates[0].class = Class::Bugfix;
+            scan
+        };
+        let mut with = without();
+        with.updates[0].class = Class::Security;
+        with.updates[0].cves = vec!["CVE-2026-10001".into()];
+        host.sees(1, with, false);
+        let absorbed = host.sees(2, without(), false);
+        let open = &absorbed.exposure.open[0];
+        assert_eq!((open.class, open.cves.len()), (Class::Security, 1));
+        // Nor is one made of it by a source that says otherwise from the start.
+        let other = Host::new().sees(1, without(), false);
+        assert_eq!(other.exposure.open[0].class, Class::Bugfix);
+    }
+
+    #[test]
     fn an_update_that_is_withdrawn_is_neither_open_nor_fixed() {
         let mut host = Host::new();
         host.sees(1, samples::scan("a", &[("ssl", "1", "2")]), false);
