@@ -218,16 +218,7 @@ impl Found {
             let version = policy.version(&it.to);
             let record = records.get(&it.package.name, &it.package.arch, &it.to);
             let between = table::between(policy, it.from.as_deref(), &it.to, sources);
-            let source = record.map(|record| {
-                let (name, to) =
-                    hostler_probes::source_package(&record.source, &it.package.name, &it.to);
-                let before = it.built_of.filter(|(before, _)| before == name);
-                SourcePackage {
-                    name: name.to_owned(),
-                    from: before.map(|(_, version)| version),
-                    to: to.to_owned(),
-                }
-            });
+            let source = record.map(|record| built_of(&it, record));
             let listed = version.and_then(|it| it.phased);
             let phased_percent = listed.or(record.and_then(|it| it.phased));
             let mut package = it.package;
@@ -256,6 +247,18 @@ impl Found {
         let mut updates: Vec<Update> = self.waiting.into_iter().map(update).collect();
         updates.sort();
         Ok(updates)
+    }
+}
+
+/// The source package of what waits.
+fn built_of(waiting: &Waiting, record: &super::records::Record) -> SourcePackage {
+    let name = &waiting.package.name;
+    let (name, to) = hostler_probes::source_package(&record.source, name, &waiting.to);
+    let before = waiting.built_of.as_ref().filter(|it| it.0 == name);
+    SourcePackage {
+        name: name.to_owned(),
+        from: before.map(|(_, version)| version.clone()),
+        to: to.to_owned(),
     }
 }
 
