@@ -408,6 +408,7 @@ fn update(name: &str, to: &str, kept_back: Option<String>, database: &Database) 
         download_bytes: 0,
         kept_back,
         phased_percent: None,
+        source: None,
     }
 }
 

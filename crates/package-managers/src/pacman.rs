@@ -495,5 +495,6 @@ fn update(row: &Row, local: &Local, kept_back: Option<String>) -> Update {
         download_bytes: row.download_bytes,
         kept_back,
         phased_percent: None,
+        source: None,
     }
 }

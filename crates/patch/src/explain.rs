@@ -40,7 +40,10 @@ pub fn explain(
             host: host.to_owned(),
             answer: format!("it is left out ({}): {}", why.code.words(), why.reason),
             rule: why.rule.clone(),
-            details: Vec::new(),
+            details: match (what, scan) {
+                (Some(what), Some(scan)) => lacking(scan, what),
+                _ => Vec::new(),
+            },
         });
     }
     let planned = plan.hosts.get(host)?;
@@ -107,6 +110,17 @@ fn closing(scan: &Scan, cve: &str) -> Vec<String> {
     let closes = |it: &&Update| it.cves.iter().any(|it| it.eq_ignore_ascii_case(cve));
     let updates = scan.updates.iter().filter(closes);
     updates.map(|it| it.package.to_string()).collect()
+}
+
+/// Updates that wait on a host that is left out and that would close a CVE.
+fn lacking(scan: &Scan, cve: &str) -> Vec<String> {
+    let closes = |it: &&Update| it.cves.iter().any(|it| it.eq_ignore_ascii_case(cve));
+    let updates = scan.updates.iter().filter(closes);
+    let line = |it: &Update| {
+        let from = it.from.as_deref().unwrap_or("none");
+        format!("{} {from} → {} would close it", it.package, it.to)
+    };
+    updates.map(line).collect()
 }
 
 /// What stands in a host's way that is in the plan: no window has time for it, or its group can miss no host more.

@@ -217,6 +217,9 @@ impl Chooser<'_> {
         if rehearsal || always || !selection.wanted.is_empty() || !selection.reboot_due.is_empty() {
             return None;
         }
+        if selection.waiting.is_empty() && !self.request.cves.is_empty() {
+            return Some(self.none_closes(&self.request.cves));
+        }
         if selection.waiting.is_empty() {
             let besides = if passed > 0 {
                 format!("; {passed} other updates are not wanted by the policy")
@@ -244,6 +247,30 @@ impl Chooser<'_> {
             ),
             rule: None,
         })
+    }
+
+    /// No update closes one of the CVEs that were asked for: it has none of them, or nobody knows.
+    fn none_closes(&self, cves: &[String]) -> LeftOut {
+        let all = shown(&cves.join(", "));
+        let (code, reason) = if self.names_no_cves() {
+            let reason = format!(
+                "its package lists name no CVE ids, and no advisory file does: whether it lacks a fix of {all} cannot be told"
+            );
+            (LeftOutCode::Unclassified, reason)
+        } else {
+            let reason = format!("no update that waits there is known to close {all}");
+            (LeftOutCode::UpToDate, reason)
+        };
+        LeftOut {
+            code,
+            reason,
+            rule: None,
+        }
+    }
+
+    fn names_no_cves(&self) -> bool {
+        let code = hostler_updates::Finding::NO_ADVISORIES;
+        self.scan.findings.iter().any(|it| it.code == code)
     }
 
     fn reboot_due(&self) -> Vec<String> {
@@ -462,6 +489,9 @@ impl Chooser<'_> {
                 "has users logged in: {}",
                 shown(&self.scan.users.join(", "))
             ));
+        }
+        if !policy.select.urgent.cves.0.is_empty() && self.names_no_cves() {
+            risks.push("names no CVE ids: which of its updates are urgent cannot be told".into());
         }
         if policy.select.severity_at_least.is_some() {
             let without = |it: &&Update| it.class == Class::Security && it.severity.is_none();

@@ -28,6 +28,8 @@ pub struct Package {
     pub held: bool,
     /// Whether it is installed, or how much of it.
     pub state: PackageState,
+    /// The source package that it was built of, if that has another name or version: `glibc`, `linux-signed-amd64 (6.1.90+1)`.
+    pub source: String,
     /// Something of it stays when it is removed without being purged.
     pub has_configuration: bool,
 }
@@ -44,6 +46,19 @@ pub enum PackageState {
     /// Nothing.
     #[default]
     Absent,
+}
+
+/// The source package of a package, with its version: what the field `Source` says (deb-src-control(5)), and the package's own
+/// where that is silent.
+pub fn source_package<'a>(field: &'a str, name: &'a str, version: &'a str) -> (&'a str, &'a str) {
+    let (source, rest) = field.split_once(' ').unwrap_or((field, ""));
+    let own = rest.trim().strip_prefix('(');
+    let own = own.and_then(|it| it.strip_suffix(')')).map(str::trim);
+    let named = Some(source).filter(|it| !it.is_empty());
+    (
+        named.unwrap_or(name),
+        own.filter(|it| !it.is_empty()).unwrap_or(version),
+    )
 }
 
 /// dpkg's database.
@@ -110,6 +125,7 @@ impl Dpkg {
                     "Package" => name = value,
                     "Version" => value.clone_into(&mut package.version),
                     "Architecture" => value.clone_into(&mut package.architecture),
+                    "Source" => value.clone_into(&mut package.source),
                     "Provides" => provides = value,
                     "Conffiles" => package.has_configuration = true,
                     "Status" => {
@@ -292,6 +308,25 @@ Package: bad\nStatus: install ok half-configured\nArchitecture: amd64\nVersion: 
         assert!(it.installed("bad").is_none() && it.get("bad").is_some());
         assert_eq!(it.names().count(), 5);
         assert_eq!(Dpkg::parse(""), Dpkg::default());
+    }
+
+    #[test]
+    fn sources_of_packages() {
+        assert_eq!(source_package("", "bash", "5.2-1+b1"), ("bash", "5.2-1+b1"));
+        assert_eq!(
+            source_package("bash (5.2-1)", "bash", "5.2-1+b1"),
+            ("bash", "5.2-1")
+        );
+        assert_eq!(
+            source_package("glibc", "libc6", "2.36-9"),
+            ("glibc", "2.36-9")
+        );
+        assert_eq!(source_package("odd (", "x", "1"), ("odd", "1"));
+        assert_eq!(source_package("odd ()", "x", "1"), ("odd", "1"));
+        let it = Dpkg::parse(
+            "Package: libc6\nSource: glibc (1:2)\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.36-9\n",
+        );
+        assert_eq!(it.get("libc6").unwrap().source, "glibc (1:2)");
     }
 
     #[test]

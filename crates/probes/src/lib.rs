@@ -30,7 +30,7 @@ pub use declared::{
 pub use distribution::{Distribution, OsRelease, distribution, os_release, parse_os_release};
 pub use dpkg::{
     AUTO, Dpkg, Package, PackageState, Pending, auto_installed, compare_versions, dpkg,
-    dpkg_interrupted, marked,
+    dpkg_interrupted, marked, source_package,
 };
 pub use manager::{package_manager, service_manager, systemd_is_running};
 pub use memory::{Memory, parse_meminfo};

@@ -51,6 +51,7 @@ fn scan(updates: &[(&str, &str, &str, Option<Severity>)]) -> Scan {
         download_bytes: 1000,
         kept_back: None,
         phased_percent: None,
+        source: None,
     };
     Scan {
         taken_us: NOW,
@@ -60,6 +61,7 @@ fn scan(updates: &[(&str, &str, &str, Option<Severity>)]) -> Scan {
             id: "debian".into(),
             version: "13".into(),
             name: String::new(),
+            codename: String::new(),
         },
         arch: "x86_64".into(),
         kernel: hostler_updates::Kernel::default(),

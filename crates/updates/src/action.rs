@@ -101,6 +101,18 @@ pub enum Severity {
     Critical,
 }
 
+/// Is this a CVE id: `CVE-`, a year, and 4 to 19 digits (CVE record format 5.1)? Whatever the case.
+pub fn is_cve(text: &str) -> bool {
+    let digits = |it: &str| it.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = text.splitn(3, '-');
+    let (Some(head), Some(year), Some(number)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    head.eq_ignore_ascii_case("CVE")
+        && (year.len() == 4 && digits(year))
+        && ((4..=19).contains(&number.len()) && digits(number))
+}
+
 /// One step of a transaction of the package manager.
 #[derive(
     Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

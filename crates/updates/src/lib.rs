@@ -16,12 +16,12 @@ mod scan;
 mod steps;
 mod version;
 
-pub use action::{Action, ActionKind, Class, PackageName, Severity, changes_arch};
+pub use action::{Action, ActionKind, Class, PackageName, Severity, changes_arch, is_cve};
 pub use baseline::{Baseline, Difference};
 pub use boot::{BootClass, Firmware, Reboot, RebootNeed};
 pub use scan::{
     Competitor, Conffile, DatabaseState, Finding, Hold, Kernel, Manager, Os, Repository, Scan,
-    Space, StaleProcess, Update,
+    SourcePackage, Space, StaleProcess, Update,
 };
 pub use steps::{
     Conffiles, Downloaded, Installed, Located, PatchLock, Preflight, PreflightLimits, Resolution,

@@ -67,6 +67,9 @@ pub struct Os {
     pub version: String,
     /// `PRETTY_NAME`.
     pub name: String,
+    /// `VERSION_CODENAME` (`trixie`), by which advisories name a release; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub codename: String,
 }
 
 /// Kernels of a host.
@@ -127,6 +130,10 @@ pub struct Update {
     pub to: String,
     /// Where that comes from.
     pub suites: Vec<String>,
+    /// The source package that both versions are built of, which is what advisories of Debian and Ubuntu name; `None`
+    /// where the package manager does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourcePackage>,
     /// What it is for.
     pub class: Class,
     /// Where several versions are between the installed one and the newest: the newest of those that are security
@@ -144,6 +151,20 @@ pub struct Update {
     pub kept_back: Option<String>,
     /// Phased: the percentage of hosts that get it now.
     pub phased_percent: Option<u8>,
+}
+
+/// What a package is built of. Its versions are often those of the package, and not always.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub struct SourcePackage {
+    /// Its name (`glibc` of `libc6`).
+    pub name: String,
+    /// The version that the installed package was built of; `None` if nothing is installed, or it was built of another
+    /// source package.
+    pub from: Option<String>,
+    /// The version that the new one is built of.
+    pub to: String,
 }
 
 /// A package that is kept at its version.
@@ -228,4 +249,9 @@ pub struct Finding {
     pub code: String,
     /// A sentence.
     pub text: String,
+}
+
+impl Finding {
+    /// The package manager names no advisories and CVE ids: files on the controller may.
+    pub const NO_ADVISORIES: &'static str = "no-advisories";
 }

@@ -27,6 +27,7 @@ const HOUSE: &str = "
     playbook       L1  sync   : diag value yaml template module-api
     preview        L1  sync   : diag value change events module-api
     record         L1  sync   : value change events preview
+    advisories     L1  sync   : updates
     patch          L1  sync   : diag value yaml updates schedule
     agent          L1t sync   : value change protocol module-api probes modules
     agent-image    L1t sync   :
@@ -35,7 +36,7 @@ const HOUSE: &str = "
     history        L2  sync   : diag value change events protocol journal
     rollout        L2  async  : diag value change events journal yaml playbook vars updates schedule patch executor
     reporters      L2  sync   : diag value change events preview record updates schedule patch rollout
-    app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record updates schedule patch transport executor history rollout reporters
+    app            L3  async  : diag value change events protocol journal yaml template inventory vars playbook module-api modules agent-image preview record updates schedule advisories patch transport executor history rollout reporters
     demo           dev async  : agent-image
     faults         dev async  : value change protocol
     cli            L4  async  : diag value events preview record updates schedule patch rollout app reporters demo

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_patch::policy::lint_together;
 
+use super::advisories;
 use super::policy::{self, Policed};
 use crate::refusal::Refusal;
 use crate::request::ApplyRequest;
@@ -38,6 +39,15 @@ pub fn lint(
             policed.schedule.windows.len(),
             policed.schedule.freezes.len()
         );
+        match advisories::of_policy(policed, &[]) {
+            Ok(read) => {
+                if !read.index.is_empty() {
+                    let _ = writeln!(words, "  its advisories name {} fixes", read.index.len());
+                }
+                problems.extend(read.warnings);
+            }
+            Err(refusal) => problems.extend(refusal.diagnostics),
+        }
         problems.append(&mut policed.warnings);
     }
     let beside: Vec<_> = good.iter().map(|it| (&it.file, &it.members)).collect();

@@ -1,5 +1,6 @@
 //! Patching: scan, plan, carry out.
 
+mod advisories;
 mod aftermath;
 mod apply;
 mod asking;

@@ -101,6 +101,7 @@ fn key(proof: &Proof) -> String {
         id: id.to_owned(),
         version: version.to_owned(),
         name: String::new(),
+        codename: String::new(),
     };
     ledger::package_key(&os, &proof.arch, &proof.package)
 }

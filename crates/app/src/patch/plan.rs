@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hostler_advisories::Index;
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_patch::plan::{Plan, PlanId};
 use hostler_patch::planner::{self, Answer, Asked, Scanned};
 use hostler_patch::select::{self, Request, Selection};
 use hostler_updates::Scan;
 
+use super::advisories::{self, Advisories};
 use super::asking::{self, NoAnswer, WantedVersion};
 use super::book::{Book, fact};
 use super::crew::Crew;
@@ -33,6 +35,8 @@ pub struct PatchPlanRequest {
     pub policy: PathBuf,
     /// Only updates that close one of these CVEs; they count as urgent.
     pub cves: Vec<String>,
+    /// Files that say which versions close which CVEs, besides those of the policy.
+    pub advisories: Vec<PathBuf>,
     /// Only reboots that are pending.
     pub only_reboots: bool,
     /// How long the plan may be carried out, seconds; a fortnight if not given.
@@ -67,6 +71,8 @@ pub async fn plan(
     let hosts = policed.hosts(given)?;
     // Hosts that the limit leaves out are none of this plan's, rather than such that did not answer.
     policed.members.targets = hosts.iter().cloned().collect();
+    let advisories = judged(request, &policed)?;
+    policed.warnings.extend(advisories.warnings);
     let book = Book::new(keeping::open(&given.state).map_err(|error| keeping::refused(&error))?);
     let (engine, crew) = start(
         given,
@@ -79,7 +85,14 @@ pub async fn plan(
     )
     .await?;
     let planned = engine
-        .watched(ask(request, &policed, &hosts, &crew, &book))
+        .watched(ask(
+            request,
+            &policed,
+            &advisories.index,
+            &hosts,
+            &crew,
+            &book,
+        ))
         .await;
     let interrupted = engine.run.interrupts.draining();
     drop(crew);
@@ -110,6 +123,16 @@ pub async fn plan(
     })
 }
 
+/// What the files of advisories say; CVE ids that are none are refused, as they would only find nothing.
+fn judged(request: &PatchPlanRequest, policed: &Policed) -> Result<Advisories, Refusal> {
+    if let Some(wrong) = request.cves.iter().find(|it| !hostler_updates::is_cve(it)) {
+        let text = format!("`{}` is no CVE id", wrong.escape_debug());
+        let problem = Diagnostic::error("cve", text).hint("`CVE-2026-12345`");
+        return Err(vec![problem].into());
+    }
+    advisories::of_policy(policed, &request.advisories)
+}
+
 fn problem(code: &'static str, text: String) -> Refusal {
     vec![Diagnostic::error(code, text)].into()
 }
@@ -117,12 +140,16 @@ fn problem(code: &'static str, text: String) -> Refusal {
 async fn ask(
     request: &PatchPlanRequest,
     policed: &Policed,
+    advisories: &Index,
     hosts: &[String],
     crew: &Crew,
     book: &Book,
 ) -> Result<(Plan, BTreeMap<String, Scan>), Refusal> {
     let asked_us = now_us();
-    let answers = asking::scan(crew, 1, hosts, true).await;
+    let mut answers = asking::scan(crew, 1, hosts, true).await;
+    for scan in answers.values_mut().filter_map(|it| it.as_mut().ok()) {
+        hostler_advisories::describe(advisories, scan);
+    }
     let answered_us = now_us();
     let scans: BTreeMap<String, Scan> = answers
         .iter()

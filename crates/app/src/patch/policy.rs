@@ -113,11 +113,16 @@ impl BesidePolicy {
         let directory = policy.parent().unwrap_or(Path::new("/")).to_owned();
         BesidePolicy { directory }
     }
+
+    /// Where a path of the policy leads.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
 }
 
 impl Files for BesidePolicy {
     fn read(&self, path: &str) -> Result<FileText, String> {
-        let path = self.directory.join(path);
+        let path = self.path(path);
         let text = FsLoader.read(&path).map_err(|error| error.to_string())?;
         Ok(FileText {
             path: path.display().to_string(),

@@ -1,13 +1,14 @@
 //! Looking at hosts: which updates wait, and what else is to be known before they are patched.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hostler_diag::{Diagnostic, SourceMap};
 use hostler_inventory::{FsLoader, Pattern};
 use hostler_preview::Mask;
 use hostler_updates::Scan;
 
+use super::advisories;
 use super::asking::{self, NoAnswer};
 use super::book::Book;
 use super::crew::Crew;
@@ -23,21 +24,25 @@ use crate::request::{ApplyRequest, ExitCode};
 pub struct Scanned {
     /// By host, in inventory order of names: what it said, or why it said nothing.
     pub hosts: BTreeMap<String, Result<Scan, String>>,
+    /// What is worth knowing of the files of advisories.
+    pub warnings: Vec<Diagnostic>,
     /// The exit status.
     pub exit: ExitCode,
 }
 
-/// Scans the hosts of a pattern.
+/// Scans the hosts of a pattern. `files` say which versions close which CVEs, where package managers do not.
 ///
 /// # Errors
-/// Problems of the inventory; the pattern selects nothing. Nothing was contacted then.
+/// Problems of the inventory and of the files; the pattern selects nothing. Nothing was contacted then.
 pub async fn scan(
     request: &ApplyRequest,
     pattern: &str,
     refresh: bool,
+    files: &[PathBuf],
     sources: &SourceMap,
     audience: Audience,
 ) -> Result<Scanned, Refusal> {
+    let advisories = advisories::given(files)?;
     let inputs = inputs::load(request, sources)?;
     let hosts = select(&inputs, pattern, request)?;
     let (engine, crew) = start(
@@ -53,7 +58,10 @@ pub async fn scan(
     let answers = engine
         .watched(asking::scan(&crew, 1, &hosts, refresh))
         .await;
-    let answers = answers.unwrap_or_default();
+    let mut answers = answers.unwrap_or_default();
+    for scan in answers.values_mut().filter_map(|it| it.as_mut().ok()) {
+        hostler_advisories::describe(&advisories.index, scan);
+    }
     let unreachable = answers
         .values()
         .any(|it| matches!(it, Err(NoAnswer::Unreachable(_))));
@@ -92,7 +100,11 @@ pub async fn scan(
         .into_iter()
         .map(|(host, answer)| (host, words(answer)))
         .collect();
-    Ok(Scanned { hosts, exit })
+    Ok(Scanned {
+        hosts,
+        warnings: advisories.warnings,
+        exit,
+    })
 }
 
 /// The hosts that a pattern selects, and the limit too.

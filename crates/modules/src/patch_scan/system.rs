@@ -33,7 +33,7 @@ pub(super) fn uptime_s(host: &dyn Inspect) -> u64 {
 pub(super) fn os(host: &dyn Inspect) -> Os {
     let os = hostler_probes::os_release(host);
     let get = |key: &str| os.get(key).map(|it| it.chars().take(100).collect()).unwrap_or_default();
-    Os { id: get("ID"), version: get("VERSION_ID"), name: get("PRETTY_NAME") }
+    Os { id: get("ID"), version: get("VERSION_ID"), name: get("PRETTY_NAME"), codename: get("VERSION_CODENAME") }
 }
 
 /// The kernel tells since Linux 6.1; the agent runs natively, so that it is the same as the agent's own.

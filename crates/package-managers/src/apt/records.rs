@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub(super) struct Record {
     /// Its architecture.
     pub(super) architecture: String,
+    /// The field `Source`, where it is there.
+    pub(super) source: String,
     /// Size of the package file, bytes.
     pub(super) size: u64,
     /// SHA-256 of the package file.
@@ -32,6 +34,7 @@ pub(super) fn parse(text: &str) -> BTreeMap<(String, String), Vec<Record>> {
                 "Package" => name = value,
                 "Version" => version = value,
                 "Architecture" => value.clone_into(&mut record.architecture),
+                "Source" => value.clone_into(&mut record.source),
                 "Size" => record.size = value.parse().unwrap_or(0),
                 "SHA256" => record.sha256 = sha256(value),
                 "Installed-Size" => {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hostler_module_api::{Inspect, ModuleError};
 use hostler_probes::{Dpkg, Transaction, parse_simulation};
-use hostler_updates::{Finding, PackageName, Update};
+use hostler_updates::{Finding, PackageName, SourcePackage, Update};
 
 use super::policy::Policy;
 use super::private::{self, ask};
@@ -63,6 +63,8 @@ struct Waiting {
     /// As apt shows it.
     shown: String,
     from: Option<String>,
+    /// What the installed one was built of: source package and version.
+    built_of: Option<(String, String)>,
     to: String,
     kept_back: Option<String>,
 }
@@ -107,6 +109,11 @@ impl Found {
                 },
                 shown,
                 from: Some(installed.version.clone()),
+                built_of: {
+                    let (source, version) =
+                        hostler_probes::source_package(&installed.source, name, &installed.version);
+                    Some((source.to_owned(), version.to_owned()))
+                },
                 to: to.to_owned(),
                 kept_back,
             });
@@ -174,6 +181,7 @@ impl Found {
                 },
                 shown: step.package.clone(),
                 from: None,
+                built_of: None,
                 to: to.clone(),
                 kept_back: None,
             });
@@ -210,6 +218,7 @@ impl Found {
             let version = policy.version(&it.to);
             let record = records.get(&it.package.name, &it.package.arch, &it.to);
             let between = table::between(policy, it.from.as_deref(), &it.to, sources);
+            let source = record.map(|record| built_of(&it, record));
             let listed = version.and_then(|it| it.phased);
             let phased_percent = listed.or(record.and_then(|it| it.phased));
             let mut package = it.package;
@@ -224,6 +233,7 @@ impl Found {
                 suites: version
                     .map(|it| sources.suites(it.origins()))
                     .unwrap_or_default(),
+                source,
                 class: between.class,
                 security_version: between.security_version,
                 severity: None,
@@ -237,6 +247,18 @@ impl Found {
         let mut updates: Vec<Update> = self.waiting.into_iter().map(update).collect();
         hostler_value::order::sort(&mut updates);
         Ok(updates)
+    }
+}
+
+/// The source package of what waits.
+fn built_of(waiting: &Waiting, record: &super::records::Record) -> SourcePackage {
+    let name = &waiting.package.name;
+    let (name, to) = hostler_probes::source_package(&record.source, name, &waiting.to);
+    let before = waiting.built_of.as_ref().filter(|it| it.0 == name);
+    SourcePackage {
+        name: name.to_owned(),
+        from: before.map(|(_, version)| version.clone()),
+        to: to.to_owned(),
     }
 }
 
@@ -344,8 +366,9 @@ fn describe(sources: &Sources, updates: &[Update], findings: &mut Vec<Finding>) 
         findings.push(finding("no-classification", text));
     }
     if !updates.is_empty() {
-        let text = "the package lists of apt name no advisories, CVE ids and severities";
-        findings.push(finding("no-advisories", text));
+        let text = "the package lists of apt name no advisories, CVE ids and severities: give a file that does, with \
+                    --advisories or `advisories` in the policy";
+        findings.push(finding(Finding::NO_ADVISORIES, text));
     }
 }
 

@@ -117,6 +117,18 @@ fn a_survey() {
         (Class::Security, 2_100_000)
     );
     assert_eq!(foreign.security_version, None);
+    let source = |it: &Update| {
+        let source = it.source.clone().unwrap();
+        (source.name, source.from, source.to)
+    };
+    let (built_of, fixed) = ("openssl".to_owned(), "3.0.17-1~deb12u3".to_owned());
+    let from = Some("3.0.15-1~deb12u0".to_owned());
+    assert_eq!(source(ssl), (built_of.clone(), from, fixed));
+    assert_eq!(
+        source(foreign),
+        (built_of, None, "3.0.17-1~deb12u2".to_owned()),
+        "the installed one was built of something else"
+    );
 
     let vim = &updates["vim:amd64"];
     assert_eq!(
@@ -131,6 +143,7 @@ fn a_survey() {
         (Class::Security, Some("2:9.0.1378-2"))
     );
 
+    assert_eq!(vim.source.as_ref().unwrap().name, "vim");
     assert_eq!(updates["base-files:amd64"].class, Class::Bugfix);
     assert_eq!(updates["docker-ce:amd64"].class, Class::Unknown);
     assert_eq!(updates["docker-ce:amd64"].suites, ["Docker CE:bookworm"]);

@@ -254,6 +254,7 @@ pub(crate) fn updates(
             download_bytes: offer.download_bytes,
             kept_back,
             phased_percent: None,
+            source: None,
         }
     };
     let would = rows

@@ -161,8 +161,10 @@ fn fate(
 }
 
 fn describe(open: &mut Open, update: &Update) {
-    // A source that stops classifying takes nothing back.
-    if update.class != Class::Unknown {
+    // A source that stops classifying takes nothing back, nor does a scan without the advisories of the one before.
+    let is_untold =
+        open.class == Class::Security && !open.cves.is_empty() && update.cves.is_empty();
+    if update.class != Class::Unknown && !is_untold {
         open.class = update.class;
     }
     open.severity = open.severity.max(update.severity);
@@ -290,6 +292,26 @@ mod tests {
         assert_eq!((fixed.was.version.as_str(), fixed.fixed_us), ("2", 7 * DAY));
         assert_eq!(open(&absorbed), [("ssl:amd64", "4", 3, None)]);
         assert_eq!(absorbed.drift, None);
+    }
+
+    #[test]
+    fn a_scan_without_advisories_takes_nothing_back() {
+        let mut host = Host::new();
+        let without = || {
+            let mut scan = samples::scan("a", &[("ssl", "1", "2")]);
+            scan.updates[0].class = Class::Bugfix;
+            scan
+        };
+        let mut with = without();
+        with.updates[0].class = Class::Security;
+        with.updates[0].cves = vec!["CVE-2026-10001".into()];
+        host.sees(1, with, false);
+        let absorbed = host.sees(2, without(), false);
+        let open = &absorbed.exposure.open[0];
+        assert_eq!((open.class, open.cves.len()), (Class::Security, 1));
+        // Nor is one made of it by a source that says otherwise from the start.
+        let other = Host::new().sees(1, without(), false);
+        assert_eq!(other.exposure.open[0].class, Class::Bugfix);
     }
 
     #[test]

@@ -254,6 +254,7 @@ mod tests {
             id: id.into(),
             version: version.into(),
             name: String::new(),
+            codename: String::new(),
         };
         let plain = version_key(&os("debian", "13"), &package("openssl"), "3.5");
         assert_eq!(plain, "debian 13 openssl:amd64 3.5");

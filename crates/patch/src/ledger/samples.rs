@@ -15,6 +15,7 @@ pub(crate) fn scan(installed: &str, updates: &[(&str, &str, &str)]) -> Scan {
             id: "debian".into(),
             version: "13".into(),
             name: "Debian GNU/Linux 13".into(),
+            codename: String::new(),
         },
         arch: "x86_64".into(),
         kernel: Kernel::default(),
@@ -57,6 +58,7 @@ fn update((name, from, to): (&str, &str, &str)) -> Update {
         download_bytes: 1,
         kept_back: None,
         phased_percent: None,
+        source: None,
     }
 }
 

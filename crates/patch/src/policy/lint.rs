@@ -3,6 +3,7 @@
 
 use hostler_diag::{Diagnostic, did_you_mean};
 use hostler_schedule::{Finding, duration_text, examine, first_meeting};
+use hostler_updates::is_cve;
 
 use super::host::{GateRule, HookRule, SnapshotMode};
 use super::lint_waves;
@@ -517,16 +518,4 @@ impl Lint<'_> {
             }
         }
     }
-}
-
-/// `CVE-`, a year, and at least four digits.
-fn is_cve(text: &str) -> bool {
-    let digits = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
-    let mut parts = text.splitn(3, '-');
-    matches!(
-        (parts.next(), parts.next(), parts.next()),
-        (Some(head), Some(year), Some(number))
-            if head.eq_ignore_ascii_case("CVE") && year.len() == 4 && digits(year)
-                && number.len() >= 4 && digits(number)
-    )
 }

@@ -30,6 +30,10 @@ pub struct Policy {
     /// More about which updates are wanted.
     #[serde(default)]
     pub select: Select,
+    /// Files that say which versions close which security holes, for hosts whose package lists do not (Debian, Ubuntu):
+    /// paths relative to the policy. See `advisories.md`.
+    #[serde(default)]
+    pub advisories: Texts,
     /// Which versions later waves may install.
     #[serde(default)]
     pub pin: PinRules,

@@ -4,6 +4,7 @@
 //! == policy          the YAML
 //! == inventory       GROUP: HOST HOST ...
 //! == fleet           PATTERN: WORD ARGS; WORD ARGS; ...     later lines add to earlier ones
+//! == advisories      JSON of Debian's security tracker
 //! == now             2026-12-08 10:00 (UTC)
 //! == show            plan | forecast | host NAME | explain NAME [WHAT] | lint
 //! == expected
@@ -30,9 +31,9 @@ use hostler_patch::policy::{Checked, FileText, Files, Hosts, HostsProblem, Polic
 use hostler_patch::select::{Request, Selection, select};
 use hostler_schedule::{Zone, parse_date_time, parse_duration};
 use hostler_updates::{
-    Action, ActionKind, BootClass, Class, Competitor, Conffile, DatabaseState, Firmware, Hold,
-    Kernel, Manager, Os, PackageName, Reboot, RebootNeed, Repository, Resolution, Scan, Severity,
-    SnapshotProvider, Space, Update, WayBack,
+    Action, ActionKind, BootClass, Class, Competitor, Conffile, DatabaseState, Finding, Firmware,
+    Hold, Kernel, Manager, Os, PackageName, Reboot, RebootNeed, Repository, Resolution, Scan,
+    Severity, SnapshotProvider, SourcePackage, Space, Update, WayBack,
 };
 
 pub struct Case {
@@ -106,6 +107,7 @@ pub fn scan() -> Scan {
             id: "debian".into(),
             version: "13".into(),
             name: "Debian GNU/Linux 13".into(),
+            codename: "trixie".into(),
         },
         arch: "x86_64".into(),
         kernel: Kernel::default(),
@@ -152,6 +154,7 @@ pub fn update(name: &str, from: &str, to: &str, class: Class) -> Update {
         download_bytes: 1 << 20,
         kept_back: None,
         phased_percent: None,
+        source: None,
     }
 }
 
@@ -216,6 +219,15 @@ impl Fleet {
                 }
             }
         }
+        let mut index = hostler_advisories::Index::default();
+        let advisories = case.section("advisories");
+        if !advisories.is_empty() {
+            index.read(advisories.as_bytes()).unwrap();
+            index.finish();
+        }
+        for made in fleet.hosts.values_mut() {
+            hostler_advisories::describe(&index, &mut made.scan);
+        }
         fleet
     }
 
@@ -237,6 +249,7 @@ impl Fleet {
                     id: (*id).into(),
                     version: (*version).into(),
                     name: format!("{id} {version}"),
+                    codename: String::new(),
                 };
             }
             ("arch", [arch]) => scan.arch = (*arch).into(),
@@ -268,6 +281,13 @@ impl Fleet {
                     match key {
                         "size" => it.download_bytes = bytes(value),
                         "sec" => it.security_version = Some(value.into()),
+                        "src" => {
+                            it.source = Some(SourcePackage {
+                                name: value.into(),
+                                from: Some((*from).into()),
+                                to: (*to).into(),
+                            });
+                        }
                         "cve" => it.cves.push(value.into()),
                         "kept" => it.kept_back = Some("would remove something".into()),
                         "phased" => {
@@ -314,6 +334,10 @@ impl Fleet {
                     .or_default()
                     .push(action);
             }
+            ("untold", []) => scan.findings.push(Finding {
+                code: Finding::NO_ADVISORIES.into(),
+                text: "the package lists name none".into(),
+            }),
             ("unreachable", _) => host.lost = Some(Asked::Unreachable(all)),
             ("failed", _) => host.lost = Some(Asked::Failed(all)),
             ("hold", [pattern, by @ ..]) => scan.holds.push(Hold {

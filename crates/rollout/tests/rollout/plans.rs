@@ -46,6 +46,7 @@ pub(crate) fn host(wave: u32, order: u32, actions: &[(&str, &str)]) -> HostPlan 
             id: "debian".to_owned(),
             version: "13".to_owned(),
             name: "Debian 13".to_owned(),
+            codename: String::new(),
         },
         arch: "x86_64".to_owned(),
         boot_class: BootClass {

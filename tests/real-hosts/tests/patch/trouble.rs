@@ -59,6 +59,7 @@ fn a_version_that_was_replaced_is_not_followed() {
     };
     night.publish(&["gone-2.0", "slow-2.0"]);
     let policy = night.monthly(4 * 3600, TWO_WAVES, "");
+    one_cve(&night, &policy);
     let (file, plan) = night.plan(&policy);
     let canary = night.wave(&plan, 0)[0];
     shell(canary, "touch /srv/wait");
@@ -81,6 +82,66 @@ fn a_version_that_was_replaced_is_not_followed() {
         let (word, why) = ran.outcome(host);
         assert!(word == "held" && why.contains("gone"), "{why}");
     }
+}
+
+/// A CVE that only a file on the controller knows: the plan for it has its package and no other, and who waits is told.
+fn one_cve(night: &Night, policy: &str) {
+    let path = |name: &str| night.fleet.directory().join(name).display().to_string();
+    let (tracker, file) = (path("tracker.json"), path("urgent.json"));
+    let codename = shell(&night.hosts[0], ". /etc/os-release; echo $VERSION_CODENAME");
+    let hole = |fixed: &str| serde_json::json!({"releases": {codename.as_str(): {"status": "resolved", "fixed_version": fixed}}});
+    let holes = serde_json::json!({
+        "hostler-made-gone": {"CVE-2026-10001": hole("1.5"), "CVE-2026-10002": hole("2.1"), "CVE-2026-10003": hole("1.0")},
+        "hostler-made-slow": {"CVE-2026-10004": hole("2.0")},
+    });
+    std::fs::write(&tracker, holes.to_string()).expect("write the tracker");
+    let plan = |cve: &str| {
+        let args = [
+            "plan",
+            policy,
+            "--cve",
+            cve,
+            "--advisories",
+            &tracker,
+            "--out",
+            &file,
+        ];
+        night.patch(&args).expect_code(0);
+        let text = std::fs::read_to_string(&file).expect("read the plan");
+        serde_json::from_str::<serde_json::Value>(&text).expect("a plan is JSON")
+    };
+    let urgent = plan("CVE-2026-10001");
+    for host in &night.hosts {
+        let actions = &urgent["hosts"][&host.name]["actions"];
+        let names: Vec<&str> = actions
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|it| it["package"]["name"].as_str())
+            .collect();
+        assert_eq!(names, ["hostler-made-gone"], "{urgent}");
+    }
+    // One has its fix already, the other gets it with no version that there is.
+    for cve in ["CVE-2026-10002", "CVE-2026-10003"] {
+        let none = plan(cve);
+        assert_eq!(none["hosts"], serde_json::json!({}), "{none}");
+    }
+    let args = [
+        "explain",
+        policy,
+        "--package",
+        "CVE-2026-10004",
+        "--advisories",
+        &tracker,
+    ];
+    let said = night.patch(&args);
+    said.expect_code(0);
+    assert_eq!(
+        said.output.matches("hostler-made-slow").count(),
+        night.hosts.len(),
+        "{}",
+        said.output
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use hostler_app::{
     save_patch_plan,
 };
 use hostler_diag::SourceMap;
+use hostler_patch::plan::Plan;
 use hostler_patch::{diff, explain, forecast, text};
 use hostler_reporters::sanitize;
 
@@ -31,6 +32,10 @@ pub(super) struct PlanArgs {
     /// Only updates that close one of these CVEs, at once; separated by commas
     #[arg(long, value_name = "CVE", value_delimiter = ',')]
     cve: Vec<String>,
+    /// A file that says which versions close which CVEs, for hosts with apt, besides those of the policy: JSON of Debian's
+    /// security tracker, or OSV records; may be given several times
+    #[arg(long, value_name = "FILE")]
+    advisories: Vec<PathBuf>,
     /// Only reboots that are pending
     #[arg(long, conflicts_with = "cve")]
     only_reboots: bool,
@@ -51,6 +56,7 @@ impl PlanArgs {
             given: self.fleet.request(environment)?,
             policy: self.policy,
             cves: self.cve,
+            advisories: self.advisories,
             only_reboots: self.only_reboots,
             valid_for_s: self.valid_for.map(|it| it.as_secs()),
         })
@@ -139,9 +145,9 @@ pub(super) fn forecast(args: ForecastArgs) -> ExitCode {
 /// Flags of `patch explain`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ExplainArgs {
-    /// The host
-    #[arg(long, value_name = "HOST")]
-    host: String,
+    /// The host; with --package and without a host, all of the policy's
+    #[arg(long, value_name = "HOST", required_unless_present = "package")]
+    host: Option<String>,
     /// What becomes of this package (or pattern) there, or of the packages that close this CVE
     #[arg(long, value_name = "PACKAGE")]
     package: Option<String>,
@@ -152,21 +158,43 @@ pub(super) struct ExplainArgs {
 pub(super) fn explain(args: ExplainArgs) -> ExitCode {
     let (host, package) = (args.host, args.package);
     planned(args.plan, |planned, console| {
-        let now = hostler_app::now();
-        let (what, scan) = (package.as_deref(), planned.scans.get(&host));
-        let Some(explanation) = explain::explain(&planned.plan, &host, what, scan, now) else {
-            return Err(Problem::usage(format!(
-                "{host} is none of the policy's hosts"
-            )));
+        let hosts: Vec<&str> = match &host {
+            Some(host) => vec![host],
+            None => known(&planned.plan),
         };
-        if console.is_json() {
-            let json = serde_json::to_string(&explanation).unwrap_or_default();
-            console.line(&sanitize::json(&json));
-        } else {
-            console.text(&sanitize::text(&text::explanation(&explanation)));
+        for host in hosts {
+            tell_why(planned, host, package.as_deref(), console)?;
         }
         Ok(planned.exit)
     })
+}
+
+/// All hosts of a plan, those that are left out too, sorted.
+fn known(plan: &Plan) -> Vec<&str> {
+    let all = plan.hosts.keys().chain(plan.left_out.keys());
+    let mut all: Vec<&str> = all.map(String::as_str).collect();
+    all.sort_unstable();
+    all
+}
+
+fn tell_why(
+    planned: &PatchPlanned,
+    host: &str,
+    what: Option<&str>,
+    console: &Console,
+) -> Result<(), Problem> {
+    let (now, scan) = (hostler_app::now(), planned.scans.get(host));
+    let Some(explanation) = explain::explain(&planned.plan, host, what, scan, now) else {
+        let text = format!("{host} is none of the policy's hosts");
+        return Err(Problem::usage(text));
+    };
+    if console.is_json() {
+        let json = serde_json::to_string(&explanation).unwrap_or_default();
+        console.line(&sanitize::json(&json));
+    } else {
+        console.text(&sanitize::text(&text::explanation(&explanation)));
+    }
+    Ok(())
 }
 
 /// Flags of `patch show`.

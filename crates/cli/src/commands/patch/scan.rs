@@ -1,5 +1,7 @@
 //! `hostler patch scan`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use hostler_app::{Audience, ExitCode, Interrupts, patch_scan};
 use hostler_diag::SourceMap;
@@ -19,6 +21,10 @@ pub(super) struct ScanArgs {
     /// Go by the package indexes that the last scan left, instead of fetching new ones
     #[arg(long)]
     no_refresh: bool,
+    /// A file that says which versions close which CVEs, for hosts with apt: JSON of Debian's security tracker, or OSV
+    /// records; may be given several times
+    #[arg(long, value_name = "FILE")]
+    advisories: Vec<PathBuf>,
     #[command(flatten)]
     fleet: FleetArgs,
 }
@@ -42,6 +48,7 @@ pub(super) fn run(args: ScanArgs) -> ExitCode {
                 &request,
                 &args.pattern,
                 !args.no_refresh,
+                &args.advisories,
                 &sources,
                 audience,
             );
@@ -49,6 +56,7 @@ pub(super) fn run(args: ScanArgs) -> ExitCode {
         });
         runtime.shutdown_background();
         let scanned = scanned?;
+        console.diagnostics(&scanned.warnings, &sources);
         let text = if console.is_json() {
             scan_json(&scanned.hosts)
         } else {
