@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn rules_north_south_and_fixed() {
-        let by = |rule: &str, unix_s| by_rule(rule, unix_s).map(|it| (it.offset_s, it.summer, it.name));
+        let by =
+            |rule: &str, unix_s| by_rule(rule, unix_s).map(|it| (it.offset_s, it.summer, it.name));
         let berlin = "CET-1CEST,M3.5.0,M10.5.0/3";
         // 2026-03-29 01:00 UTC and 2026-10-25 01:00 UTC are the changes.
         assert_eq!(by(berlin, 1_774_745_999), Some((3600, false, "CET".into())));
@@ -313,11 +314,25 @@ mod tests {
         assert_eq!(by(berlin, 1_792_889_999), Some((7200, true, "CEST".into())));
         assert_eq!(by(berlin, 1_792_890_000), Some((3600, false, "CET".into())));
         let sydney = "AEST-10AEDT,M10.1.0,M4.1.0/3";
-        assert_eq!(by(sydney, 1_767_225_600), Some((39_600, true, "AEDT".into())));
-        assert_eq!(by(sydney, 1_782_864_000), Some((36_000, false, "AEST".into())));
+        assert_eq!(
+            by(sydney, 1_767_225_600),
+            Some((39_600, true, "AEDT".into()))
+        );
+        assert_eq!(
+            by(sydney, 1_782_864_000),
+            Some((36_000, false, "AEST".into()))
+        );
         assert_eq!(by("<+0530>-5:30", 0), Some((19_800, false, "+0530".into())));
         assert_eq!(by("EST5", 0), Some((-18_000, false, "EST".into())));
-        for none in ["", "nonsense!", "<>1", "<A", "EST5EDT", "EST5EDT,M3.2.0", "EST5EDT,M3.2.0,M11.1.0,M1.1.1"] {
+        for none in [
+            "",
+            "nonsense!",
+            "<>1",
+            "<A",
+            "EST5EDT",
+            "EST5EDT,M3.2.0",
+            "EST5EDT,M3.2.0,M11.1.0,M1.1.1",
+        ] {
             assert_eq!(by(none, 0), None, "{none}");
         }
     }
