@@ -106,7 +106,9 @@ impl Crew {
         let mut answer = Answer::from(seen);
         match &mut answer {
             Answer::Done(_) => {}
-            Answer::Failed(words) | Answer::Unknown(words) => self.hide(words),
+            Answer::Failed(words) | Answer::Gone(words) | Answer::Unknown(words) => {
+                self.hide(words);
+            }
             Answer::Unreachable(lost) => self.hide(&mut lost.detail),
         }
         answer
