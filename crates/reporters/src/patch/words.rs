@@ -67,7 +67,7 @@ impl Words<'_> {
             Note::RebootPutOff { host, reason } => {
                 host_line(host, paint.yellow(&format!("reboot put off: {reason}")))
             }
-            Note::GivenUp { host, reason } => {
+            Note::GivenUp { host, reason } if chatty => {
                 host_line(host, paint.red(&format!("given up: {reason}")))
             }
             Note::Came { host, outcome } => {
@@ -218,7 +218,12 @@ fn outcome_words(outcome: &Outcome, took_us: Option<i64>, paint: Paint) -> Strin
             } else {
                 " (nothing was changed)"
             };
-            paint.red(&format!("FAILED{took}{changed}: {}", failure.message))
+            // What a step said has its own line already; nobody writes one about a host that is waited for.
+            let what = match failure.step {
+                Some(step) if step != Step::Back => step.to_string(),
+                _ => failure.message.clone(),
+            };
+            paint.red(&format!("FAILED{took}{changed}: {what}"))
         }
         Outcome::Unreachable { reason, .. } => paint.red(&format!("unreachable: {reason}")),
         Outcome::RolledBack { failure, left } => {
