@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Machine};
 use crate::fuzz;
 use crate::process::{Failure, Result, checkout, find_program, is_root, run_visibly};
 
@@ -40,7 +40,7 @@ pub fn run(progress: &(dyn Fn(&str) + Sync)) -> Result<()> {
         ("fuzz targets", Check::Fuzz),
     ];
     if is_root() {
-        checks.push(("the fleet's base", Check::FleetBase));
+        checks.push(("what hosts start from", Check::FleetBase));
     } else {
         progress("NOT TESTED: real hosts; that needs root");
     }
@@ -53,7 +53,7 @@ pub fn run(progress: &(dyn Fn(&str) + Sync)) -> Result<()> {
         let result = match check {
             Check::Cargo(arguments) => cargo(&arguments),
             Check::Fuzz => fuzz::run_targets(&[], FUZZ_TIME, progress),
-            Check::FleetBase => Fleet::named("ci").and_then(|fleet| fleet.prepare()),
+            Check::FleetBase => Fleet::named("ci").and_then(|fleet| Machine::prepare(&fleet)),
         };
         let seconds = start.elapsed().as_secs();
         match result {

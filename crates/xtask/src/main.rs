@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use xtask::bench::{self, Engine};
+use xtask::fleet::{Fleet, Machine};
 use xtask::process::{Context, Result};
 use xtask::{ci, fuzz, truth};
 
@@ -27,6 +28,11 @@ struct Arguments {
 enum Task {
     /// Real Debian hosts on this machine (root needed).
     Fleet(fleet_command::Arguments),
+    /// A shell, or one command, in an emulated machine with a kernel of its own and LVM; it is gone afterwards (root needed).
+    Machine {
+        /// A shell script for the machine.
+        script: Option<String>,
+    },
     /// The baseline on fresh hosts, against the floor of bare OpenSSH (root needed).
     Bench {
         /// How many hosts.
@@ -75,6 +81,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Task::Fleet(arguments) => fleet_command::run(&arguments),
+        Task::Machine { script } => machine(script.as_deref().unwrap_or_default()),
         Task::Bench {
             hosts,
             with,
@@ -122,6 +129,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Starts a machine and runs a script in it, or a shell if that is empty.
+fn machine(script: &str) -> Result<ExitCode> {
+    let machine = Machine::start(&Fleet::named("emulated")?)?;
+    let status = machine.command(script).status().context("start ssh")?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Prints the tables; the exit code says whether hostler's previews are what they must be.

@@ -7,7 +7,7 @@ pub mod engine;
 pub mod snapshot;
 pub mod view;
 
-use xtask::fleet::{Fleet, Guard, Host, Init, Set};
+use xtask::fleet::{Fleet, Guard, Host, Init, Machine, Set};
 use xtask::process::is_root;
 
 /// The environment variable with which CI says that skipping these tests is a failure.
@@ -27,6 +27,32 @@ pub fn fleet(name: &str, count: usize, init: Init) -> Option<(Guard, Vec<Host>)>
     guard.down().unwrap_or_else(|failure| panic!("{failure}"));
     let hosts = raise(&guard, Set::A, count, init);
     Some((guard, hosts))
+}
+
+/// Starts an emulated machine for the test called `name`, or returns `None` without what that needs, after saying so. The
+/// fleet has the machine as its only host.
+///
+/// # Panics
+/// When it does not start, and when programs are missing and [`REQUIRE`] is set to 1.
+pub fn machine(name: &str) -> Option<(Guard, Machine)> {
+    if !may_raise(name) {
+        return None;
+    }
+    let missing = Machine::missing_packages().join(" ");
+    if !missing.is_empty() {
+        let why = format!("{name} emulates a machine: apt-get install {missing}");
+        assert!(
+            std::env::var(REQUIRE).as_deref() != Ok("1"),
+            "{REQUIRE}=1, but {why}"
+        );
+        say(&format!("SKIPPED, NOT TESTED: {why}"));
+        return None;
+    }
+    let fleet = Fleet::named(&format!("test-{name}")).unwrap_or_else(|failure| panic!("{failure}"));
+    let guard = Guard(fleet);
+    guard.down().unwrap_or_else(|failure| panic!("{failure}"));
+    let machine = Machine::start(&guard).unwrap_or_else(|failure| panic!("{failure}"));
+    Some((guard, machine))
 }
 
 /// Whether the test called `name` can raise hosts: as root. Says so if it cannot.

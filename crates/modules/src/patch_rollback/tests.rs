@@ -181,26 +181,22 @@ fn a_merge_of_a_volume_is_asked_for_once() {
     };
     let mut wanted = args(&[]);
     wanted.insert("snapshot", value_of(&snapshot));
-    let merging = "lvs --noheadings -o lv_merging vg0/hostler-r1";
+    let state = "lvs --noheadings --separator : -o origin,lv_merging,lv_snapshot_invalid vg0/hostler-r1";
     let host = FakeHost::bare()
         .file("/usr/sbin/lvs", "")
-        .attrs("/usr/sbin/lvs", 0, 0, 0o755)
-        .answers(
-            "lvs --noheadings -o lv_name vg0/hostler-r1",
-            0,
-            "  hostler-r1\n",
-        )
-        .answers(merging, 0, "\n")
+        .attrs("/usr/sbin/lvs", 0, 0, 0o755);
+    let there = host
+        .clone()
+        .answers(state, 0, "  root::\n")
         .on("lvconvert --yes --merge vg0/hostler-r1", move |host| {
-            host.answer(merging, 0, "  merging\n");
+            host.answer(state, 0, "  root:merging:\n");
             CommandOutput::default()
         });
-    let it = check_module::<This>(wanted.clone(), host);
+    let it = check_module::<This>(wanted.clone(), there);
     assert!(it.first.changed && !it.second.changed && got(&it.first).needs_reboot);
-    let gone = FakeHost::bare()
-        .file("/usr/sbin/lvs", "")
-        .attrs("/usr/sbin/lvs", 0, 0, 0o755)
-        .answers("lvs --noheadings -o lv_name vg0/hostler-r1", 5, "");
+    let lost = host.clone().answers(state, 0, "  root::snapshot invalid\n");
+    assert!(check_fails::<This>(wanted.clone(), lost).starts_with("vg0/hostler-r1 is lost"));
+    let gone = host.answers(state, 5, "");
     assert!(
         check_fails::<This>(wanted.clone(), gone.clone())
             .starts_with("there is no snapshot vg0/hostler-r1")

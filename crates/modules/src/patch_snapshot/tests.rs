@@ -5,7 +5,7 @@ use hostler_updates::Snapshot;
 use super::*;
 
 const LVS: &str = "lvs --noheadings --nosuffix --units b --separator : -o vg_name,lv_name,lv_size,pool_lv,vg_free /dev/mapper/vg0-root";
-const FIND: &str = "lvs --noheadings -o lv_name vg0/hostler-r1";
+const FIND: &str = "lvs --noheadings --separator : -o origin,lv_merging,lv_snapshot_invalid vg0/hostler-r1";
 
 fn args(state: &str) -> Map {
     [("run", "r1"), ("state", state)].into_iter().collect()
@@ -31,7 +31,7 @@ fn got(outcome: &hostler_change::Outcome) -> Snapshot {
 }
 
 fn made(host: &mut FakeHost) -> CommandOutput {
-    host.answer(FIND, 0, "hostler-r1\n");
+    host.answer(FIND, 0, "  root::\n");
     CommandOutput::default()
 }
 
@@ -72,6 +72,29 @@ fn room_is_looked_for_first() {
     let create = "lvcreate --yes --snapshot --name hostler-r1 --setactivationskip n vg0/root";
     let roomy = thin.answers(pool, 0, "  12.50:1.00\n").on(create, made);
     assert!(check_module::<This>(args("present"), roomy).first.changed);
+}
+
+#[test]
+fn one_that_is_there_may_be_of_no_use() {
+    let volume = "  vg0:root:10737418240::5368709120\n";
+    for (state, why) in [
+        ("  root::snapshot invalid\n", "vg0/hostler-r1 is lost"),
+        ("  root:merging:\n", "is being gone back to"),
+        ("  var::\n", "is a snapshot of `var`, so there can be none of root"),
+    ] {
+        let host = lvm(volume).answers(FIND, 0, state);
+        let msg = check_fails::<This>(args("present"), host);
+        assert!(msg.contains(why), "{msg}");
+    }
+    let merging = lvm(volume).answers(FIND, 0, "  root:merging:\n");
+    assert!(!check_module::<This>(args("absent"), merging).first.changed);
+    let remove = "lvremove --yes vg0/hostler-r1";
+    let lost = lvm(volume).answers(FIND, 0, "  root::snapshot invalid\n");
+    let lost = lost.on(remove, |host| {
+        host.answer(FIND, 5, "");
+        CommandOutput::default()
+    });
+    assert_eq!(check_module::<This>(args("absent"), lost).host.ran, [remove]);
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(super) fn build(store: &Path) -> Result<()> {
     let base = store.join("base");
     let stamp = store.join("base.recipe");
     let mirror = mirror();
-    let recipe = format!("{REVISION} {SUITE} {PACKAGES}\n{SSHD_CONFIG}");
+    let recipe = recipe();
     if base.exists() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == recipe) {
         return Ok(());
     }
@@ -79,6 +79,11 @@ pub(super) fn build(store: &Path) -> Result<()> {
     configure(store, &partial)?;
     fs::rename(&partial, &base).context("put the base in place")?;
     fs::write(&stamp, recipe).context("write base.recipe")
+}
+
+/// What the base is made from.
+pub(super) fn recipe() -> String {
+    format!("{REVISION} {SUITE} {PACKAGES}\n{SSHD_CONFIG}")
 }
 
 /// Gives the base its users and its sshd settings, and takes away what each host must have of its own.

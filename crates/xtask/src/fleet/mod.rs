@@ -11,6 +11,7 @@
 //! ```text
 //! base/ base.recipe       the shared root, and what it was made from
 //! key key.pub keys/       the login key, and one host key per host name, made once
+//! machine/                what emulated machines start from: kernel, initrd, disk
 //! locks/                  one file per fleet, held while its hosts are started or stopped
 //! NAME/                   one fleet: slot, known_hosts, hosts.ini, set_a.ini, set_b.ini,
 //!                         archive/ (read-only in every host), hosts/a001/{up,work,root,log,...}
@@ -21,6 +22,7 @@ mod fault;
 mod host;
 mod inventory;
 mod keys;
+mod machine;
 mod network;
 mod proxy;
 mod supervisor;
@@ -31,6 +33,7 @@ use std::path::{Path, PathBuf};
 pub use base::{SUDO_PASSWORD, missing_packages};
 pub use fault::Fault;
 pub use host::{Host, Init, Set};
+pub use machine::Machine;
 pub use network::Traffic;
 pub use proxy::AptProxy;
 
@@ -61,7 +64,10 @@ impl Fleet {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty()
             || !name.bytes().all(plain)
-            || ["base", "key", "keys", "locks", "made", "packages"].contains(&name)
+            || [
+                "base", "key", "keys", "locks", "machine", "made", "packages",
+            ]
+            .contains(&name)
         {
             return Err(Failure::new(format!(
                 "`{name}` cannot be the name of a fleet"

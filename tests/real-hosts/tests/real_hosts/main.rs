@@ -5,6 +5,7 @@ mod apply;
 mod canaries;
 mod faults;
 mod lifecycle;
+mod logical_volumes;
 mod managers;
 mod packages;
 mod patch_snapshots;

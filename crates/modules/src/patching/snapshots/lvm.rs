@@ -45,8 +45,29 @@ impl Provider for Lvm {
         place: &Place,
         run: &str,
     ) -> Result<Option<String>, ModuleError> {
-        let name = name(&volume(host, &place.device)?, run);
-        Ok(is_there(host, &name)?.then_some(name))
+        let volume = volume(host, &place.device)?;
+        let name = name(&volume, run);
+        match state(host, &name)? {
+            // It goes by itself, and nobody can remove it.
+            Some(it) if it.merging => Ok(None),
+            None => Ok(None),
+            Some(it) if it.origin == volume.name => Ok(Some(name)),
+            // Names are one for each group and run.
+            Some(it) => {
+                let origin = one_line(&it.origin, 200);
+                Err(ModuleError::new(format!(
+                    "{name} is a snapshot of `{origin}`, so there can be none of {}",
+                    volume.name
+                )))
+            }
+        }
+    }
+
+    fn check(&self, host: &dyn Inspect, name: &str) -> Result<(), ModuleError> {
+        match state(host, name)? {
+            Some(it) if it.lost => Err(lost(name)),
+            _ => Ok(()),
+        }
     }
 
     fn make(
@@ -57,6 +78,11 @@ impl Provider for Lvm {
     ) -> Result<(String, Vec<Edit>), ModuleError> {
         let volume = volume(host, &place.device)?;
         let name = name(&volume, run);
+        if state(host, &name)?.is_some() {
+            return Err(ModuleError::new(format!(
+                "{name} is being gone back to: it ends some time after its volume is activated again"
+            )));
+        }
         let short = name.rsplit('/').next().unwrap_or_default();
         let origin = format!("{}/{}", volume.group, volume.name);
         let mut argv = ["lvcreate", "--yes", "--snapshot", "--name", short]
@@ -100,12 +126,11 @@ impl Provider for Lvm {
         if !group.is_some_and(|it| plain(it) && !it.starts_with('-') && !it.is_empty()) {
             return Err(ModuleError::new("this is no snapshot of this run"));
         }
-        if !is_there(host, name)? {
-            return Ok(Restore::Gone(name.to_owned()));
-        }
-        let merging = host.look(&tool(["lvs", "--noheadings", "-o", "lv_merging", name]))?;
-        if merging.stdout_text().trim() == "merging" {
-            return Ok(Restore::Done);
+        match state(host, name)? {
+            None => return Ok(Restore::Gone(name.to_owned())),
+            Some(it) if it.merging => return Ok(Restore::Done),
+            Some(it) if it.lost => return Err(lost(name)),
+            Some(_) => {}
         }
         let program = tool(["lvconvert", "--yes", "--merge", name]);
         let name = name.to_owned();
@@ -117,11 +142,44 @@ fn name(volume: &Volume, run: &str) -> String {
     format!("{}/hostler-{run}", volume.group)
 }
 
-fn is_there(host: &dyn Inspect, name: &str) -> Result<bool, ModuleError> {
+/// What `lvs` says of a snapshot.
+struct State {
+    origin: String,
+    /// It was gone back to, and its volume was not activated since.
+    merging: bool,
+    /// More has changed than it has room for.
+    lost: bool,
+}
+
+fn state(host: &dyn Inspect, name: &str) -> Result<Option<State>, ModuleError> {
+    let fields = "origin,lv_merging,lv_snapshot_invalid";
+    let ask = [
+        "lvs",
+        "--noheadings",
+        "--separator",
+        ":",
+        "-o",
+        fields,
+        name,
+    ];
+    let output = host.look(&tool(ask))?;
     // It fails with 5 if there is no such volume.
-    Ok(host
-        .look(&tool(["lvs", "--noheadings", "-o", "lv_name", name]))?
-        .success())
+    if !output.success() {
+        return Ok(None);
+    }
+    let text = output.stdout_text();
+    let mut fields = text.trim().split(':').map(str::trim);
+    Ok(Some(State {
+        origin: fields.next().unwrap_or_default().to_owned(),
+        merging: fields.next() == Some("merging"),
+        lost: fields.next() == Some("snapshot invalid"),
+    }))
+}
+
+fn lost(name: &str) -> ModuleError {
+    ModuleError::new(format!(
+        "{name} is lost: more has changed since than it has room for"
+    ))
 }
 
 /// Asks for the volume of a device.

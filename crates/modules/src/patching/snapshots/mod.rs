@@ -29,6 +29,11 @@ trait Provider {
         run: &str,
     ) -> Result<Option<String>, ModuleError>;
 
+    /// Fails where one that is there is of no use any more.
+    fn check(&self, _host: &dyn Inspect, _name: &str) -> Result<(), ModuleError> {
+        Ok(())
+    }
+
     /// Edits that make it, with the name that it will have.
     ///
     /// # Errors
@@ -119,6 +124,10 @@ pub(crate) fn look(
     let name = provider.find(host, &place, run)?;
     let making = match &name {
         None if present => Some(provider.make(host, &place, run)?),
+        Some(name) if present => {
+            provider.check(host, name)?;
+            None
+        }
         _ => None,
     };
     let shown = name.as_deref().or(making.as_ref().map(|it| it.0.as_str()));
