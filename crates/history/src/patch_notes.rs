@@ -36,6 +36,23 @@ impl Store {
     }
 }
 
+impl Store {
+    /// A patch run that is over may go on after all: its hosts are to be put back.
+    ///
+    /// # Errors
+    /// If there is no such run, or the store cannot be written.
+    pub fn open_again(&self, run: &RunId) -> Result<()> {
+        self.change(|transaction| {
+            let number = query::number(transaction, run)?;
+            transaction.execute(
+                "UPDATE runs SET resumable = 1 WHERE id = ?1 AND NOT checks",
+                [number],
+            )?;
+            Ok::<_, DbError>(())
+        })
+    }
+}
+
 /// The plain texts of the entries that hold these notes, each of about `most` bytes or of one note.
 pub(crate) fn entries(notes: &[String], most: usize) -> Vec<Vec<u8>> {
     let mut all: Vec<Vec<u8>> = Vec::new();

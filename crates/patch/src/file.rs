@@ -10,6 +10,8 @@ pub const PLAN_BYTES_MAX: usize = 256 << 20;
 pub const HOSTS_MAX: usize = 20_000;
 /// Most waves, groups, gates of a plan.
 const PARTS_MAX: usize = 10_000;
+/// Microseconds since the epoch: 1970 up to the year 3000.
+const YEARS_US: std::ops::Range<i64> = 0..32_503_680_000_000_000;
 /// Most actions of a host.
 const ACTIONS_MAX: usize = 20_000;
 
@@ -88,6 +90,7 @@ fn consistent(plan: &Plan) -> Result<(), String> {
     if plan.valid_until_us <= plan.made_us {
         return Err("it ended before it was made".into());
     }
+    times(plan)?;
     for (name, host) in &plan.hosts {
         most("packages of a host", host.actions.len(), ACTIONS_MAX)?;
         if plan.left_out.contains_key(name) {
@@ -166,6 +169,20 @@ fn references(plan: &Plan) -> Result<(), String> {
         ordered(&occurrence.open).map_err(|()| format!("{} is out of order", occurrence.id))?;
     }
     Ok(())
+}
+
+/// Instants that can be reckoned with: nothing runs over when a time is added.
+fn times(plan: &Plan) -> Result<(), String> {
+    let own = plan.hosts.values().filter_map(|it| it.own_windows.as_ref());
+    let windows = plan.windows.values().flatten();
+    let open = windows.flat_map(|it| it.open.iter().chain([&it.whole]));
+    let spans = open.chain(own.flatten());
+    let ends = spans.flat_map(|it| [it.start_us, it.end_us]);
+    let mut all = ends.chain([plan.made_us, plan.valid_until_us]);
+    match all.find(|it| !YEARS_US.contains(it)) {
+        None => Ok(()),
+        Some(other) => Err(format!("{other} is no time between 1970 and 3000")),
+    }
 }
 
 /// Are they in order, without overlaps, none of them empty?

@@ -97,6 +97,12 @@ fn contradictions_are_refused() {
             json!(0),
             "ended before it was made",
         ),
+        (
+            "/windows/window/0/open/0/start_us".into(),
+            json!(i64::MIN),
+            "no time between",
+        ),
+        ("/valid_until_us".into(), json!(i64::MAX), "no time between"),
         ("/hosts".into(), json!(3), "no plan"),
     ];
     for (pointer, to, wanted) in cases {

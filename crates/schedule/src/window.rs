@@ -275,22 +275,25 @@ pub fn occurrences(
     let first = window
         .zone
         .to_local(from_us.saturating_sub(duration_us + DAY_US));
-    let last = window.zone.to_local(until_us.saturating_add(DAY_US));
+    let last = window
+        .zone
+        .to_local(until_us.saturating_add(duration_us + DAY_US));
     if !YEARS.contains(&last.year()) {
         return Vec::new();
     }
     let mut found: Vec<(Date, Interval, Vec<String>)> = Vec::new();
     for date in window.dates(first.date(), last.date()) {
         let (whole, remarks) = resolve(window, date, duration_us);
+        // A day of 23 hours is shorter than a window of 24: the next one begins where it would still be open. A whole day that a
+        // zone leaves out (Samoa, 2011-12-30) would put two starts on one instant: the later date has it.
+        if let Some((_, last, _)) = found.last_mut() {
+            last.end_us = last.end_us.min(whole.start_us);
+            if last.end_us <= last.start_us {
+                found.pop();
+            }
+        }
         if whole.start_us >= until_us || found.len() >= MOST {
             break;
-        }
-        // A whole day that a zone leaves out (Samoa, 2011-12-30) would put two starts on one instant: the later date has it.
-        if found
-            .last()
-            .is_some_and(|(_, last, _)| last.end_us > whole.start_us)
-        {
-            found.pop();
         }
         if whole.end_us > from_us {
             found.push((date, whole, remarks));

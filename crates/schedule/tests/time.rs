@@ -482,3 +482,20 @@ fn the_next_ones() {
         3
     );
 }
+
+#[test]
+fn a_day_of_23_hours_does_not_swallow_a_window_of_24() {
+    let daily = window("Europe/Berlin", Pattern::daily(), "22:00", "24h");
+    let found = between(&daily, "2026-03-27T00:00:00Z", "2026-03-31T00:00:00Z");
+    let ids: Vec<&str> = found.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        ["26", "27", "28", "29", "30"].map(|day| format!("prod/night/2026-03-{day}"))
+    );
+    for pair in found.windows(2) {
+        assert_eq!(pair[0].whole.end_us, pair[1].whole.start_us, "always open");
+    }
+    // One that looks only at its second day sees the same.
+    let later = between(&daily, "2026-03-28T22:00:00Z", "2026-03-29T12:00:00Z");
+    assert_eq!(later[0], found[2]);
+}

@@ -157,6 +157,37 @@ pub async fn resume(
     sources: &SourceMap,
     audience: PatchAudience,
 ) -> Result<PatchRan, Refusal> {
+    let before = notes::read(&unfinished.store, &unfinished.record.summary.run)?;
+    if was_stopped(&before) {
+        let go_on = Order::Resume {
+            accept_failures: false,
+        };
+        orders.insert(0, go_on);
+    }
+    go_on(unfinished, request, orders, stay, sources, audience).await
+}
+
+/// Brings the hosts of a halted run, whose process has died, to their end. It stays halted.
+///
+/// # Errors
+/// As [`resume`].
+pub(crate) async fn finish(
+    unfinished: Unfinished,
+    request: ResumeRequest,
+    sources: &SourceMap,
+    audience: PatchAudience,
+) -> Result<PatchRan, Refusal> {
+    go_on(unfinished, request, Vec::new(), None, sources, audience).await
+}
+
+async fn go_on(
+    unfinished: Unfinished,
+    request: ResumeRequest,
+    orders: Vec<Order>,
+    stay: Option<Duration>,
+    sources: &SourceMap,
+    audience: PatchAudience,
+) -> Result<PatchRan, Refusal> {
     let Unfinished {
         store,
         record,
@@ -175,12 +206,6 @@ pub async fn resume(
     let before = notes::read(&store, &record.summary.run)?;
     let given = as_kept(&stored.request(&request.given), &plan);
     let inputs = load(&given, &plan, sources)?;
-    if was_stopped(&before) {
-        let go_on = Order::Resume {
-            accept_failures: false,
-        };
-        orders.insert(0, go_on);
-    }
     let session = Session {
         plan: Arc::new(plan),
         id: PlanId(plan_id),

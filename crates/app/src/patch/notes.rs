@@ -7,9 +7,11 @@ use hostler_diag::Diagnostic;
 use hostler_events::RunId;
 use hostler_executor::Interrupts;
 use hostler_history::{Fact, FactFilter, FactKind, RunWriter, Store, StoreError};
-use hostler_rollout::{Entry, Later, NewOrder, NotWritten, Notes, Order, Orders};
+use hostler_patch::plan::Plan;
+use hostler_rollout::{Entry, Later, NewOrder, NotWritten, Note, Notes, Order, Orders};
 use serde::{Deserialize, Serialize};
 
+use super::book::body;
 use crate::keeping::{self, who};
 use crate::plan::now_us;
 use crate::refusal::Refusal;
@@ -124,17 +126,74 @@ pub fn order(
     expires: Option<Duration>,
 ) -> Result<String, Refusal> {
     let store = keeping::open(state).map_err(|error| keeping::refused(&error))?;
-    let (to, words) = addressee(&store, what)?;
+    let refuse = |why: String| Refusal::from(vec![Diagnostic::error("patch-order", why)]);
+    let To {
+        id,
+        plan,
+        over,
+        words,
+    } = addressee(&store, what)?;
+    if let Some(why) = plan.and_then(|plan| misfit(&plan, &order)) {
+        return Err(refuse(why));
+    }
+    let back = matches!(order, Order::Rollback { .. });
+    if over.is_some() && !back {
+        return Err(refuse(format!("{words} is over: it takes no orders")));
+    }
     let expires_us = expires.map(crate::plan::after);
-    give_order(&store, &to, order, expires_us).map_err(|error| keeping::refused(&error))?;
+    give_order(&store, &id, order, expires_us)?;
+    if let Some(run) = over {
+        store.open_again(&run)?;
+        return Ok(format!(
+            "The order is kept for {words}, which is over: `hostler patch resume {}` carries it out.",
+            run.0
+        ));
+    }
     Ok(format!(
         "The order is kept for {words}; a run that goes on takes it within seconds, another one when it is resumed."
     ))
 }
 
-fn addressee(store: &Store, what: &str) -> Result<(String, String), Refusal> {
-    if let Ok((_, id)) = super::apply::read_plan_file(Path::new(what)) {
-        return Ok((id.0.clone(), format!("plan {}", id.short())));
+/// Why an order could never have an effect on a plan.
+fn misfit(plan: &Plan, order: &Order) -> Option<String> {
+    match order {
+        Order::Approve { wave } if !plan.waves.iter().any(|it| it.name == *wave) => {
+            let names: Vec<&str> = plan.waves.iter().map(|it| it.name.as_str()).collect();
+            let names = names.join(", ");
+            Some(format!(
+                "the plan has no wave `{wave}`; its waves are {names}"
+            ))
+        }
+        Order::Rollback { hosts } => {
+            let unknown = hosts.iter().find(|it| !plan.hosts.contains_key(*it))?;
+            Some(format!("the plan has no host `{unknown}`"))
+        }
+        _ => None,
+    }
+}
+
+/// Whom an order is for.
+struct To {
+    /// What it is kept under.
+    id: String,
+    /// If it is kept still.
+    plan: Option<Plan>,
+    /// A run that has come to its end.
+    over: Option<RunId>,
+    /// For people.
+    words: String,
+}
+
+fn addressee(store: &Store, what: &str) -> Result<To, Refusal> {
+    let of_plan = |id: String, plan: Option<Plan>, words: String| To {
+        id,
+        plan,
+        over: None,
+        words,
+    };
+    if let Ok((plan, id)) = super::apply::read_plan_file(Path::new(what)) {
+        let words = format!("plan {}", id.short());
+        return Ok(of_plan(id.0, Some(plan), words));
     }
     let plans = store
         .newest_facts(FactKind::Plan)
@@ -143,17 +202,26 @@ fn addressee(store: &Store, what: &str) -> Result<(String, String), Refusal> {
         .iter()
         .filter(|it| what.len() >= 8 && it.key.starts_with(what));
     if let (Some(plan), None) = (plans.next(), plans.next()) {
-        return Ok((plan.key.clone(), format!("plan {what}")));
+        let words = format!("plan {what}");
+        return Ok(of_plan(plan.key.clone(), body(plan), words));
     }
     let run = store.find(what).map_err(|error| keeping::refused(&error))?;
     let record = store.run(&run).map_err(|error| keeping::refused(&error))?;
-    let is_patch = record.request.get("patch").is_some_and(|it| !it.is_null());
-    if !is_patch {
+    let Some(plan) = record.request.get("patch").and_then(|it| it.as_str()) else {
         let text = format!("run {} does not patch: it takes no orders", run.0);
         return Err(vec![Diagnostic::error("patch-order", text)].into());
-    }
-    let words = format!("run {}", run.0);
-    Ok((run.0, words))
+    };
+    let plan = store
+        .newest_fact(FactKind::Plan, plan)
+        .map_err(|error| keeping::refused(&error))?;
+    let entries = read(store, &run)?;
+    let closed = |it: &Entry| matches!(it.note, Note::Closed { .. });
+    Ok(To {
+        plan: plan.as_ref().and_then(body),
+        words: format!("run {}", run.0),
+        over: entries.iter().any(closed).then(|| run.clone()),
+        id: run.0,
+    })
 }
 
 /// Orders from the store, and the wishes of whoever sits at the terminal.
@@ -162,6 +230,8 @@ pub(crate) struct StoredOrders {
     /// Ids that orders are given to: of the run, and of its plan.
     to: [String; 2],
     interrupts: Interrupts,
+    /// Names the wish of this process to end: the number of a process comes again, in a container each time.
+    interrupt: String,
     /// Orders that this process has of its own.
     own: Vec<NewOrder>,
 }
@@ -184,6 +254,7 @@ impl StoredOrders {
             store,
             to: [run.0.clone(), plan.to_owned()],
             interrupts,
+            interrupt: format!("interrupt-{}-{}", now_us(), std::process::id()),
             own: own.into_iter().enumerate().map(number).collect(),
         }
     }
@@ -192,7 +263,7 @@ impl StoredOrders {
         let mut all = self.own.clone();
         if self.interrupts.draining() {
             all.push(NewOrder {
-                id: format!("interrupt-{}", std::process::id()),
+                id: self.interrupt.clone(),
                 by: who(),
                 order: Order::Halt {
                     reason: "interrupted by the user".to_owned(),
@@ -223,5 +294,32 @@ impl StoredOrders {
 impl Orders for StoredOrders {
     fn poll(&mut self) -> Later<'_, Vec<NewOrder>> {
         Box::pin(async move { self.look() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hostler_history::StateDir;
+
+    use super::*;
+
+    /// In a container each process has the same number.
+    #[test]
+    fn each_process_can_be_asked_to_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&directory.path().join("state")).unwrap();
+        let store = Store::open(&state).unwrap();
+        let asked = || {
+            let interrupts = Interrupts::default();
+            interrupts.raise();
+            let run = RunId("run".to_owned());
+            let orders = StoredOrders::new(store.clone(), &run, "plan", interrupts, Vec::new());
+            let ids = |orders: &StoredOrders| orders.look()[0].id.clone();
+            assert_eq!(ids(&orders), ids(&orders), "one wish is one order");
+            ids(&orders)
+        };
+        let first = asked();
+        assert_ne!(first, asked());
+        assert!(first.starts_with("interrupt-"));
     }
 }

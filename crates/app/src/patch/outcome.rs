@@ -108,10 +108,28 @@ fn key(proof: &Proof) -> String {
 
 /// How long steps took that came to a good end.
 fn durations(plan: &Plan, run: &RunId, entries: &[Entry]) -> Vec<Fact> {
+    let taken = seconds_taken(entries).into_iter();
+    let facts = taken.filter_map(|(host, step, seconds)| {
+        let planned = plan.hosts.get(host)?;
+        let took = Took {
+            seconds,
+            packages: u32::try_from(planned.actions.len()).unwrap_or(u32::MAX),
+            bytes: planned.download_bytes,
+        };
+        let key = ledger::duration_key(word(step), &planned.os, &planned.boot_class);
+        Some(fact(FactKind::Duration, key, Some(run), &took))
+    });
+    facts.collect()
+}
+
+/// Host, step and seconds of each step that was seen from its beginning to its good end.
+fn seconds_taken(entries: &[Entry]) -> Vec<(&str, Step, u32)> {
     let mut begun: BTreeMap<(&str, Step), i64> = BTreeMap::new();
-    let mut facts = Vec::new();
+    let mut taken = Vec::new();
     for entry in entries {
         match &entry.note {
+            // Nobody knows when what was under way ended: it may have been hours before somebody asked.
+            Note::Resumed { .. } => begun.clear(),
             Note::Begun { host, step, .. } => {
                 begun.insert((host, *step), entry.at_us);
             }
@@ -121,24 +139,20 @@ fn durations(plan: &Plan, run: &RunId, entries: &[Entry]) -> Vec<Fact> {
                 outcome: StepOutcome::Done { .. },
                 ..
             } => {
-                let since = begun.remove(&(host.as_str(), *step));
-                let (Some(since), Some(planned)) = (since, plan.hosts.get(host)) else {
+                let Some(since) = begun.remove(&(host.as_str(), *step)) else {
                     continue;
                 };
-                let seconds =
-                    u32::try_from((entry.at_us - since).max(0) / 1_000_000).unwrap_or(u32::MAX);
-                let took = Took {
-                    seconds,
-                    packages: u32::try_from(planned.actions.len()).unwrap_or(u32::MAX),
-                    bytes: planned.download_bytes,
-                };
-                let key = ledger::duration_key(word(*step), &planned.os, &planned.boot_class);
-                facts.push(fact(FactKind::Duration, key, Some(run), &took));
+                let seconds = (entry.at_us - since).max(0) / 1_000_000;
+                taken.push((
+                    host.as_str(),
+                    *step,
+                    u32::try_from(seconds).unwrap_or(u32::MAX),
+                ));
             }
             _ => {}
         }
     }
-    facts
+    taken
 }
 
 /// The word under which the time of a step is kept; hooks of a kind count together.
@@ -162,5 +176,41 @@ fn word(step: Step) -> &'static str {
         Step::Release => "release",
         Step::Rollback => "rollback",
         Step::RemoveSnapshot => "remove-snapshot",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hours_in_which_nobody_looked_are_no_duration() {
+        let host = || "web1".to_owned();
+        let begun = |step| Note::Begun {
+            host: host(),
+            step,
+            attempt: 1,
+        };
+        let ended = |step| Note::Ended {
+            host: host(),
+            step,
+            attempt: 1,
+            outcome: StepOutcome::done(),
+        };
+        let by = || "me".to_owned();
+        let notes = [
+            (0, begun(Step::Download)),
+            (20, ended(Step::Download)),
+            (21, begun(Step::Install)),
+            (9000, Note::Resumed { by: by() }),
+            (9001, ended(Step::Install)),
+            (9002, begun(Step::Restart)),
+            (9005, ended(Step::Restart)),
+        ];
+        let entries = notes.map(|(at, note)| Entry::new(at * 1_000_000, note));
+        assert_eq!(
+            seconds_taken(&entries),
+            [("web1", Step::Download, 20), ("web1", Step::Restart, 3)]
+        );
     }
 }

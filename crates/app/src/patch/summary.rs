@@ -8,7 +8,7 @@ use hostler_patch::ledger::{
 };
 use hostler_patch::plan::{Plan, PlanId, Waiting};
 use hostler_rollout::{
-    Entry, Failure, FailureKind, Note, Order, Outcome, RunEnd, Step, StepOutcome,
+    Entry, Failure, FailureKind, HaltCause, Note, Order, Outcome, RunEnd, Step, StepOutcome,
 };
 use serde::de::DeserializeOwned;
 
@@ -23,6 +23,8 @@ pub(crate) fn summary(plan: &Plan, id: &PlanId, run: &RunId, entries: &[Entry]) 
 
 struct Reader<'a> {
     plan: &'a Plan,
+    /// The last halt was ordered: any order to go on lifts it.
+    halted_by_order: bool,
     outcome: RunOutcome,
     hosts: BTreeMap<&'a str, HostOutcome>,
 }
@@ -61,6 +63,7 @@ impl<'a> Reader<'a> {
         });
         Reader {
             plan,
+            halted_by_order: false,
             hosts: hosts.collect(),
             outcome: RunOutcome {
                 run: run.0.clone(),
@@ -112,13 +115,16 @@ impl<'a> Reader<'a> {
                 });
             }
             Note::Ordered {
-                order: Order::Resume { .. },
+                order: Order::Resume { accept_failures },
                 ..
-            } => {
+            } if self.outcome.state == RunState::Halted
+                && (*accept_failures || self.halted_by_order) =>
+            {
                 self.outcome.state = RunState::Open;
                 self.outcome.reason = None;
             }
             Note::Halted { cause } => {
+                self.halted_by_order = matches!(cause, HaltCause::Ordered { .. });
                 self.outcome.state = RunState::Halted;
                 self.outcome.reason = Some(serde_json::to_string(cause).unwrap_or_default());
             }

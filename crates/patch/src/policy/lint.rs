@@ -12,6 +12,9 @@ use super::windows::{Files, Schedule, window_path};
 use super::{PolicyFile, Step};
 use crate::select::exception_ends_us;
 
+/// Hooks before, or after, that a policy may have: each has a number in a run.
+const HOOKS_MAX: usize = 32;
+
 /// A policy, looked at with everything around it.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -399,6 +402,11 @@ impl Lint<'_> {
         let policy = &self.file.policy;
         let mut all: Vec<(Vec<Step<'static>>, &HookRule)> = Vec::new();
         for (key, hooks) in [("pre", &policy.host.pre), ("post", &policy.host.post)] {
+            if hooks.len() > HOOKS_MAX {
+                let path = [Step::Key("host"), Step::Key(key), Step::Item(HOOKS_MAX)];
+                let message = format!("{} hooks: at most {HOOKS_MAX} are run", hooks.len());
+                self.error("policy-hook", &path, message, None);
+            }
             for (at, hook) in hooks.iter().enumerate() {
                 all.push((
                     vec![Step::Key("host"), Step::Key(key), Step::Item(at)],

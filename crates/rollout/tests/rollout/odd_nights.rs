@@ -232,7 +232,7 @@ fn holds(night: &Night, sim: &Sim) {
 }
 
 proptest! {
-    #![proptest_config(super::properties::config())]
+    #![proptest_config(super::properties::config(40))]
 
     #[test]
     fn whatever_is_ordered(night in night()) {

@@ -454,12 +454,12 @@ fn first_start(sim: &Sim, wave: u32) -> Option<i64> {
 }
 
 /// `PROPTEST_CASES` asks for more.
-pub(crate) fn config() -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|it| it.parse().ok());
     ProptestConfig {
-        cases: asked.unwrap_or(96),
+        cases: asked.unwrap_or(cases),
         max_shrink_iters: 500,
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -467,7 +467,7 @@ pub(crate) fn config() -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(96))]
 
     #[test]
     fn whatever_happens(case in case()) {

@@ -17,7 +17,9 @@ use super::diary::Diary;
 use super::scheduler::{Planned, RunOfPlan, Scheduler, Wake, Worked, World};
 use crate::apply::Audience;
 use crate::keeping::{self, refused};
-use crate::patch::apply::{PatchApplyRequest, PatchAudience, PatchRan, PatchStand, apply, resume};
+use crate::patch::apply::{
+    PatchApplyRequest, PatchAudience, PatchRan, PatchStand, apply, finish, resume,
+};
 use crate::patch::book::{Book, body, fact};
 use crate::patch::plan::{self as plans, PatchPlanRequest};
 use crate::patch::{notes, policy};
@@ -237,6 +239,8 @@ impl World for Real<'_> {
         let entries = entries.map_err(|refusal| words(&refusal.diagnostics))?;
         Ok(match stop_of(&entries) {
             Stop::Closed => RunOfPlan::Over,
+            // Its process is gone: hosts may be in the middle of something, and drained.
+            Stop::Halted | Stop::Ordered if summary.exit_code.is_none() => RunOfPlan::CutOff(run),
             Stop::Halted | Stop::Ordered => RunOfPlan::Halted(run),
             Stop::None => {
                 let left = [ExitCode::Deferred, ExitCode::Interrupted].map(|it| it as u8);
@@ -307,28 +311,11 @@ impl World for Real<'_> {
     }
 
     fn resume(&self, run: &str) -> Worked {
-        let sources = SourceMap::new();
-        let done = || -> Result<PatchRan, Refusal> {
-            let unfinished = find_unfinished(&self.request.given.state, Some(run))?;
-            let plan = crate::patch::apply::plan_of(&unfinished)?;
-            let request = ResumeRequest {
-                given: self.request.given.clone(),
-                ..ResumeRequest::default()
-            };
-            let audience = self
-                .audiences
-                .carrying_out(&sources, &self.request.interrupts, &plan);
-            let stay = self.stay();
-            self.runtime.block_on(resume(
-                unfinished,
-                request,
-                Vec::new(),
-                stay,
-                &sources,
-                audience,
-            ))
-        };
-        Self::worked(done())
+        self.go_on(run, true)
+    }
+
+    fn finish(&self, run: &str) -> Worked {
+        self.go_on(run, false)
     }
 
     fn report_missed(&self, policy: &Path, ids: &[String]) -> Result<(), String> {
@@ -348,6 +335,33 @@ impl World for Real<'_> {
     }
 }
 
+impl Real<'_> {
+    /// `lift`: a halt that was ordered ends.
+    fn go_on(&self, run: &str, lift: bool) -> Worked {
+        let sources = SourceMap::new();
+        let done = || -> Result<PatchRan, Refusal> {
+            let unfinished = find_unfinished(&self.request.given.state, Some(run))?;
+            let plan = crate::patch::apply::plan_of(&unfinished)?;
+            let request = ResumeRequest {
+                given: self.request.given.clone(),
+                ..ResumeRequest::default()
+            };
+            let audience = self
+                .audiences
+                .carrying_out(&sources, &self.request.interrupts, &plan);
+            let stay = self.stay();
+            self.runtime.block_on(async {
+                if lift {
+                    resume(unfinished, request, Vec::new(), stay, &sources, audience).await
+                } else {
+                    finish(unfinished, request, &sources, audience).await
+                }
+            })
+        };
+        Self::worked(done())
+    }
+}
+
 /// Why a run goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -364,20 +378,34 @@ enum Stop {
 fn stop_of(entries: &[Entry]) -> Stop {
     let mut stop = Stop::None;
     let mut by_process = false;
+    let mut halted = false;
     for entry in entries {
         match &entry.note {
             Note::Ordered { id, order, .. } => match order {
                 Order::Halt { .. } => by_process = id.starts_with("interrupt-"),
+                // Somebody has decided, also of a run that its process had halted.
+                Order::Rollback { .. } => {
+                    by_process = false;
+                    if halted && stop == Stop::None {
+                        stop = Stop::Ordered;
+                    }
+                }
                 Order::Resume { accept_failures } if *accept_failures || stop == Stop::Ordered => {
                     stop = Stop::None;
+                    halted = false;
                 }
-                _ => {}
+                Order::Resume { .. } => halted &= stop == Stop::Halted,
+                Order::Abort { .. } => by_process = false,
+                Order::Approve { .. } => {}
             },
-            Note::Halted { cause } => match cause {
-                HaltCause::Ordered { .. } if by_process => {}
-                HaltCause::Ordered { .. } => stop = Stop::Ordered,
-                _ => stop = Stop::Halted,
-            },
+            Note::Halted { cause } => {
+                halted = true;
+                match cause {
+                    HaltCause::Ordered { .. } if by_process => {}
+                    HaltCause::Ordered { .. } => stop = Stop::Ordered,
+                    _ => stop = Stop::Halted,
+                }
+            }
             Note::Closed { .. } => return Stop::Closed,
             _ => {}
         }
@@ -463,6 +491,19 @@ mod tests {
         assert_eq!(
             stopped(&[by_process(), halted(), resume(false), by_person(), halted()]),
             Stop::Ordered
+        );
+        let rollback = || order("order-2", Order::Rollback { hosts: Vec::new() });
+        assert_eq!(
+            stopped(&[by_process(), halted(), rollback()]),
+            Stop::Ordered
+        );
+        assert_eq!(
+            stopped(&[by_process(), halted(), resume(false), rollback(), halted()]),
+            Stop::Ordered
+        );
+        assert_eq!(
+            stopped(&[by_process(), halted(), rollback(), resume(false)]),
+            Stop::None
         );
         assert_eq!(stopped(&[red()]), Stop::Halted);
         assert_eq!(stopped(&[red(), resume(false)]), Stop::Halted);

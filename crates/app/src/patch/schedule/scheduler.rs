@@ -58,6 +58,8 @@ pub(crate) enum RunOfPlan {
     },
     /// It was halted: somebody must decide.
     Halted(String),
+    /// It was halted, and its process died before hosts had come to their end.
+    CutOff(String),
     /// Another process has it.
     GoesOn(String),
     /// It is over, or can never be.
@@ -103,6 +105,8 @@ pub(crate) trait World {
     fn apply(&self, plan: &str) -> Worked;
     /// Goes on with a run.
     fn resume(&self, run: &str) -> Worked;
+    /// Brings hosts of a halted run to their end. It stays halted.
+    fn finish(&self, run: &str) -> Worked;
     /// Notes that the hosts of the policy missed occurrences, for reports.
     fn report_missed(&self, policy: &Path, ids: &[String]) -> Result<(), String>;
 }
@@ -292,6 +296,14 @@ impl<'a, W: World> Scheduler<'a, W> {
                     }
                     self.say(&format!("goes on with run {run} of {}", it.id));
                     let worked = self.world.resume(&run);
+                    return Ok(Some(self.worked(agenda, now_us, &it.plan, worked)));
+                }
+                RunOfPlan::CutOff(run) => {
+                    self.say(&format!(
+                        "run {run} of {} is halted, and was cut off: what is under way and owed comes to its end",
+                        it.id
+                    ));
+                    let worked = self.world.finish(&run);
                     return Ok(Some(self.worked(agenda, now_us, &it.plan, worked)));
                 }
                 RunOfPlan::NotBegun => {

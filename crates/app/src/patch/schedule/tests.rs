@@ -29,6 +29,8 @@ enum Going {
     Killed,
     Refused,
     Halts,
+    /// Somebody halts it, and the process is killed while hosts are in the middle.
+    CutOff,
 }
 
 struct Fake {
@@ -138,6 +140,11 @@ impl Fake {
                 stand(RunOfPlan::Halted(run.to_owned()));
                 Worked::Ended(format!("{run} halted"))
             }
+            Going::CutOff => {
+                stand(RunOfPlan::CutOff(run.to_owned()));
+                self.until_us.set(i64::MIN);
+                Worked::Ended("killed".to_owned())
+            }
             Going::Refused => Worked::Refused("hosts are locked".to_owned()),
         }
     }
@@ -205,6 +212,12 @@ impl World for Fake {
 
     fn resume(&self, run: &str) -> Worked {
         self.note(&format!("resume {run}"));
+        self.work(&run.replace("run", "plan"), run)
+    }
+
+    fn finish(&self, run: &str) -> Worked {
+        self.note(&format!("finish {run}"));
+        self.next.borrow_mut().push(Going::Halts);
         self.work(&run.replace("run", "plan"), run)
     }
 
@@ -508,4 +521,22 @@ fn a_fleet_that_does_not_answer_is_asked_again() {
     fake.hosts.set(3);
     let log = fake.attend("2026-11-21T23:00:00Z");
     assert_eq!(log[1], format!("{} apply plan4", &log[0][..11]));
+}
+
+#[test]
+fn a_halted_run_that_was_cut_off_is_brought_to_its_end_and_stays_halted() {
+    let fake = Fake::new("2026-11-21T12:00:00Z", &policy(""));
+    fake.next.borrow_mut().push(Going::CutOff);
+    let log = fake.attend("2026-12-01T00:00:00Z");
+    assert_eq!(log, ["11-21T21:00 plan1", "11-21T21:00 apply plan1"]);
+    // Its hosts may be drained: they do not wait for the next window.
+    let log = fake
+        .at("2026-11-22T09:00:00Z")
+        .attend("2026-11-29T12:00:00Z");
+    let expected = [
+        "11-22T09:00 finish run1",
+        "11-28T21:00 plan2",
+        "11-28T21:00 apply plan2",
+    ];
+    assert_eq!(log, expected);
 }
