@@ -62,7 +62,7 @@ fn lint_names_files_that_are_missing_or_wrong() {
     assert_eq!(code, Some(4), "{said}");
     assert!(
         said.contains(
-            "osv.json: invalid type: integer `7`, expected a sequence at line 2 column 14"
+            "osv.json: invalid type: integer `7`, expected a sequence at line 2 column 15"
         ),
         "{said}"
     );
