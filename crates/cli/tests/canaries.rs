@@ -619,7 +619,7 @@ async fn no_secret_is_seen_afterwards() {
     wrong.extend(site.show(last, &mut finds).await);
     let (seen, looks) = watch.end();
     finds.extend(seen);
-    finds.walk(&site.canaries, site.home.path(), &site.written());
+    finds.walk(&site.canaries, &site.path(".local"), &[]);
     for (root, meant) in site.hosts() {
         finds.walk(&site.canaries, &root, &meant);
     }

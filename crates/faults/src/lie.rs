@@ -40,8 +40,6 @@ pub enum Lie {
     LongList,
     /// Very many empty lists in a small message.
     ManyParts,
-    /// Very many empty warnings in a small message.
-    EmptyWarnings,
     /// Another program's hash in its hello.
     WrongHash,
     /// Its first message is not a hello.
@@ -102,7 +100,6 @@ impl Lie {
         Lie::DeepValue,
         Lie::LongList,
         Lie::ManyParts,
-        Lie::EmptyWarnings,
         Lie::WrongHash,
         Lie::NoHello,
         Lie::TwoHellos,
