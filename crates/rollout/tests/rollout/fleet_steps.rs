@@ -92,23 +92,25 @@ impl Fleet {
                 json!({"rebooting": true})
             }
             Step::Back => Value::Null,
-            Step::Verify => {
-                let expected = args["expected_kernel"].as_str();
-                let mut problems = Vec::new();
-                if expected.is_some_and(|it| it != host.kernel) {
-                    problems.push("kernel is not as expected");
-                }
-                // As the module does.
-                let same = args["baseline"]["boot_id"] == json!(boot_id(host.boots));
-                if args["rebooted"] == json!(same) {
-                    problems.push("its boot id is not as expected");
-                }
-                json!({"differences": [], "baseline": baseline(host.boots), "problems": problems, "settling": false})
-            }
+            Step::Verify => verify(host, &args),
             Step::Rollback => roll_back(host, &args),
         });
         StepOutcome::Done { values }
     }
+}
+
+/// Judges boot ids as the module does.
+fn verify(host: &SimHost, args: &Value) -> Value {
+    let expected = args["expected_kernel"].as_str();
+    let mut problems = Vec::new();
+    if expected.is_some_and(|it| it != host.kernel) {
+        problems.push("kernel is not as expected");
+    }
+    let same = args["baseline"]["boot_id"] == json!(boot_id(host.boots));
+    if args["rebooted"] == json!(same) {
+        problems.push("its boot id is not as expected");
+    }
+    json!({"differences": [], "baseline": baseline(host.boots), "problems": problems, "settling": false})
 }
 
 fn install(host: &mut SimHost, args: &Value) -> Value {

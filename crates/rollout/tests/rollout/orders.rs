@@ -256,7 +256,7 @@ async fn an_order_to_put_back_outlives_one_to_go_on() {
     sim.run().await;
     for (name, version) in [("a", "1"), ("b", "1"), ("c", "2")] {
         sim.fleet.with(name, |it| {
-            assert_eq!(it.packages["nginx"], version, "{name}")
+            assert_eq!(it.packages["nginx"], version, "{name}");
         });
     }
 }
