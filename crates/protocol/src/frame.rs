@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_is_too_deep_says_so() {
-        let bytes = [vec![6, 1].repeat(100_000), vec![0]].concat();
+        let bytes = [[6, 1].repeat(100_000), vec![0]].concat();
         assert!(matches!(decode::<Value>(&bytes), Err(FrameError::TooDeep)));
         let deep = (0..DEPTH_MAX - 1).fold(Value::Null, |inner, _| Value::list([inner]));
         assert_eq!(read(&deep).unwrap(), deep);
