@@ -43,12 +43,12 @@ pub use check::{CheckReport, check};
 pub use hostler_executor::{Interrupts, Level, Limits};
 pub use list::{PlayListing, TaskListing, list};
 pub use patch::{
-    Audiences, DaemonRequest, InstallRequest, Invocation, PatchApplyRequest, PatchAudience,
-    PatchOrder, PatchPlanRequest, PatchPlanned, PatchRan, PatchReportRequest, PatchStand,
-    PatchWatch, Scanned, Unit, WindowsRequest, give_patch_order, patch_apply, patch_daemon,
-    patch_exceptions, patch_install_schedule, patch_lint, patch_plan, patch_plan_of, patch_report,
-    patch_report_path, patch_resume, patch_scan, patch_status, patch_windows, read_patch_plan,
-    save_patch_plan,
+    Audiences, DaemonRequest, DisprovenVersion, InstallRequest, Invocation, PatchApplyRequest,
+    PatchAudience, PatchOrder, PatchPlanRequest, PatchPlanned, PatchRan, PatchReportRequest,
+    PatchStand, PatchWatch, Scanned, Unit, WindowsRequest, give_patch_order, patch_apply,
+    patch_clear, patch_daemon, patch_disproven, patch_exceptions, patch_install_schedule,
+    patch_lint, patch_plan, patch_plan_of, patch_report, patch_report_path, patch_resume,
+    patch_scan, patch_status, patch_windows, read_patch_plan, save_patch_plan,
 };
 pub use plan::{Draft, PlanRequest, after, apply_plan, is_expired, preview, read_plan, time_words};
 pub use refusal::Refusal;

@@ -62,7 +62,7 @@ pub(crate) fn shown(unix_s: i64, offset_s: i64) -> LocalTime {
 
 /// What holds in a time zone at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Offset {
+pub(crate) struct InZone {
     /// Seconds east of UTC.
     pub(crate) offset_s: i64,
     /// Is it summer time?
@@ -127,7 +127,7 @@ impl Header {
 }
 
 /// What a time zone file says of a moment; `None` if it is no such file.
-pub(crate) fn in_zone(zone: &[u8], unix_s: i64) -> Option<Offset> {
+pub(crate) fn in_zone(zone: &[u8], unix_s: i64) -> Option<InZone> {
     let first = Header::read(zone)?;
     // Version 1 has 32-bit times only; later versions repeat all with 64 bits behind it.
     if zone.get(4).is_none_or(|version| *version < b'2') {
@@ -148,7 +148,7 @@ pub(crate) fn in_zone(zone: &[u8], unix_s: i64) -> Option<Offset> {
 }
 
 /// What the table of transitions says, and whether the moment is behind the last of them.
-fn table(block: &[u8], header: &Header, size: usize, unix_s: i64) -> Option<(Offset, bool)> {
+fn table(block: &[u8], header: &Header, size: usize, unix_s: i64) -> Option<(InZone, bool)> {
     let [.., times, types, chars] = header.counts;
     let time_at = |index: usize| -> Option<i64> {
         let bytes = block.get(index * size..(index + 1) * size)?;
@@ -174,7 +174,7 @@ fn table(block: &[u8], header: &Header, size: usize, unix_s: i64) -> Option<(Off
     let names = times * (size + 1) + types * 6;
     let name = block.get(names + usize::from(name)..names + chars)?;
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-    let found = Offset {
+    let found = InZone {
         offset_s: i32::from_be_bytes([a, b, c, d]).into(),
         summer: summer != 0,
         name: String::from_utf8_lossy(name).into_owned(),
@@ -184,11 +184,11 @@ fn table(block: &[u8], header: &Header, size: usize, unix_s: i64) -> Option<(Off
 
 /// What a rule such as `CET-1CEST,M3.5.0,M10.5.0/3` says (POSIX `TZ`, with RFC 8536's wider hours); `None` if it is
 /// none, or does not say when summer time is.
-pub(crate) fn by_rule(rule: &str, unix_s: i64) -> Option<Offset> {
+pub(crate) fn by_rule(rule: &str, unix_s: i64) -> Option<InZone> {
     let mut rest = rule;
     let standard = take_name(&mut rest)?;
     let standard_s = -take_time(&mut rest)?;
-    let offset = |offset_s: i64, summer: bool, name: &str| Offset {
+    let offset = |offset_s: i64, summer: bool, name: &str| InZone {
         offset_s,
         summer,
         name: name.to_owned(),

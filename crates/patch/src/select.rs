@@ -361,7 +361,10 @@ impl Chooser<'_> {
             .known
             .disproven(&scan.os, &scan.arch, &update.package, version)
         {
-            return Some(format!("it went wrong before: {}", shown(&it.why)));
+            return Some(format!(
+                "it went wrong before: {} (`hostler patch clear` lets it be planned again)",
+                shown(&it.why)
+            ));
         }
         if let (Some(least), Some(severity)) = (select.severity_at_least, update.severity)
             && severity < least

@@ -47,10 +47,10 @@ mod tests {
                 .collect();
             let (mut ours, mut theirs) = (items.clone(), items);
             sort_by(&mut ours, |a, b| b.0.cmp(&a.0));
-            theirs.sort_by(|a, b| b.0.cmp(&a.0));
+            theirs.sort_by_key(|it| std::cmp::Reverse(it.0));
             assert_eq!(ours, theirs);
             sort(&mut ours);
-            theirs.sort();
+            theirs.sort_unstable();
             assert_eq!(ours, theirs);
         }
     }

@@ -5,6 +5,7 @@ mod aftermath;
 mod apply;
 mod asking;
 mod book;
+mod clear;
 mod crew;
 mod hosts;
 mod lint;
@@ -24,6 +25,7 @@ pub use apply::{
     apply as patch_apply, plan_of as patch_plan_of, read_plan_file as read_patch_plan,
     resume as patch_resume,
 };
+pub use clear::{DisprovenVersion, clear as patch_clear, disproven as patch_disproven};
 pub use hostler_rollout::Order as PatchOrder;
 pub use lint::lint as patch_lint;
 pub use notes::order as give_patch_order;

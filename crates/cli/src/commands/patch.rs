@@ -1,6 +1,7 @@
 //! `hostler patch`: updates of operating systems.
 
 pub(super) mod apply;
+mod clear;
 mod daemon;
 mod install_schedule;
 mod lint;
@@ -54,6 +55,8 @@ enum PatchCommand {
     Abort(orders::StopArgs),
     /// Put hosts back to the versions that they had before a run
     Rollback(orders::RollbackArgs),
+    /// List versions that went wrong and are in no plan any more, or let them be planned again
+    Clear(clear::ClearArgs),
     /// Report how hosts stand, how long they were exposed, and what runs did. No host is asked
     Report(Box<report::ReportArgs>),
     /// List the exceptions of a policy, expired ones first
@@ -136,6 +139,7 @@ pub(crate) fn run(args: PatchArgs) -> ExitCode {
         PatchCommand::Show(args) => plan::show(&args),
         PatchCommand::Forecast(args) => plan::forecast(*args),
         PatchCommand::Explain(args) => plan::explain(*args),
+        PatchCommand::Clear(args) => clear::run(args),
         PatchCommand::Status(args) => status::run(args),
         PatchCommand::Apply(args) => apply::run(*args),
         PatchCommand::Resume(args) => apply::resume(*args),

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hostler_module_api::prelude::*;
 
-use crate::local_time::{Offset, by_rule, days_of, in_zone, shown};
+use crate::local_time::{InZone, by_rule, days_of, in_zone, shown};
 
 /// A compiled time zone has some kilobytes.
 const ZONE_MAX: u64 = 256 << 10;
@@ -25,13 +25,13 @@ enum Zone {
 }
 
 impl Zone {
-    fn at(&self, unix_s: i64) -> Offset {
+    fn at(&self, unix_s: i64) -> InZone {
         let found = match self {
             Zone::File(bytes) => in_zone(bytes, unix_s),
             Zone::Rule(rule) => by_rule(rule, unix_s),
             Zone::Utc => None,
         };
-        found.unwrap_or_else(|| Offset { offset_s: 0, summer: false, name: "UTC".into() })
+        found.unwrap_or_else(|| InZone { offset_s: 0, summer: false, name: "UTC".into() })
     }
 }
 
@@ -93,8 +93,8 @@ mod tests {
 
     use super::*;
 
-    fn described(unix_us: u64, zone: Zone) -> impl Fn(&str) -> String {
-        let map = describe(UNIX_EPOCH + Duration::from_micros(unix_us), &zone);
+    fn described(unix_us: u64, zone: &Zone) -> impl Fn(&str) -> String + use<> {
+        let map = describe(UNIX_EPOCH + Duration::from_micros(unix_us), zone);
         move |key| map.get(key).unwrap().to_text()
     }
 
@@ -102,7 +102,7 @@ mod tests {
     fn summer_and_winter() {
         // 2026-01-02T03:04:05.000678Z
         let time = 1_767_323_045_000_678;
-        let get = described(time, Zone::Rule("CET-1CEST,M3.5.0,M10.5.0/3".into()));
+        let get = described(time, &Zone::Rule("CET-1CEST,M3.5.0,M10.5.0/3".into()));
         assert_eq!((get("tz"), get("tz_dst"), get("tz_offset")), ("CET".into(), "CEST".into(), "+0100".into()));
         assert_eq!((get("hour"), get("weekday"), get("weeknumber")), ("04".into(), "Friday".into(), "00".into()));
         assert_eq!((get("date"), get("time"), get("weekday_number")), ("2026-01-02".into(), "04:04:05".into(), "5".into()));
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(get("iso8601_basic"), "20260102T040405000678");
         assert_eq!(get("iso8601_basic_short"), "20260102T040405");
         assert_eq!(get("epoch"), "1767323045");
-        let utc = described(time, Zone::Utc);
+        let utc = described(time, &Zone::Utc);
         assert_eq!((utc("tz"), utc("tz_dst"), utc("tz_offset")), ("UTC".into(), "UTC".into(), "+0000".into()));
     }
 
@@ -118,9 +118,9 @@ mod tests {
     fn the_south_and_the_west() {
         // 2026-07-06T12:00:00Z, a Monday.
         let time = 1_783_339_200_000_000;
-        let sydney = described(time, Zone::Rule("AEST-10AEDT,M10.1.0,M4.1.0/3".into()));
+        let sydney = described(time, &Zone::Rule("AEST-10AEDT,M10.1.0,M4.1.0/3".into()));
         assert_eq!((sydney("tz"), sydney("tz_dst"), sydney("weeknumber")), ("AEST".into(), "AEDT".into(), "27".into()));
-        let west = described(time, Zone::Rule("NST3:30NDT,M3.2.0,M11.1.0".into()));
+        let west = described(time, &Zone::Rule("NST3:30NDT,M3.2.0,M11.1.0".into()));
         assert_eq!((west("tz"), west("tz_offset"), west("hour")), ("NDT".into(), "-0230".into(), "09".into()));
     }
 }
