@@ -370,8 +370,9 @@ pub struct Proof {
     pub version: Option<String>,
     /// Hosts that have it.
     pub hosts: Vec<String>,
-    /// At least one of them was rebooted on it.
-    pub rebooted: bool,
+    /// Those of them that were rebooted on it.
+    #[serde(default)]
+    pub rebooted_hosts: Vec<String>,
 }
 
 /// An update of the plan that a host did not get.

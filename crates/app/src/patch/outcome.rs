@@ -79,7 +79,7 @@ fn proven_fact(proof: &Proof, run: &RunId) -> Fact {
     let proven = ledger::Proven {
         version: proof.version.clone(),
         hosts: proof.hosts.clone(),
-        rebooted: proof.rebooted,
+        rebooted_hosts: proof.rebooted_hosts.clone(),
     };
     fact(FactKind::Proven, key(proof), Some(run), &proven)
 }

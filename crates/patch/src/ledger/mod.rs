@@ -97,8 +97,9 @@ pub struct Proven {
     pub version: Option<String>,
     /// Hosts that had it.
     pub hosts: Vec<String>,
-    /// At least one of them was rebooted on it.
-    pub rebooted: bool,
+    /// Those of them that were rebooted on it.
+    #[serde(default)]
+    pub rebooted_hosts: Vec<String>,
 }
 
 /// A version went wrong; or somebody says that it may be installed all the same.

@@ -96,7 +96,7 @@ pub(super) fn earlier<'a>(
         .proven(&scan.os, &scan.arch, &action.package, to)
         .peekable();
     proofs.peek()?;
-    let rebooted = proofs.filter(|it| it.rebooted).flat_map(|it| &it.hosts);
+    let rebooted = proofs.flat_map(|it| &it.rebooted_hosts);
     let class = |host: &String| match input.hosts.get(host) {
         Some(Asked::Scanned(scanned)) => Some(&scanned.scan.boot_class),
         _ => None,

@@ -389,7 +389,7 @@ impl Fleet {
                 self.known.proven.entry(key).or_default().push(Proven {
                     version: Some((*version).into()),
                     hosts: more.iter().map(|&it| it.to_owned()).collect(),
-                    rebooted: !more.is_empty(),
+                    rebooted_hosts: more.iter().map(|&it| it.to_owned()).collect(),
                 });
             }
             ("disproven", [name, version, why @ ..]) => {

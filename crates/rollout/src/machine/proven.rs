@@ -119,14 +119,19 @@ impl Versions {
     }
 }
 
+/// Names of both, each once.
+fn join(names: &mut Vec<String>, more: &[String]) {
+    let all: BTreeSet<String> = names.drain(..).chain(more.iter().cloned()).collect();
+    names.extend(all);
+}
+
 fn add(to: &mut BTreeMap<Key, Vec<Proof>>, proofs: &[Proof]) {
     for proof in proofs {
         let key = (proof.os.clone(), proof.arch.clone(), proof.package.clone());
         let known = to.entry(key).or_default();
         if let Some(same) = known.iter_mut().find(|it| it.version == proof.version) {
-            same.rebooted |= proof.rebooted;
-            let hosts: BTreeSet<String> = same.hosts.drain(..).chain(proof.hosts.clone()).collect();
-            same.hosts = hosts.into_iter().collect();
+            join(&mut same.hosts, &proof.hosts);
+            join(&mut same.rebooted_hosts, &proof.rebooted_hosts);
         } else {
             known.push(proof.clone());
         }
@@ -275,10 +280,12 @@ impl Machine {
                         package: action.package.clone(),
                         version: action.to.clone(),
                         hosts: Vec::new(),
-                        rebooted: false,
+                        rebooted_hosts: Vec::new(),
                     });
                 proof.hosts.push(self.names[index].clone());
-                proof.rebooted |= host.got.rebooted;
+                if host.got.rebooted {
+                    proof.rebooted_hosts.push(self.names[index].clone());
+                }
             }
         }
         all.into_values().collect()

@@ -5,7 +5,7 @@ use hostler_rollout::{End, Note, Outcome, Stand};
 use serde_json::{Value, json};
 
 use super::fleet::Fault;
-use super::plans::{action, action_json, host, plan, wave, window};
+use super::plans::{action, action_json, host, plan, small, wave, window};
 use super::world::Sim;
 
 fn two_waves(canary: &[(&str, &str)], rest: &[(&str, &str)]) -> hostler_patch::plan::Plan {
@@ -201,6 +201,20 @@ async fn removals_need_no_proof_and_are_noted() {
         .map(|it| it.version)
         .collect();
     assert_eq!(versions, [Some("2".to_owned()), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_those_that_were_rebooted_have_booted_a_version() {
+    let sim = Sim::new(small(&["a", "b"]));
+    sim.fleet.with("a", |it| it.needs_reboot = true);
+    assert_eq!(sim.run().await, Stand::Ended(End::Complete));
+    let proven = sim.entries().into_iter().find_map(|it| match it.note {
+        Note::WavePassed { wave: 0, proven } => Some(proven),
+        _ => None,
+    });
+    let proven = proven.expect("passed");
+    assert_eq!(proven[0].hosts, ["a", "b"]);
+    assert_eq!(proven[0].rebooted_hosts, ["a"]);
 }
 
 #[tokio::test(start_paused = true)]
