@@ -66,8 +66,9 @@ async fn with_too_few_file_descriptors_no_host_is_contacted() {
 
 /// A network of its own in which every packet is lost, with a name server that is one of those places.
 const LOST_NETWORK: &str = "
-    ip link set lo up && ip link add lost type dummy && ip address add 192.0.2.1/24 dev lost && ip link set lost up &&
-    ip route add default dev lost && mount --bind resolv.conf \"$(readlink -f /etc/resolv.conf)\" || exit 77";
+    ip link set lo up && ip link add lost type veth peer name void && ip link set lost up && ip link set void up &&
+    ip address add 192.0.2.1/24 dev lost && ip neighbour add 192.0.2.53 lladdr 02:00:00:00:00:35 dev lost nud permanent &&
+    mount --bind resolv.conf \"$(readlink -f /etc/resolv.conf)\" || exit 77";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_service_that_never_answers_costs_its_deadline() {
