@@ -463,7 +463,7 @@ mod tests {
     #[test]
     fn a_version_that_no_source_has_is_told_apart_from_other_failures() {
         let said = |words: &'static str| {
-            let mut host = host().on(FETCH, move |_| CommandOutput {
+            let mut host = serving("new").on(FETCH, move |_| CommandOutput {
                 rc: 1,
                 stderr: format!("E: {words}\nE: not all was fetched\n").into_bytes(),
                 ..CommandOutput::default()

@@ -17,7 +17,7 @@ pub(super) struct ClearArgs {
     #[arg(value_name = "PACKAGE", requires = "reason")]
     package: Option<String>,
     /// Only this version of it
-    #[arg(value_name = "VERSION")]
+    #[arg(id = "package_version", value_name = "VERSION")]
     version: Option<String>,
     /// Why they may be installed
     #[arg(long, value_name = "TEXT", requires = "package")]
