@@ -43,6 +43,14 @@ impl Budget {
         self.deepest.get()
     }
 
+    /// What is read through this counts.
+    pub(crate) fn count<T>(&self, inner: T) -> Counted<'_, T> {
+        Counted {
+            inner,
+            budget: self,
+        }
+    }
+
     fn spend<E: Error>(&self, bytes: usize) -> Result<(), E> {
         let Some(left) = self.left.get().checked_sub(bytes) else {
             self.exceeded.set(true);
@@ -55,15 +63,14 @@ impl Budget {
 
 /// A deserializer, seed, access or visitor that counts.
 pub(crate) struct Counted<'b, T> {
-    pub(crate) inner: T,
-    pub(crate) budget: &'b Budget,
+    inner: T,
+    budget: &'b Budget,
 }
 
 macro_rules! forward {
     ($($name:ident)*) => {$(
         fn $name<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            let budget = self.budget;
-            self.inner.$name(Counted { inner: visitor, budget })
+            self.inner.$name(self.budget.count(visitor))
         }
     )*};
 }
@@ -83,10 +90,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Counted<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = Counted {
-            inner: visitor,
-            budget: self.budget,
-        };
+        let visitor = self.budget.count(visitor);
         self.inner.deserialize_unit_struct(name, visitor)
     }
 
@@ -95,10 +99,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Counted<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = Counted {
-            inner: visitor,
-            budget: self.budget,
-        };
+        let visitor = self.budget.count(visitor);
         self.inner.deserialize_newtype_struct(name, visitor)
     }
 
@@ -107,10 +108,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Counted<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = Counted {
-            inner: visitor,
-            budget: self.budget,
-        };
+        let visitor = self.budget.count(visitor);
         self.inner.deserialize_tuple(len, visitor)
     }
 
@@ -120,10 +118,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Counted<'_, D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = Counted {
-            inner: visitor,
-            budget: self.budget,
-        };
+        let visitor = self.budget.count(visitor);
         self.inner.deserialize_tuple_struct(name, len, visitor)
     }
 
@@ -133,10 +128,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Counted<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let visitor = Counted {
-            inner: visitor,
-            budget: self.budget,
-        };
+        let visitor = self.budget.count(visitor);
         self.inner.deserialize_struct(name, fields, visitor)
     }
 
@@ -147,10 +139,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Counted<'_, D> {
         visitor: V,
     ) -> Result<V::Value, D::Error> {
         let budget = self.budget;
-        let visitor = Counted {
-            inner: visitor,
-            budget,
-        };
+        let visitor = budget.count(visitor);
         if name != VALUE {
             return self.inner.deserialize_enum(name, variants, visitor);
         }
@@ -225,10 +214,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Counted<'_, V> {
     fn visit_some<D: Deserializer<'de>>(self, input: D) -> Result<V::Value, D::Error> {
         // It may be boxed.
         self.budget.spend(size_of::<V::Value>())?;
-        let input = Counted {
-            inner: input,
-            budget: self.budget,
-        };
+        let input = self.budget.count(input);
         self.inner.visit_some(input)
     }
 
@@ -237,34 +223,22 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Counted<'_, V> {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, input: D) -> Result<V::Value, D::Error> {
-        let input = Counted {
-            inner: input,
-            budget: self.budget,
-        };
+        let input = self.budget.count(input);
         self.inner.visit_newtype_struct(input)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let access = Counted {
-            inner: access,
-            budget: self.budget,
-        };
+        let access = self.budget.count(access);
         self.inner.visit_seq(access)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let access = Counted {
-            inner: access,
-            budget: self.budget,
-        };
+        let access = self.budget.count(access);
         self.inner.visit_map(access)
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<V::Value, A::Error> {
-        let access = Counted {
-            inner: access,
-            budget: self.budget,
-        };
+        let access = self.budget.count(access);
         self.inner.visit_enum(access)
     }
 }
@@ -273,10 +247,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Counted<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<S::Value, D::Error> {
-        let input = Counted {
-            inner: input,
-            budget: self.budget,
-        };
+        let input = self.budget.count(input);
         self.inner.deserialize(input)
     }
 }
@@ -291,11 +262,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Counted<'_, A> {
         // Elements of no more than eight bytes are numbers: they take what they take on the wire, about.
         let size = size_of::<T::Value>();
         self.budget.spend(if size > 8 { size } else { 1 })?;
-        let budget = self.budget;
-        self.inner.next_element_seed(Counted {
-            inner: seed,
-            budget,
-        })
+        self.inner.next_element_seed(self.budget.count(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -312,20 +279,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Counted<'_, A> {
     ) -> Result<Option<T::Value>, A::Error> {
         self.budget
             .spend(size_of::<T::Value>() + size_of::<usize>())?;
-        let budget = self.budget;
-        self.inner.next_key_seed(Counted {
-            inner: seed,
-            budget,
-        })
+        self.inner.next_key_seed(self.budget.count(seed))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
         self.budget.spend(size_of::<T::Value>())?;
-        let budget = self.budget;
-        self.inner.next_value_seed(Counted {
-            inner: seed,
-            budget,
-        })
+        self.inner.next_value_seed(self.budget.count(seed))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -343,13 +302,7 @@ impl<'b, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Counted<'b, A> {
     ) -> Result<(T::Value, Self::Variant), A::Error> {
         let budget = self.budget;
         let (tag, variant) = self.inner.variant_seed(seed)?;
-        Ok((
-            tag,
-            Counted {
-                inner: variant,
-                budget,
-            },
-        ))
+        Ok((tag, budget.count(variant)))
     }
 }
 
@@ -364,18 +317,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Counted<'_, A> {
         // A variant with one large part has it behind a pointer, mostly.
         let size = size_of::<T::Value>();
         self.budget.spend(if size > 8 { size } else { 0 })?;
-        let budget = self.budget;
-        self.inner.newtype_variant_seed(Counted {
-            inner: seed,
-            budget,
-        })
+        self.inner.newtype_variant_seed(self.budget.count(seed))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        let visitor = Counted {
-            inner: visitor,
-            budget: self.budget,
-        };
+        let visitor = self.budget.count(visitor);
         self.inner.tuple_variant(len, visitor)
     }
 
@@ -384,10 +330,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Counted<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let visitor = Counted {
-            inner: visitor,
-            budget: self.budget,
-        };
+        let visitor = self.budget.count(visitor);
         self.inner.struct_variant(fields, visitor)
     }
 }

@@ -4,7 +4,7 @@ use hostler_value::DEPTH_MAX;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::bounded::{Budget, Counted};
+use crate::bounded::Budget;
 
 /// What an agent writes before its first frame. The first byte cannot occur in UTF-8 text.
 pub const MAGIC: [u8; 16] = *b"\xffhostler-agent1\n";
@@ -62,11 +62,7 @@ pub fn encode<T: Serialize>(lane: u16, message: &T) -> Result<Vec<u8>, FrameErro
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
     let budget = Budget::new(memory_max(bytes.len()));
     let mut input = postcard::Deserializer::from_bytes(bytes);
-    let counted = Counted {
-        inner: &mut input,
-        budget: &budget,
-    };
-    T::deserialize(counted).map_err(|error| match () {
+    T::deserialize(budget.count(&mut input)).map_err(|error| match () {
         () if budget.exceeded() => FrameError::TooManyParts(bytes.len(), memory_max(bytes.len())),
         () if budget.deepest() >= DEPTH_MAX => FrameError::TooDeep,
         () => FrameError::Message(error),
